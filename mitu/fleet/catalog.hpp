@@ -33,8 +33,6 @@ struct Device {
     std::string_view id;
     std::string_view tenant_name;
     std::string_view class_name;
-
-    [[nodiscard]] Subject subject() const noexcept { return {id, tenant_name, class_name}; }
 };
 
 /// Devices that share tenant, class and policy.

@@ -40,7 +40,7 @@ struct HeartbeatRule {
 };
 
 struct RateLimit {
-    double per_second = 0;
+    std::uint32_t per_second = 0;
     std::uint32_t burst = 0;  // messages that may come at once after a pause
 };
 
