@@ -9,7 +9,11 @@
 
 namespace mitu::mqtt {
 
-/// The exact size of `packet` when encoded for `version`.
+// encode() writes what it is given: it refuses what the format cannot carry, not what the rules
+// forbid (a packet id of 0, a Receive Maximum of 0), which is the caller's business. What a version
+// does not carry is left out: properties in 3.1.1, the reasons of its UNSUBACK.
+
+/// The exact size of `packet` when encoded for `version`; CONNECT goes by its own version.
 /// Shape  2..packet_bytes_limit; 0: it cannot be encoded (a text above 65'535 bytes, more than
 ///        remaining_length_max in all, or a packet that the version does not have: AUTH in 3.1.1).
 [[nodiscard]] std::uint32_t encoded_size(const Packet& packet, ProtocolVersion version) noexcept;
@@ -58,6 +62,9 @@ struct PublishSize {
 /// Errors  false: a text is longer than 65'535 bytes; nothing was appended.
 [[nodiscard]] bool append_user_property(Bytes& block, std::string_view name,
                                         std::string_view value);
+/// Appends one Subscription Identifier, as a server's PUBLISH carries it, to `block`.
+/// Errors  false: it is 0 or above 268'435'455; nothing was appended.
+[[nodiscard]] bool append_subscription_identifier(Bytes& block, std::uint32_t identifier);
 /// Appends one filter of a SUBSCRIBE or UNSUBSCRIBE, encoded, to `list`.
 [[nodiscard]] bool append_subscription(Bytes& list, std::string_view filter,
                                        const SubscriptionOptions& options);

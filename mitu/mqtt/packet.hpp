@@ -46,6 +46,10 @@ struct ConnectProperties {
     UserProperties user;
 };
 
+/// Takes the next Subscription Identifier off the front of a property block, such as
+/// PublishProperties::subscription_identifiers; nullopt: no more. Defined in properties.cpp.
+[[nodiscard]] std::optional<std::uint32_t> next_subscription_identifier(ByteView& rest) noexcept;
+
 /// Properties of an application message; those of a will carry its delay too.
 struct PublishProperties {
     std::optional<bool> payload_is_utf8;  // Payload Format Indicator
