@@ -1,0 +1,467 @@
+#include "mitu/runtime/epoll_network.hpp"
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "mitu/base/check.hpp"
+
+namespace mitu::runtime {
+namespace {
+
+using ports::ConnectionId;
+using ports::DetachedConnection;
+using ports::NetworkEvent;
+
+// epoll_event.data: a connection is generation << 32 | index, and generations begin at 1, so that
+// everything below 2^32 is ours: 0 the wake event, Acceptor::tag_base + i the listeners.
+constexpr std::uint64_t wake_tag = 0;
+constexpr std::uint64_t connection_tag_min = std::uint64_t{1} << 32;
+
+constexpr std::uint64_t to_tag(ConnectionId id) noexcept {
+    return std::uint64_t{id.generation} << 32 | id.index;
+}
+constexpr ConnectionId to_id(std::uint64_t tag) noexcept {
+    return {static_cast<std::uint32_t>(tag), static_cast<std::uint32_t>(tag >> 32)};
+}
+
+// Handle 0 stands for "no connection", and 0 is a descriptor.
+constexpr std::uint64_t to_handle(int fd) noexcept { return static_cast<std::uint64_t>(fd) + 1; }
+constexpr int to_fd(std::uint64_t handle) noexcept { return static_cast<int>(handle) - 1; }
+
+// A read with less room than this is left to the next poll.
+constexpr std::size_t read_room_min = 4'096;
+// Where bytes that nobody wants would land; MSG_TRUNC makes TCP drop them without copying.
+constexpr std::size_t discard_bytes = 64 * 1'024;
+
+NetworkEvent make_event(NetworkEvent::Kind kind, ConnectionId id) {
+    NetworkEvent event;
+    event.kind = kind;
+    event.connection = id;
+    return event;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EpollNetwork>, std::string> EpollNetwork::create(
+    const ports::Clock& clock, std::vector<UniqueFd> listeners, const EpollLimits& limits,
+    ConnectionBudget* budget) {
+    UniqueFd epoll{epoll_create1(EPOLL_CLOEXEC)};
+    UniqueFd wake_event{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    const auto refuse = [](const char* what) {
+        return std::unexpected(std::string{what} + ": " + std::strerror(errno));
+    };
+    if (!epoll.is_open() || !wake_event.is_open()) return refuse("cannot create an epoll reactor");
+    // Edge-triggered: every write to the eventfd is an edge, so that nobody needs to read it.
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.u64 = wake_tag;
+    if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake_event.get(), &event) != 0) {
+        return refuse("cannot watch an eventfd");
+    }
+    std::unique_ptr<EpollNetwork> network{new EpollNetwork{
+        clock, limits, budget, std::move(listeners), std::move(epoll), std::move(wake_event)}};
+    if (!network->acceptor_.register_all()) return refuse("cannot watch a listening socket");
+    return network;
+}
+
+EpollNetwork::EpollNetwork(const ports::Clock& clock, const EpollLimits& limits,
+                           ConnectionBudget* budget, std::vector<UniqueFd> listeners,
+                           UniqueFd epoll, UniqueFd wake_event)
+    : clock_{clock},
+      limits_{limits},
+      epoll_{std::move(epoll)},
+      wake_event_{std::move(wake_event)},
+      acceptor_{epoll_.get(), std::move(listeners), budget, counters_},
+      budget_{budget},
+      // Not zeroed: pages that no read ever reaches are never touched.
+      read_buffer_{
+          std::make_unique_for_overwrite<std::uint8_t[]>(limits.poll_bytes_max + discard_bytes)} {}
+
+EpollNetwork::~EpollNetwork() {
+    for (std::uint32_t i = 0; i < slab_.capacity(); ++i) {
+        if (slab_.at(i).state != ConnectionSlot::State::free) release(i);
+    }
+}
+
+void EpollNetwork::poll(Instant deadline, Events& events) {
+    events.clear();
+#ifdef MITU_AUDITS
+    // Whoever kept bytes beyond their poll shall notice.
+    std::memset(read_buffer_.get(), 0xDD, read_buffer_used_);
+#endif
+    read_buffer_used_ = 0;
+    do {
+        const int count = wait(deadline);
+        for (int i = 0; i < count; ++i) {
+            note_readiness(ready_[static_cast<std::size_t>(i)], events);
+        }
+        if (!to_read_.empty()) read_queued(events);
+        if (!acceptor_.waiting().empty()) accept_waiting(events);
+        if (!lingering_.empty()) end_lingering();
+        if (!acceptor_.next_deadline().is_never()) acceptor_.resume_rested(clock_.now());
+        // What was not worth an event (a signal, a draining socket) is not worth a turn either.
+    } while (events.empty() && !woken_ && clock_.now() < deadline);
+}
+
+int EpollNetwork::wait(Instant deadline) {
+    counters_.polls_total.add();
+    Instant until = std::min(deadline, acceptor_.next_deadline());
+    if (!lingering_.empty()) until = std::min(until, lingering_.front().deadline);
+
+    timespec timeout{};
+    bool may_wait = to_read_.empty();
+    if (may_wait && !until.is_never()) {
+        const std::int64_t ns = (until - clock_.now()).count_ns();
+        may_wait = ns > 0;
+        timeout.tv_sec = may_wait ? ns / 1'000'000'000 : 0;
+        timeout.tv_nsec = may_wait ? ns % 1'000'000'000 : 0;
+    }
+    if (may_wait) {
+        // From here on wake() writes to the eventfd; if it was called before, there is no wait.
+        std::uint32_t expected = running;
+        may_wait = wake_state_.compare_exchange_strong(expected, waiting);
+    }
+    const bool forever = may_wait && until.is_never();
+    if (!may_wait) timeout = timespec{};
+
+    const int capacity = static_cast<int>(ready_.size());
+    int count = -1;
+    if (has_pwait2_) {
+        count = epoll_pwait2(epoll_.get(), ready_.data(), capacity, forever ? nullptr : &timeout,
+                             nullptr);
+        // Kernels before 5.11, and sandboxes that do not know the call.
+        has_pwait2_ = count >= 0 || (errno != ENOSYS && errno != EPERM);
+    }
+    if (!has_pwait2_) {
+        const std::int64_t ms =
+            std::int64_t{timeout.tv_sec} * 1'000 + (timeout.tv_nsec + 999'999) / 1'000'000;
+        count = epoll_wait(epoll_.get(), ready_.data(), capacity,
+                           forever ? -1 : static_cast<int>(std::min<std::int64_t>(ms, INT_MAX)));
+    }
+    woken_ = wake_state_.exchange(running) == woken;
+    MITU_CHECK(count >= 0 || errno == EINTR);
+    return count;
+}
+
+void EpollNetwork::note_readiness(const epoll_event& ready, Events& events) {
+    const std::uint64_t tag = ready.data.u64;
+    if (tag < connection_tag_min) {
+        if (tag != wake_tag) acceptor_.note_readiness(tag);
+        return;
+    }
+    const ConnectionId id = to_id(tag);
+    ConnectionSlot* const slot = slab_.find(id);
+    if (slot == nullptr) return;
+    if ((ready.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+        slot->readable = true;
+        if ((ready.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) slot->ended = true;
+        if ((ready.events & (EPOLLHUP | EPOLLERR)) != 0) slot->broken = true;
+        if (!slot->paused || slot->broken) queue_for_reading(id, *slot);
+    }
+    if ((ready.events & EPOLLOUT) != 0 && slot->write_blocked && !slot->broken) {
+        slot->write_blocked = false;
+        if (slot->state == ConnectionSlot::State::open) {
+            events.push_back(make_event(NetworkEvent::Kind::writable, id));
+        }
+    }
+}
+
+void EpollNetwork::queue_for_reading(ConnectionId id, ConnectionSlot& slot) {
+    if (slot.queued) return;
+    slot.queued = true;
+    to_read_.push_back(id);
+}
+
+void EpollNetwork::read_queued(Events& events) {
+    const std::size_t room_min =
+        std::min({read_room_min, limits_.read_bytes_max, limits_.poll_bytes_max});
+    std::size_t done = 0;
+    for (; done < to_read_.size(); ++done) {
+        if (limits_.poll_bytes_max - read_buffer_used_ < room_min) break;
+        const ConnectionId id = to_read_[done];
+        ConnectionSlot* const slot = slab_.find(id);
+        if (slot == nullptr) continue;  // closed or detached while it stood in the queue
+        slot->queued = false;
+        const bool lingers = slot->state == ConnectionSlot::State::lingering;
+        if (slot->paused && !slot->broken) continue;  // resume_reading() queues it again
+        const ReadResult result = lingers        ? throw_away(*slot)
+                                  : slot->paused ? ReadResult::closed
+                                                 : read(id, *slot, events);
+        if (result == ReadResult::drained) {
+            slot->readable = false;
+        } else if (result == ReadResult::has_more) {
+            slot->queued = true;
+            to_read_next_.push_back(id);
+        } else {
+            if (!lingers) events.push_back(make_event(NetworkEvent::Kind::closed, id));
+            release(id.index);
+        }
+    }
+    // Those whose turn did not come stand before those that had theirs.
+    to_read_.erase(to_read_.begin(), to_read_.begin() + static_cast<std::ptrdiff_t>(done));
+    to_read_.insert(to_read_.end(), to_read_next_.begin(), to_read_next_.end());
+    to_read_next_.clear();
+}
+
+EpollNetwork::ReadResult EpollNetwork::read(ConnectionId id, ConnectionSlot& slot, Events& events) {
+    std::size_t left = limits_.read_bytes_max;
+    for (;;) {
+        const std::size_t size = std::min(left, limits_.poll_bytes_max - read_buffer_used_);
+        if (size == 0) return ReadResult::has_more;
+        std::uint8_t* const to = read_buffer_.get() + read_buffer_used_;
+        const ssize_t got = ::recv(slot.fd, to, size, 0);
+        counters_.reads_total.add();
+        if (got > 0) {
+            const auto count = static_cast<std::size_t>(got);
+            counters_.received_bytes_total.add(count);
+            read_buffer_used_ += count;
+            left -= count;
+            NetworkEvent event = make_event(NetworkEvent::Kind::received, id);
+            event.bytes = ByteView{to, count};
+            events.push_back(event);
+            if (count == size) return ReadResult::has_more;
+            // Short: the socket is empty, and what comes later is a new edge. Only the peer's end
+            // has already been announced and would not be again.
+            if (!slot.ended) return ReadResult::drained;
+        } else if (got == 0) {
+            return ReadResult::closed;
+        } else if (errno == EAGAIN) {
+            return slot.broken ? ReadResult::closed : ReadResult::drained;
+        } else if (errno != EINTR) {
+            return ReadResult::closed;
+        }
+    }
+}
+
+EpollNetwork::ReadResult EpollNetwork::throw_away(ConnectionSlot& slot) {
+    std::uint8_t* const nowhere = read_buffer_.get() + limits_.poll_bytes_max;
+    for (;;) {
+        const ssize_t got = ::recv(slot.fd, nowhere, discard_bytes, MSG_TRUNC);
+        counters_.reads_total.add();
+        if (got > 0) {
+            slot.link += static_cast<std::uint32_t>(got);
+            if (slot.link > limits_.linger_bytes_max) {
+                counters_.linger_cut_total.add();
+                return ReadResult::closed;
+            }
+            if (static_cast<std::size_t>(got) < discard_bytes && !slot.ended) {
+                return ReadResult::drained;
+            }
+        } else if (got == 0) {
+            return ReadResult::closed;
+        } else if (errno == EAGAIN) {
+            return slot.broken ? ReadResult::closed : ReadResult::drained;
+        } else if (errno != EINTR) {
+            return ReadResult::closed;
+        }
+    }
+}
+
+void EpollNetwork::accept_waiting(Events& events) {
+    const Instant now = clock_.now();
+    for (const std::uint16_t listener : acceptor_.waiting()) {
+        for (std::uint32_t i = 0; i < limits_.accepts_max; ++i) {
+            Accepted accepted;
+            const bool has_room = slab_.used() < limits_.connections_max;
+            const Acceptor::Status status = acceptor_.accept(listener, has_room, now, accepted);
+            if (status == Acceptor::Status::empty) break;
+            if (status == Acceptor::Status::refused) continue;
+            const ConnectionId id = adopt(std::move(accepted.fd), accepted.peer, listener);
+            if (id.is_none()) continue;
+            counters_.accepted_total.add();
+            NetworkEvent event = make_event(NetworkEvent::Kind::opened, id);
+            event.peer = accepted.peer;
+            event.listener_index = listener;
+            events.push_back(event);
+        }
+    }
+    acceptor_.clear_waiting();
+}
+
+std::size_t EpollNetwork::write(ConnectionId connection, std::span<const ByteView> parts) {
+    ConnectionSlot* const slot = slab_.find_open(connection);
+    if (slot == nullptr || slot->broken || slot->write_blocked || parts.empty()) return 0;
+
+    std::size_t offered = 0;
+    ssize_t taken = 0;
+    bool offered_all = true;
+    do {
+        if (parts.size() == 1) {
+            offered = parts[0].size();
+            if (offered == 0) return 0;
+            taken = ::send(slot->fd, parts[0].data(), offered, MSG_NOSIGNAL);
+        } else {
+            std::array<iovec, IOV_MAX> vector;
+            const std::size_t count = std::min(parts.size(), vector.size());
+            offered_all = count == parts.size();
+            offered = 0;
+            for (std::size_t i = 0; i < count; ++i) {
+                vector[i].iov_base = const_cast<std::uint8_t*>(parts[i].data());
+                vector[i].iov_len = parts[i].size();
+                offered += parts[i].size();
+            }
+            msghdr message{};
+            message.msg_iov = vector.data();
+            message.msg_iovlen = count;
+            taken = ::sendmsg(slot->fd, &message, MSG_NOSIGNAL);
+        }
+        counters_.writes_total.add();
+    } while (taken < 0 && errno == EINTR);
+
+    if (taken < 0 && errno != EAGAIN) {
+        mark_broken(connection, *slot);
+        return 0;
+    }
+    const std::size_t sent = taken < 0 ? 0 : static_cast<std::size_t>(taken);
+    counters_.sent_bytes_total.add(sent);
+    const bool full = sent < offered;
+    if (full || !offered_all) await_room(connection, *slot, !full);
+    return sent;
+}
+
+// The kernel tells of room once after a write that found none. If the socket was not full (more
+// parts than one call may carry), registering anew makes epoll look and tell.
+void EpollNetwork::await_room(ConnectionId id, ConnectionSlot& slot, bool has_room_now) {
+    counters_.writes_blocked_total.add();
+    slot.write_blocked = true;
+    if (slot.watches_write && !has_room_now) return;
+    slot.watches_write = true;
+    if (!watch(EPOLL_CTL_MOD, id, slot)) mark_broken(id, slot);
+}
+
+// The next poll() reads what is left and reports the end.
+void EpollNetwork::mark_broken(ConnectionId id, ConnectionSlot& slot) {
+    slot.broken = slot.ended = slot.readable = true;
+    queue_for_reading(id, slot);
+}
+
+bool EpollNetwork::watch(int operation, ConnectionId id, const ConnectionSlot& slot) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+    if (slot.watches_write) event.events |= EPOLLOUT;
+    event.data.u64 = to_tag(id);
+    return epoll_ctl(epoll_.get(), operation, slot.fd, &event) == 0;
+}
+
+void EpollNetwork::pause_reading(ConnectionId connection) {
+    if (ConnectionSlot* const slot = slab_.find_open(connection)) slot->paused = true;
+}
+
+void EpollNetwork::resume_reading(ConnectionId connection) {
+    ConnectionSlot* const slot = slab_.find_open(connection);
+    if (slot == nullptr || !slot->paused) return;
+    slot->paused = false;
+    // The edge came while it was paused and will not come again.
+    if (slot->readable) queue_for_reading(connection, *slot);
+}
+
+void EpollNetwork::close(ConnectionId connection) {
+    ConnectionSlot* const slot = slab_.find_open(connection);
+    if (slot == nullptr) return;
+    if (slot->broken || ::shutdown(slot->fd, SHUT_WR) != 0) {
+        release(connection.index);
+        return;
+    }
+    // close(2) with unread bytes sends a reset, which would overtake what we wrote. So the socket
+    // lingers here until the peer has closed too, within bounds.
+    slot->state = ConnectionSlot::State::lingering;
+    slot->paused = false;
+    slot->link = 0;
+    if (slot->readable) queue_for_reading(connection, *slot);
+    counters_.lingering.add();
+    lingering_.push_back({connection, clock_.now() + limits_.linger_time_max});
+    if (lingering_.size() > limits_.lingering_max) {
+        const ConnectionId oldest = lingering_.front().connection;
+        lingering_.pop_front();
+        if (slab_.find(oldest) != nullptr) {
+            counters_.linger_cut_total.add();
+            release(oldest.index);
+        }
+    }
+}
+
+void EpollNetwork::end_lingering() {
+    const Instant now = clock_.now();
+    while (!lingering_.empty()) {
+        const Lingering& oldest = lingering_.front();
+        const bool is_live = slab_.find(oldest.connection) != nullptr;
+        if (is_live && oldest.deadline > now) return;
+        if (is_live) {
+            counters_.linger_cut_total.add();
+            release(oldest.connection.index);
+        }
+        lingering_.pop_front();
+    }
+}
+
+DetachedConnection EpollNetwork::detach(ConnectionId connection) {
+    ConnectionSlot* const slot = slab_.find_open(connection);
+    if (slot == nullptr) return {};
+    MITU_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, slot->fd, nullptr) == 0);
+    DetachedConnection detached{to_handle(std::exchange(slot->fd, -1)), slot->peer,
+                                slot->listener_index};
+    counters_.detached_total.add();
+    release(connection.index);
+    return detached;
+}
+
+ConnectionId EpollNetwork::attach(DetachedConnection connection) {
+    if (connection.handle == 0) return {};
+    UniqueFd fd{to_fd(connection.handle)};
+    if (slab_.used() >= limits_.connections_max) {
+        counters_.refused_limit_total.add();
+        return {};
+    }
+    if (budget_ != nullptr) budget_->take();
+    const ConnectionId id = adopt(std::move(fd), connection.peer, connection.listener_index);
+    if (!id.is_none()) counters_.attached_total.add();
+    return id;
+}
+
+void EpollNetwork::close_detached(const DetachedConnection& connection) noexcept {
+    if (connection.handle != 0) ::close(to_fd(connection.handle));
+}
+
+// Registering looks at the socket's state: bytes that came before it are an edge too.
+ConnectionId EpollNetwork::adopt(UniqueFd fd, const ports::PeerAddress& peer,
+                                 std::uint16_t listener_index) {
+    const ConnectionId id = slab_.allocate();
+    ConnectionSlot& slot = slab_.at(id.index);
+    slot.fd = fd.release();
+    slot.peer = peer;
+    slot.listener_index = listener_index;
+    counters_.connections.add();
+    if (watch(EPOLL_CTL_ADD, id, slot)) return id;
+    counters_.refused_limit_total.add();  // fs.epoll.max_user_watches, or no kernel memory
+    release(id.index);
+    return {};
+}
+
+void EpollNetwork::release(std::uint32_t index) {
+    ConnectionSlot& slot = slab_.at(index);
+    if (slot.fd >= 0) ::close(slot.fd);  // leaves the epoll set by itself
+    if (slot.state == ConnectionSlot::State::lingering) counters_.lingering.subtract();
+    counters_.connections.subtract();
+    if (budget_ != nullptr) budget_->give_back();
+    slab_.free(index);
+}
+
+void EpollNetwork::stop_accepting() { acceptor_.stop(); }
+
+// The eventfd is written only for a poll() that waits: a busy shard is told by the atomic alone.
+void EpollNetwork::wake() noexcept {
+    if (wake_state_.exchange(woken) != waiting) return;
+    const std::uint64_t one = 1;
+    // Fails only when the counter is full: then the edge has long been there.
+    [[maybe_unused]] const ssize_t written = ::write(wake_event_.get(), &one, sizeof one);
+}
+
+}  // namespace mitu::runtime

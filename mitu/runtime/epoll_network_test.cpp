@@ -1,0 +1,449 @@
+#include "mitu/runtime/epoll_network.hpp"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "mitu/ports/network_contract.hpp"
+#include "mitu/runtime/clock.hpp"
+#include "mitu/runtime/listener.hpp"
+
+namespace mitu::runtime {
+namespace {
+
+using ports::ConnectionId;
+using ports::NetworkEvent;
+using Kind = ports::NetworkEvent::Kind;
+
+const SystemClock system_clock;
+
+/// A blocking connect to the loopback; the socket does not block afterwards.
+UniqueFd connect_to(std::uint16_t port) {
+    UniqueFd fd{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0)
+        << std::strerror(errno);
+    const int on = 1;
+    setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
+}
+
+class SocketPeer final : public ports::ContractPeer {
+public:
+    explicit SocketPeer(UniqueFd fd) : fd_{std::move(fd)} {}
+
+    std::size_t send(ByteView bytes) override {
+        const ssize_t n =
+            ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        return n < 0 ? 0 : static_cast<std::size_t>(n);
+    }
+    Bytes receive() override {
+        Bytes all;
+        std::array<std::uint8_t, 65'536> some{};
+        for (;;) {
+            const ssize_t n = ::recv(fd_.get(), some.data(), some.size(), MSG_DONTWAIT);
+            if (n > 0) {
+                all.insert(all.end(), some.begin(), some.begin() + n);
+                continue;
+            }
+            seen_end_ |= n == 0;
+            seen_reset_ |= n < 0 && errno != EAGAIN;
+            return all;
+        }
+    }
+    bool has_seen_end() override { return seen_end_; }
+    bool has_seen_reset() override { return seen_reset_; }
+    void finish_sending() override { ::shutdown(fd_.get(), SHUT_WR); }
+    void reset() override {
+        const linger hard{1, 0};
+        setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+        fd_.reset();
+    }
+
+private:
+    UniqueFd fd_;
+    bool seen_end_ = false;
+    bool seen_reset_ = false;
+};
+
+Listeners listen_anywhere() {
+    auto listeners = listen_on({"127.0.0.1", 0}, 1);
+    EXPECT_TRUE(listeners.has_value()) << listeners.error();
+    return std::move(*listeners);
+}
+
+std::unique_ptr<EpollNetwork> make_network(std::vector<UniqueFd> listeners,
+                                           const EpollLimits& limits = {},
+                                           ConnectionBudget* budget = nullptr) {
+    auto network = EpollNetwork::create(system_clock, std::move(listeners), limits, budget);
+    EXPECT_TRUE(network.has_value()) << network.error();
+    return std::move(*network);
+}
+
+class EpollWorld final : public ports::ContractWorld {
+public:
+    explicit EpollWorld(const EpollLimits& limits) {
+        Listeners listeners = listen_anywhere();
+        port_ = listeners.port;
+        first_ = make_network(std::move(listeners.sockets), limits);
+        second_ = make_network({}, limits);
+    }
+    ports::Network& first() override { return *first_; }
+    ports::Network& second() override { return *second_; }
+    std::unique_ptr<ports::ContractPeer> connect() override {
+        return std::make_unique<SocketPeer>(connect_to(port_));
+    }
+    Instant now() override { return system_clock.now(); }
+
+private:
+    std::uint16_t port_ = 0;
+    std::unique_ptr<EpollNetwork> first_;
+    std::unique_ptr<EpollNetwork> second_;
+};
+
+std::unique_ptr<ports::ContractWorld> make_world() {
+    return std::make_unique<EpollWorld>(EpollLimits{});
+}
+
+// Every read is cut short by the limits: the paths for what is left over.
+std::unique_ptr<ports::ContractWorld> make_narrow_world() {
+    EpollLimits limits;
+    limits.read_bytes_max = 1'000;
+    limits.poll_bytes_max = 1'500;
+    limits.lingering_max = 2;
+    return std::make_unique<EpollWorld>(limits);
+}
+
+/// One network and its port; collects what polls say.
+struct Server {
+    explicit Server(const EpollLimits& limits = {}, ConnectionBudget* budget = nullptr) {
+        Listeners listeners = listen_anywhere();
+        port = listeners.port;
+        network = make_network(std::move(listeners.sockets), limits, budget);
+    }
+    template <class Done>
+    bool run_until(const Done& done) {
+        const Instant give_up = system_clock.now() + Duration::seconds(20);
+        while (!done()) {
+            if (system_clock.now() > give_up) return false;
+            poll_once();
+        }
+        return true;
+    }
+    void poll_once() {
+        network->poll(system_clock.now() + Duration::milliseconds(5), events);
+        ++polls;
+        for (const NetworkEvent& event : events) {
+            if (event.kind == Kind::opened) opened.push_back(event.connection);
+            if (event.kind == Kind::closed) closed.push_back(event.connection);
+            if (event.kind == Kind::received) received[event.connection] += as_text(event.bytes);
+        }
+    }
+
+    std::uint16_t port = 0;
+    std::unique_ptr<EpollNetwork> network;
+    std::vector<NetworkEvent> events;
+    std::vector<ConnectionId> opened;
+    std::vector<ConnectionId> closed;
+    std::map<ConnectionId, std::string> received;
+    int polls = 0;
+};
+
+bool waits_for_end(int fd) {
+    // The peer's view of a refusal: end or reset, never data. Blocks until it comes.
+    char byte = 0;
+    return ::recv(fd, &byte, 1, 0) <= 0;
+}
+
+}  // namespace
+
+TEST(epoll_network, wake_from_another_thread_ends_a_wait_without_deadline) {
+    const auto network = make_network({});
+    std::vector<NetworkEvent> events;
+    for (int i = 0; i < 200; ++i) {
+        std::thread waker{[&] { network->wake(); }};
+        network->poll(Instant::never(), events);
+        EXPECT_TRUE(events.empty());
+        waker.join();
+        // A late eventfd edge may end one more wait early, but never hang one.
+        network->wake();
+        network->poll(Instant::never(), events);
+    }
+}
+
+TEST(epoll_network, no_wake_is_lost_between_two_threads_that_answer_each_other) {
+    const auto network = make_network({});
+    std::atomic<int> asked{0};
+    std::atomic<int> answered{0};
+    constexpr int rounds = 5'000;
+    std::thread asker{[&] {
+        for (int i = 1; i <= rounds; ++i) {
+            asked.store(i);
+            network->wake();
+            while (answered.load() < i) std::this_thread::yield();
+        }
+    }};
+    std::vector<NetworkEvent> events;
+    while (answered.load() < rounds) {
+        network->poll(Instant::never(), events);
+        answered.store(asked.load());
+    }
+    asker.join();
+}
+
+TEST(epoll_network, accepts_a_burst_in_bounded_batches) {
+    EpollLimits limits;
+    limits.accepts_max = 10;
+    Server server{limits};
+    std::vector<UniqueFd> clients;
+    for (int i = 0; i < 95; ++i) clients.push_back(connect_to(server.port));
+    server.poll_once();
+    EXPECT_EQ(server.opened.size(), 10u);
+    EXPECT_TRUE(server.run_until([&] { return server.opened.size() == 95; }));
+    EXPECT_EQ(server.polls, 10);
+    EXPECT_EQ(std::set<ConnectionId>(server.opened.begin(), server.opened.end()).size(), 95u);
+    EXPECT_EQ(server.network->counters().accepted_total.read(), 95u);
+}
+
+TEST(epoll_network, accepted_sockets_have_no_delay_though_nobody_sets_it_on_them) {
+    Server server;
+    const UniqueFd client = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return !server.opened.empty(); }));
+    const auto detached = server.network->detach(server.opened[0]);
+    int value = 0;
+    socklen_t size = sizeof value;
+    ASSERT_EQ(
+        getsockopt(static_cast<int>(detached.handle) - 1, IPPROTO_TCP, TCP_NODELAY, &value, &size),
+        0);
+    EXPECT_NE(value, 0);
+    EpollNetwork::close_detached(detached);
+    EXPECT_TRUE(waits_for_end(client.get()));
+}
+
+TEST(epoll_network, a_thousand_connections_each_get_their_own_answer) {
+    constexpr std::size_t connections = 1'000;
+    Server server;
+    std::vector<UniqueFd> clients;
+    for (std::size_t i = 0; i < connections; ++i) {
+        clients.push_back(connect_to(server.port));
+        const std::string text = "client " + std::to_string(i);
+        ASSERT_EQ(::send(clients[i].get(), text.data(), text.size(), MSG_NOSIGNAL),
+                  static_cast<ssize_t>(text.size()));
+        if (i % 100 == 0) server.poll_once();
+    }
+    ASSERT_TRUE(server.run_until([&] { return server.received.size() == connections; }));
+    for (const auto& [id, text] : server.received) {
+        const ByteView part = as_bytes(text);
+        EXPECT_EQ(server.network->write(id, std::span{&part, 1}), text.size());
+    }
+    for (std::size_t i = 0; i < connections; ++i) {
+        std::array<char, 64> buffer{};
+        const ssize_t n = ::recv(clients[i].get(), buffer.data(), buffer.size(), 0);
+        ASSERT_GT(n, 0);
+        EXPECT_EQ(std::string_view(buffer.data(), static_cast<std::size_t>(n)),
+                  "client " + std::to_string(i));
+    }
+    clients.clear();
+    EXPECT_TRUE(server.run_until([&] { return server.closed.size() == connections; }));
+    EXPECT_EQ(server.network->counters().connections.read(), 0u);
+}
+
+TEST(epoll_network, one_small_message_costs_one_read) {
+    Server server;
+    const UniqueFd client = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+    for (int i = 1; i <= 10; ++i) {
+        ASSERT_EQ(::send(client.get(), "ping", 4, MSG_NOSIGNAL), 4);
+        ASSERT_TRUE(server.run_until([&] {
+            return server.received[server.opened[0]].size() == static_cast<std::size_t>(4 * i);
+        }));
+    }
+    EXPECT_EQ(server.network->counters().reads_total.read(), 10u);
+}
+
+TEST(epoll_network, a_torrent_does_not_starve_a_quiet_neighbour) {
+    EpollLimits limits;
+    limits.read_bytes_max = 4'096;
+    limits.poll_bytes_max = 8'192;
+    Server server{limits};
+    std::vector<UniqueFd> loud;
+    for (int i = 0; i < 4; ++i) loud.push_back(connect_to(server.port));
+    const UniqueFd quiet = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 5; }));
+    const ConnectionId quiet_id = server.opened.back();
+
+    const Bytes flood = ports::make_pattern(200'000);
+    for (const UniqueFd& fd : loud) {
+        ASSERT_GT(::send(fd.get(), flood.data(), flood.size(), MSG_DONTWAIT | MSG_NOSIGNAL), 0);
+    }
+    server.poll_once();
+    ASSERT_EQ(::send(quiet.get(), "me too", 6, MSG_NOSIGNAL), 6);
+    const int before = server.polls;
+    ASSERT_TRUE(server.run_until([&] { return server.received[quiet_id] == "me too"; }));
+    EXPECT_LE(server.polls - before, 4);  // five queued, two per poll
+}
+
+TEST(epoll_network, refuses_over_the_limit_and_accepts_again_below_it) {
+    EpollLimits limits;
+    limits.connections_max = 3;
+    Server server{limits};
+    std::vector<UniqueFd> clients;
+    for (int i = 0; i < 5; ++i) clients.push_back(connect_to(server.port));
+    const NetworkCounters& counters = server.network->counters();
+    ASSERT_TRUE(server.run_until([&] { return counters.refused_limit_total.read() == 2; }));
+    EXPECT_EQ(server.opened.size(), 3u);
+    EXPECT_TRUE(waits_for_end(clients[3].get()));
+    EXPECT_TRUE(waits_for_end(clients[4].get()));
+
+    clients.erase(clients.begin());
+    ASSERT_TRUE(server.run_until([&] { return server.closed.size() == 1; }));
+    clients.push_back(connect_to(server.port));
+    EXPECT_TRUE(server.run_until([&] { return server.opened.size() == 4; }));
+}
+
+TEST(epoll_network, shards_share_one_budget_and_moving_keeps_it_true) {
+    ConnectionBudget budget{2};
+    Server a{{}, &budget};
+    Server b{{}, &budget};
+    const UniqueFd first = connect_to(a.port);
+    const UniqueFd second = connect_to(b.port);
+    ASSERT_TRUE(a.run_until([&] { return a.opened.size() == 1; }));
+    ASSERT_TRUE(b.run_until([&] { return b.opened.size() == 1; }));
+    EXPECT_EQ(budget.used(), 2u);
+
+    const UniqueFd third = connect_to(a.port);
+    ASSERT_TRUE(a.run_until([&] { return a.network->counters().refused_limit_total.read() == 1; }));
+    EXPECT_TRUE(waits_for_end(third.get()));
+
+    const ConnectionId moved = b.network->attach(a.network->detach(a.opened[0]));
+    EXPECT_FALSE(moved.is_none());
+    EXPECT_EQ(budget.used(), 2u);
+    b.network->close(moved);
+    b.network->close(b.opened[0]);
+    EXPECT_TRUE(waits_for_end(first.get()));
+    ::shutdown(first.get(), SHUT_WR);
+    ::shutdown(second.get(), SHUT_WR);
+    EXPECT_TRUE(b.run_until([&] { return budget.used() == 0; }));
+}
+
+TEST(epoll_network, closes_the_oldest_when_too_many_linger_and_all_in_time) {
+    EpollLimits limits;
+    limits.lingering_max = 2;
+    limits.linger_time_max = Duration::milliseconds(20);
+    Server server{limits};
+    std::vector<UniqueFd> clients;  // none of them ever closes
+    for (int i = 0; i < 5; ++i) clients.push_back(connect_to(server.port));
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 5; }));
+    for (const ConnectionId id : server.opened) server.network->close(id);
+    const NetworkCounters& counters = server.network->counters();
+    EXPECT_EQ(counters.lingering.read(), 2u);
+    EXPECT_EQ(counters.linger_cut_total.read(), 3u);
+    ASSERT_TRUE(server.run_until([&] { return counters.connections.read() == 0; }));
+    EXPECT_EQ(counters.linger_cut_total.read(), 5u);
+    EXPECT_EQ(counters.lingering.read(), 0u);
+}
+
+TEST(epoll_network, a_peer_that_never_stops_sending_is_cut_after_the_limit) {
+    EpollLimits limits;
+    limits.linger_bytes_max = 100'000;
+    limits.linger_time_max = Duration::seconds(60);
+    Server server{limits};
+    const UniqueFd client = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+    server.network->close(server.opened[0]);
+    const Bytes flood = ports::make_pattern(50'000);
+    EXPECT_TRUE(server.run_until([&] {
+        [[maybe_unused]] const ssize_t n =
+            ::send(client.get(), flood.data(), flood.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        return server.network->counters().connections.read() == 0;
+    }));
+    EXPECT_EQ(server.network->counters().linger_cut_total.read(), 1u);
+}
+
+TEST(epoll_network, refuses_clearly_when_the_process_has_no_file_left) {
+    Server server;
+    const UniqueFd before = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+    // Connected, but not yet accepted, when the files run out.
+    std::vector<UniqueFd> late;
+    for (int i = 0; i < 3; ++i) late.push_back(connect_to(server.port));
+
+    rlimit limit{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const int next_fd = dup(0);
+    ASSERT_GE(next_fd, 0);
+    ::close(next_fd);
+    rlimit low = limit;
+    low.rlim_cur = static_cast<rlim_t>(next_fd);
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+    const NetworkCounters& counters = server.network->counters();
+    const bool refused =
+        server.run_until([&] { return counters.refused_no_files_total.read() == 3; });
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+
+    EXPECT_TRUE(refused);
+    for (const UniqueFd& fd : late) EXPECT_TRUE(waits_for_end(fd.get()));
+    const ByteView part = as_bytes("still here");
+    EXPECT_EQ(server.network->write(server.opened[0], std::span{&part, 1}), part.size());
+    const UniqueFd after = connect_to(server.port);
+    EXPECT_TRUE(server.run_until([&] { return server.opened.size() == 2; }));
+}
+
+TEST(epoll_network, a_listener_rests_without_spinning_when_even_refusing_is_impossible) {
+    Server server;
+    rlimit limit{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const UniqueFd client = connect_to(server.port);
+    rlimit none = limit;
+    none.rlim_cur = 3;  // below every open file: the spare one does not help either
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const NetworkCounters& counters = server.network->counters();
+    const Instant start = system_clock.now();
+    server.network->poll(start + Duration::milliseconds(250), server.events);
+    const std::uint64_t polls = counters.polls_total.read();
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+
+    EXPECT_TRUE(server.events.empty());
+    EXPECT_GE(counters.accept_pauses_total.read(), 1u);
+    EXPECT_LE(polls, 20u);
+    EXPECT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+}
+
+TEST(epoll_network, stops_accepting_and_keeps_connections) {
+    Server server;
+    const UniqueFd client = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+    server.network->stop_accepting();
+    const UniqueFd refused{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(server.port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_NE(::connect(refused.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+    ASSERT_EQ(::send(client.get(), "x", 1, MSG_NOSIGNAL), 1);
+    EXPECT_TRUE(server.run_until([&] { return server.received[server.opened[0]] == "x"; }));
+}
+
+}  // namespace mitu::runtime
+
+namespace mitu::ports {
+
+INSTANTIATE_TEST_SUITE_P(epoll, NetworkContract, testing::Values(&runtime::make_world));
+INSTANTIATE_TEST_SUITE_P(epoll_narrow, NetworkContract,
+                         testing::Values(&runtime::make_narrow_world));
+
+}  // namespace mitu::ports
