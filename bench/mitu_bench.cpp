@@ -1,0 +1,46 @@
+// mitu-bench: the load generator. Reads flags, runs one scenario, prints one line of JSON.
+
+#include <arpa/inet.h>
+#include <sys/prctl.h>
+
+#include <cstdio>
+
+#include "bench/connect_run.hpp"
+#include "bench/options.hpp"
+#include "bench/report.hpp"
+#include "bench/traffic.hpp"
+
+namespace {
+
+constexpr int exit_unsound = 1;
+constexpr int exit_usage = 2;
+
+bool is_loopback(const std::string& host) noexcept {
+    in_addr address{};
+    return inet_pton(AF_INET, host.c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const auto options = mitu::bench::parse_options(argc, argv);
+    if (!options) return options.error();
+    if (!is_loopback(options->host)) {
+        std::fprintf(stderr,
+                     "mitu-bench: --host %s is not in 127.0.0.0/8; load is offered to this machine "
+                     "only\n",
+                     options->host.c_str());
+        return exit_usage;
+    }
+    // Without this the kernel may wake us 50 us late, which would count as latency of the broker.
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+
+    const mitu::bench::Report report = options->scenario == mitu::bench::Scenario::connect
+                                           ? mitu::bench::run_connect(*options)
+                                           : mitu::bench::Traffic{*options}.run();
+    std::puts(mitu::bench::to_json(*options, report).c_str());
+    if (!report.failure.empty()) {
+        std::fprintf(stderr, "mitu-bench: %s\n", report.failure.c_str());
+    }
+    return report.sound() ? 0 : exit_unsound;
+}

@@ -1,0 +1,111 @@
+#include "bench/options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <map>
+
+#include "bench/pattern.hpp"
+
+namespace mitu::bench {
+namespace {
+
+const std::map<std::string, Scenario> scenarios{{"connect", Scenario::connect},
+                                                {"fan-in", Scenario::fan_in},
+                                                {"fan-out", Scenario::fan_out},
+                                                {"pairs", Scenario::pairs},
+                                                {"heartbeat", Scenario::heartbeat}};
+
+const std::map<std::string, mqtt::ProtocolVersion> versions{{"4", mqtt::ProtocolVersion::v3_1_1},
+                                                            {"5", mqtt::ProtocolVersion::v5}};
+
+}  // namespace
+
+const char* to_text(Scenario scenario) noexcept {
+    switch (scenario) {
+        case Scenario::connect:
+            return "connect";
+        case Scenario::fan_in:
+            return "fan-in";
+        case Scenario::fan_out:
+            return "fan-out";
+        case Scenario::pairs:
+            return "pairs";
+        case Scenario::heartbeat:
+            return "heartbeat";
+    }
+    return "unknown";
+}
+
+Result<Options, int> parse_options(int argc, char** argv) {
+    Options options;
+    std::string scenario;
+    std::string version = "4";
+    unsigned qos = 0;
+    double warmup_s = options.warmup.as_seconds();
+    double measure_s = options.measure.as_seconds();
+    double patience_s = options.patience.as_seconds();
+
+    CLI::App app{"mitu-bench: loads an MQTT broker and prints what it saw as one line of JSON."};
+    app.add_option("scenario", scenario, "connect, fan-in, fan-out, pairs or heartbeat")
+        ->required()
+        ->check(CLI::IsMember(scenarios));
+    app.add_option("--host", options.host, "address of the broker, in 127.0.0.0/8")
+        ->capture_default_str();
+    app.add_option("--port", options.port, "port of the broker")->required();
+    app.add_option("--broker-pid", options.broker_pid,
+                   "process whose CPU time and memory are measured");
+    app.add_option("--clients", options.clients,
+                   "publishers of fan-in, subscribers of fan-out, pairs, connections, devices")
+        ->capture_default_str()
+        ->check(CLI::Range(1u, 1'000'000u));
+    app.add_option("--qos", qos, "0, 1 or 2")->capture_default_str()->check(CLI::Range(0u, 2u));
+    app.add_option("--payload", options.payload_bytes, "bytes of each payload")
+        ->capture_default_str()
+        ->check(CLI::Range(static_cast<std::uint32_t>(sizeof(Stamp)), 60'000u));
+    app.add_option("--mqtt", version, "4 (MQTT 3.1.1) or 5")
+        ->capture_default_str()
+        ->check(CLI::IsMember(versions));
+    app.add_option("--window", options.window,
+                   "messages in flight per publisher; 1: one message at a time")
+        ->capture_default_str()
+        ->check(CLI::Range(1u, 65'535u));
+    app.add_option("--rate", options.rate_hz,
+                   "publishes per second in all, whether the broker keeps up or not; 0: by window")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 100e6));
+    app.add_option("--warmup", warmup_s, "seconds before measuring")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 3600.0));
+    app.add_option("--seconds", measure_s, "seconds measured")
+        ->capture_default_str()
+        ->check(CLI::Range(0.01, 3600.0));
+    app.add_option("--patience", patience_s, "seconds without any progress before giving up")
+        ->capture_default_str()
+        ->check(CLI::Range(0.1, 600.0));
+    app.add_option("--connect-burst", options.connect_burst,
+                   "connections being set up at the same time")
+        ->capture_default_str()
+        ->check(CLI::Range(1u, 4096u));
+    app.add_flag("--spin", options.spin, "poll without sleeping");
+    app.add_flag("--quiet", options.quiet, "no progress on stderr");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        const int code = app.exit(error);
+        return std::unexpected(code == 0 ? 0 : 2);
+    }
+    options.scenario = scenarios.at(scenario);
+    options.version = versions.at(version);
+    options.qos = static_cast<mqtt::QoS>(qos);
+    options.warmup = Duration::from_seconds(warmup_s);
+    options.measure = Duration::from_seconds(measure_s);
+    options.patience = Duration::from_seconds(patience_s);
+    if (options.scenario == Scenario::heartbeat && !options.open_loop()) {
+        std::fputs("mitu-bench: heartbeat needs --rate, the heartbeats per second in all\n",
+                   stderr);
+        return std::unexpected(2);
+    }
+    return options;
+}
+
+}  // namespace mitu::bench

@@ -1,0 +1,61 @@
+#pragma once
+// What one run of the load generator is asked to do.
+
+#include <cstdint>
+#include <string>
+
+#include "mitu/base/result.hpp"
+#include "mitu/base/time.hpp"
+#include "mitu/mqtt/types.hpp"
+
+namespace mitu::bench {
+
+enum class Scenario : std::uint8_t {
+    connect,    // N connections are set up, then idle
+    fan_in,     // many publishers, one subscriber to all
+    fan_out,    // one publisher, many subscribers
+    pairs,      // publisher k to subscriber k
+    heartbeat,  // N devices, each a PINGREQ and a PUBLISH now and then; one subscriber to all
+};
+
+[[nodiscard]] const char* to_text(Scenario scenario) noexcept;
+
+struct Options {
+    Scenario scenario = Scenario::fan_in;
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 0;
+    /// Whose CPU time and memory are measured; 0: nobody's.
+    int broker_pid = 0;
+
+    /// fan_in: publishers; fan_out: subscribers; pairs: pairs; connect: connections; heartbeat:
+    /// devices.
+    std::uint32_t clients = 100;
+    mqtt::QoS qos = mqtt::QoS::at_most_once;
+    std::uint32_t payload_bytes = 64;
+    mqtt::ProtocolVersion version = mqtt::ProtocolVersion::v3_1_1;
+
+    /// Messages in flight per publisher while `rate_hz` is 0. 1: one message at a time.
+    std::uint32_t window = 100;
+    /// Offered publishes (heartbeats) per second over all publishers; 0: as fast as the window
+    /// lets.
+    double rate_hz = 0;
+
+    Duration warmup = Duration::seconds(1);
+    Duration measure = Duration::seconds(4);
+    /// How long an answer, a delivery or the drain at the end may fail to come.
+    Duration patience = Duration::seconds(10);
+
+    /// Connections being set up at the same time.
+    std::uint32_t connect_burst = 32;
+    /// Polls without sleeping, so that nobody pays for waking the generator.
+    bool spin = false;
+    bool quiet = false;
+
+    [[nodiscard]] bool open_loop() const noexcept { return rate_hz > 0; }
+};
+
+/// Shape   the options, or the exit code when there is nothing to run (--help, a mistake that was
+///         reported on stderr).
+[[nodiscard]] Result<Options, int> parse_options(int argc, char** argv);
+
+}  // namespace mitu::bench

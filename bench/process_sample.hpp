@@ -1,0 +1,29 @@
+#pragma once
+// What another process has used so far: CPU time and memory.
+
+#include <cstdint>
+#include <optional>
+
+#include "mitu/base/time.hpp"
+
+namespace mitu::bench {
+
+/// Time on the monotonic clock of the machine.
+[[nodiscard]] Instant monotonic_now() noexcept;
+
+/// CPU time of this process, user and system, all threads.
+[[nodiscard]] Duration own_cpu() noexcept;
+
+/// CPU time of process `pid`, user and system, all its threads, alive and ended; not its children.
+/// Shape   nullopt: there is no such process, or it may not be asked.
+/// Units   nanoseconds from the scheduler, not ticks, so a window of a second is exact to 1e-6.
+[[nodiscard]] std::optional<Duration> cpu_of(int pid) noexcept;
+
+/// Proportional set size of process `pid`, in bytes. Kernel memory (socket buffers) is not in it.
+/// Cost  the kernel walks the page tables: milliseconds.
+[[nodiscard]] std::optional<std::uint64_t> pss_bytes_of(int pid);
+
+/// Raises the soft limit of open files to the hard one; returns what may be open.
+std::uint64_t raise_open_files_max() noexcept;
+
+}  // namespace mitu::bench

@@ -1,0 +1,80 @@
+#include "bench/report.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace mitu::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double microseconds(Duration duration) { return static_cast<double>(duration.count_ns()) / 1e3; }
+
+Json latency_json(const LatencyHistogram& latency) {
+    const auto at = [&](double fraction) {
+        return static_cast<double>(latency.percentile_ns(fraction)) / 1e3;
+    };
+    return {{"count", latency.count()}, {"p50", at(0.5)},
+            {"p90", at(0.9)},           {"p99", at(0.99)},
+            {"p999", at(0.999)},        {"max", static_cast<double>(latency.max_ns()) / 1e3}};
+}
+
+Json memory_json(const Options& options, const Report& report) {
+    const auto before = static_cast<double>(report.pss_before_bytes.value_or(0));
+    const auto after = static_cast<double>(report.pss_after_bytes.value_or(0));
+    return {{"pss_before_bytes", before},
+            {"pss_after_bytes", after},
+            {"bytes_per_connection", (after - before) / options.clients}};
+}
+
+}  // namespace
+
+std::string to_json(const Options& options, const Report& report) {
+    Json json;
+    json["scenario"] = to_text(options.scenario);
+    json["parameters"] = {{"clients", options.clients},
+                          {"qos", static_cast<unsigned>(options.qos)},
+                          {"payload_bytes", options.payload_bytes},
+                          {"mqtt", options.version == mqtt::ProtocolVersion::v5 ? 5 : 4},
+                          {"window", options.window},
+                          {"rate_hz", options.rate_hz},
+                          {"warmup_s", options.warmup.as_seconds()},
+                          {"spin", options.spin}};
+    json["ok"] = report.sound();
+    if (!report.failure.empty()) json["failure"] = report.failure;
+    json["open_files_max"] = report.open_files_max;
+    json["setup_s"] = report.setup_s;
+    json["measured_s"] = report.measured_s;
+    json["delivered"] = report.delivered;
+    if (report.measured_s > 0) {
+        json["delivered_per_s"] = static_cast<double>(report.delivered) / report.measured_s;
+        json["delivered_mb_per_s"] =
+            static_cast<double>(report.bytes_delivered) / report.measured_s / 1e6;
+        json["generator_cpu_share"] = report.generator_cpu.as_seconds() / report.measured_s;
+    }
+    if (report.broker_cpu && report.measured_s > 0) {
+        json["broker_cpu_share"] = report.broker_cpu->as_seconds() / report.measured_s;
+        if (report.delivered > 0) {
+            json["broker_cpu_us_per_message"] =
+                microseconds(*report.broker_cpu) / static_cast<double>(report.delivered);
+        }
+    }
+    if (report.latency.count() > 0) json["latency_us"] = latency_json(report.latency);
+    if (report.pss_before_bytes && report.pss_after_bytes) {
+        json["memory"] = memory_json(options, report);
+    }
+    if (report.idle_cpu && report.idle_s > 0) {
+        json["idle_cpu_share"] = report.idle_cpu->as_seconds() / report.idle_s;
+    }
+    json["verification"] = {{"published", report.published},
+                            {"received_expected", report.received_expected},
+                            {"received", report.received},
+                            {"lost", report.faults.lost},
+                            {"duplicated", report.faults.duplicated},
+                            {"reordered", report.faults.reordered},
+                            {"pings", report.pings},
+                            {"pings_unanswered", report.pings_unanswered},
+                            {"backlog", report.backlog}};
+    return json.dump();
+}
+
+}  // namespace mitu::bench

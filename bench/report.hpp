@@ -1,0 +1,56 @@
+#pragma once
+// What one run measured, and how it is printed.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "bench/histogram.hpp"
+#include "bench/options.hpp"
+#include "bench/sequence_check.hpp"
+
+namespace mitu::bench {
+
+/// Every figure is of the measured window unless it says otherwise.
+struct Report {
+    std::string failure;  // empty: the run went through
+
+    double setup_s = 0;  // connecting, logging in and subscribing
+    double measured_s = 0;
+    std::uint64_t delivered = 0;  // messages that reached a subscriber; connections; heartbeats
+    std::uint64_t bytes_delivered = 0;
+    std::optional<Duration> broker_cpu;
+    Duration generator_cpu;
+
+    /// From when a message was due until it was read, of messages that were due in the window.
+    /// Empty where the window is full by design and latency says nothing.
+    LatencyHistogram latency;
+
+    /// Over the whole run, warm-up and drain included.
+    std::uint64_t published = 0;
+    std::uint64_t received_expected = 0;
+    std::uint64_t received = 0;
+    SequenceFaults faults;
+    std::uint64_t pings = 0;
+    std::uint64_t pings_unanswered = 0;
+    /// Open loop: messages that were due but not yet sent when the window ended.
+    std::uint64_t backlog = 0;
+
+    /// Scenario connect.
+    std::optional<std::uint64_t> pss_before_bytes;
+    std::optional<std::uint64_t> pss_after_bytes;
+    std::optional<Duration> idle_cpu;
+    double idle_s = 0;
+
+    std::uint64_t open_files_max = 0;
+
+    [[nodiscard]] bool sound() const noexcept {
+        return failure.empty() && faults.none() && pings_unanswered == 0 &&
+               received == received_expected;
+    }
+};
+
+/// One line of JSON.
+[[nodiscard]] std::string to_json(const Options& options, const Report& report);
+
+}  // namespace mitu::bench

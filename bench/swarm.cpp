@@ -1,0 +1,278 @@
+#include "bench/swarm.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "mitu/base/check.hpp"
+#include "mitu/mqtt/decode.hpp"
+#include "mitu/mqtt/encode.hpp"
+
+namespace mitu::bench {
+namespace {
+
+// One source address has some 28,000 ports; a few thousand each leaves those in TIME_WAIT alone.
+constexpr std::uint32_t links_per_source = 8'000;
+constexpr std::uint16_t keep_alive_s = 3'600;
+constexpr std::size_t other_files = 16;  // standard streams, epoll, /proc, libraries
+
+std::string errno_text() { return std::strerror(errno); }
+
+sockaddr_in address_of(std::uint32_t host_order, std::uint16_t port) noexcept {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(host_order);
+    return address;
+}
+
+Bytes encoded(const mqtt::Packet& packet, mqtt::ProtocolVersion version) {
+    Bytes bytes(mqtt::encoded_size(packet, version));
+    MITU_CHECK(!bytes.empty());
+    MITU_CHECK(mqtt::encode(packet, version, bytes) == bytes.size());
+    return bytes;
+}
+
+}  // namespace
+
+Swarm::Swarm(const Options& options)
+    : options_{options}, epoll_{epoll_create1(EPOLL_CLOEXEC)}, buffer_(read_bytes) {
+    MITU_CHECK(epoll_ >= 0);
+}
+
+Swarm::~Swarm() {
+    for (const Link& link : links_) {
+        if (link.fd >= 0) ::close(link.fd);
+    }
+    ::close(epoll_);
+}
+
+void Swarm::plan(std::string client_id, std::string filter) {
+    Link link;
+    link.index = static_cast<std::uint32_t>(links_.size());
+    link.client_id = std::move(client_id);
+    link.filter = std::move(filter);
+    links_.push_back(std::move(link));
+}
+
+Failure Swarm::broken(const Link& link, const std::string& what) const {
+    return fmt::format("{}:{}, client {}: {}", options_.host, options_.port, link.client_id, what);
+}
+
+void Swarm::watch(Link& link, std::uint32_t events, int operation) const noexcept {
+    epoll_event event{};
+    event.events = events;
+    event.data.u32 = link.index;
+    MITU_CHECK(epoll_ctl(epoll_, operation, link.fd, &event) == 0);
+}
+
+int Swarm::wait(Duration timeout) noexcept {
+    const std::int64_t ns = std::max<std::int64_t>(timeout.count_ns(), 0);
+    const timespec limit{.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+    return epoll_pwait2(epoll_, events_.data(), events_max, &limit, nullptr);
+}
+
+Result<void, Failure> Swarm::open(Link& link) {
+    link.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (link.fd < 0) return std::unexpected(broken(link, "socket: " + errno_text()));
+    const int on = 1;
+    setsockopt(link.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    // Ends with RST, so that thousands of connections of one run do not linger into the next.
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    setsockopt(link.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+
+    setsockopt(link.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    const sockaddr_in source = address_of(INADDR_LOOPBACK + link.index / links_per_source, 0);
+    if (::bind(link.fd, reinterpret_cast<const sockaddr*>(&source), sizeof source) != 0) {
+        return std::unexpected(broken(link, "bind: " + errno_text()));
+    }
+    in_addr host{};
+    if (inet_pton(AF_INET, options_.host.c_str(), &host) != 1) {
+        return std::unexpected(broken(link, "the host is not an IPv4 address"));
+    }
+    const sockaddr_in target = address_of(ntohl(host.s_addr), options_.port);
+    if (::connect(link.fd, reinterpret_cast<const sockaddr*>(&target), sizeof target) == 0) {
+        watch(link, EPOLLIN, EPOLL_CTL_ADD);
+        say_connect(link);
+    } else if (errno == EINPROGRESS) {
+        link.state = Link::State::connecting;
+        watch(link, EPOLLIN | EPOLLOUT, EPOLL_CTL_ADD);
+    } else {
+        return std::unexpected(broken(link, "connect: " + errno_text()));
+    }
+    return {};
+}
+
+void Swarm::say_connect(Link& link) {
+    const mqtt::Packet connect = mqtt::Connect{.version = options_.version,
+                                               .clean_start = true,
+                                               .keep_alive_s = keep_alive_s,
+                                               .client_id = link.client_id,
+                                               .user_name = {},
+                                               .password = {},
+                                               .will = {},
+                                               .properties = {}};
+    append(link, encoded(connect, options_.version));
+    link.state = Link::State::awaits_connack;
+}
+
+Result<void, Failure> Swarm::on_writable(Link& link) {
+    if (link.state == Link::State::connecting) {
+        int error = 0;
+        socklen_t size = sizeof error;
+        getsockopt(link.fd, SOL_SOCKET, SO_ERROR, &error, &size);
+        if (error != 0) {
+            return std::unexpected(broken(link, std::string{"connect: "} + std::strerror(error)));
+        }
+        watch(link, EPOLLIN, EPOLL_CTL_MOD);
+        say_connect(link);
+        return {};
+    }
+    return write_out(link);
+}
+
+Result<void, Failure> Swarm::write_out(Link& link) {
+    const ByteView waiting = link.out.waiting();
+    if (waiting.empty()) return {};
+    const ssize_t sent =
+        ::send(link.fd, waiting.data(), waiting.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN) {
+        return std::unexpected(broken(link, "send: " + errno_text()));
+    }
+    if (sent > 0) link.out.consume(static_cast<std::size_t>(sent));
+    const bool full = !link.out.waiting().empty();
+    if (full != link.write_armed) {
+        watch(link, full ? EPOLLIN | EPOLLOUT : EPOLLIN, EPOLL_CTL_MOD);
+        link.write_armed = full;
+    }
+    return {};
+}
+
+Result<void, Failure> Swarm::flush() {
+    for (const std::uint32_t index : unflushed_) {
+        Link& link = links_[index];
+        link.listed = false;
+        if (link.write_armed) continue;
+        if (auto done = write_out(link); !done) return done;
+    }
+    unflushed_.clear();
+    return {};
+}
+
+Result<ByteView, Failure> Swarm::receive(Link& link) {
+    const std::size_t kept = link.rest.size();
+    if (kept + read_bytes / 2 > buffer_.size()) buffer_.resize(kept + read_bytes);
+    if (kept > 0) std::memcpy(buffer_.data(), link.rest.data(), kept);
+    const ssize_t count =
+        ::recv(link.fd, buffer_.data() + kept, buffer_.size() - kept, MSG_DONTWAIT);
+    if (count == 0) return std::unexpected(broken(link, "the broker closed the connection"));
+    if (count < 0) {
+        if (errno == EAGAIN) return ByteView{buffer_.data(), kept};
+        return std::unexpected(broken(link, "recv: " + errno_text()));
+    }
+    return ByteView{buffer_.data(), kept + static_cast<std::size_t>(count)};
+}
+
+/// What the broker answers while connections are set up.
+struct Swarm::Setup {
+    Swarm& swarm;
+    std::size_t ready = 0;
+    std::string what;
+
+    [[nodiscard]] const std::string& fault() const noexcept { return what; }
+
+    bool on_frame(Link& link, const Frame& frame, Instant) {
+        const ByteView bytes{frame.body + frame.body_bytes - frame.size_bytes, frame.size_bytes};
+        const auto decoded = mqtt::decode(
+            bytes, {.sender = mqtt::Sender::server, .version = swarm.options_.version});
+        if (!decoded || !decoded->has_value()) {
+            what = fmt::format("sent a packet that does not decode: {}",
+                               decoded ? "incomplete" : decoded.error().rule);
+            return false;
+        }
+        const mqtt::Packet& packet = (*decoded)->packet;
+        if (const auto* connack = std::get_if<mqtt::Connack>(&packet)) {
+            return on_connack(link, *connack);
+        }
+        if (const auto* suback = std::get_if<mqtt::Suback>(&packet)) {
+            return on_suback(link, *suback);
+        }
+        what = "sent a packet that nobody asked for while connecting";
+        return false;
+    }
+
+    bool on_connack(Link& link, const mqtt::Connack& connack) {
+        if (mqtt::is_error(connack.reason)) {
+            what = fmt::format("CONNACK {}", mqtt::to_text(connack.reason));
+            return false;
+        }
+        link.receive_maximum = connack.properties.receive_maximum.value_or(65'535);
+        if (link.filter.empty()) return done(link);
+        Bytes list;
+        MITU_CHECK(mqtt::append_subscription(list, link.filter, {.qos = swarm.options_.qos}));
+        const mqtt::Packet subscribe = mqtt::Subscribe{.packet_id = 1,
+                                                       .filters = {.encoded = list},
+                                                       .subscription_identifier = {},
+                                                       .user = {}};
+        swarm.append(link, encoded(subscribe, swarm.options_.version));
+        link.state = Link::State::awaits_suback;
+        return true;
+    }
+
+    bool on_suback(Link& link, const mqtt::Suback& suback) {
+        const auto wanted = static_cast<std::uint8_t>(swarm.options_.qos);
+        if (suback.reasons.size() != 1 || suback.reasons[0] != wanted) {
+            what = fmt::format("SUBACK did not grant QoS {} for {}", wanted, link.filter);
+            return false;
+        }
+        return done(link);
+    }
+
+    bool done(Link& link) {
+        link.state = Link::State::ready;
+        ++ready;
+        return true;
+    }
+};
+
+Result<void, Failure> Swarm::connect_all() {
+    const std::uint64_t open_files_max = raise_open_files_max();
+    if (links_.size() + other_files > open_files_max) {
+        return std::unexpected(fmt::format(
+            "{} connections need more than the {} files that one process may open here; "
+            "raise the limit (ulimit -n) or ask for fewer",
+            links_.size(), open_files_max));
+    }
+    Setup setup{.swarm = *this, .what = {}};
+    const std::size_t wanted = links_.size() - connected_;
+    std::size_t opened = 0;
+    std::size_t ready_before = 0;
+    Instant progress = monotonic_now();
+    while (setup.ready < wanted) {
+        while (opened < wanted && opened - setup.ready < options_.connect_burst) {
+            if (auto done = open(links_[connected_ + opened]); !done) return done;
+            ++opened;
+        }
+        if (auto done = flush(); !done) return done;
+        if (auto done = turn(Duration::milliseconds(100), setup); !done) return done;
+        const Instant now = monotonic_now();
+        if (setup.ready > ready_before) progress = now;
+        ready_before = setup.ready;
+        if (now - progress > options_.patience) {
+            return std::unexpected(fmt::format(
+                "{}:{}: {} of {} connections were set up, then no answer for {:.1f} s",
+                options_.host, options_.port, setup.ready, wanted, options_.patience.as_seconds()));
+        }
+    }
+    connected_ = links_.size();
+    return {};
+}
+
+}  // namespace mitu::bench

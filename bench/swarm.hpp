@@ -1,0 +1,144 @@
+#pragma once
+// Swarm: the generator's connections to the broker, one epoll, one write per connection and turn.
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bench/options.hpp"
+#include "bench/out_buffer.hpp"
+#include "bench/pattern.hpp"
+#include "bench/process_sample.hpp"
+#include "mitu/base/bytes.hpp"
+#include "mitu/base/result.hpp"
+
+namespace mitu::bench {
+
+/// Why a run cannot go on, for people.
+using Failure = std::string;
+
+/// One connection to the broker.
+struct Link {
+    enum class State : std::uint8_t { idle, connecting, awaits_connack, awaits_suback, ready };
+
+    int fd = -1;
+    std::uint32_t index = 0;
+    State state = State::idle;
+    bool write_armed = false;  // the kernel was full; EPOLLOUT says when to go on
+    bool listed = false;       // has something to flush in this turn
+    std::uint16_t receive_maximum = 65'535;
+    std::string client_id;
+    std::string filter;  // empty: subscribes to nothing
+    OutBuffer out;
+    Bytes rest;  // the start of a packet whose end has not come yet
+};
+
+/// Order     flush() writes a link's bytes in the order they were appended.
+/// Threading one thread.
+class Swarm {
+public:
+    explicit Swarm(const Options& options);
+    ~Swarm();
+    Swarm(const Swarm&) = delete;
+    Swarm& operator=(const Swarm&) = delete;
+
+    /// Plans one more connection; connect_all() makes it.
+    /// Lifetime  links have an address only from connect_all() on.
+    void plan(std::string client_id, std::string filter);
+
+    /// Connects what was planned and is not connected, logs in and subscribes, a few at a time.
+    /// Errors  a refusal, a closed connection, or no answer within options.patience.
+    [[nodiscard]] Result<void, Failure> connect_all();
+
+    [[nodiscard]] std::size_t size() const noexcept { return links_.size(); }
+    [[nodiscard]] Link& operator[](std::size_t index) noexcept { return links_[index]; }
+
+    /// Room for `size` bytes of output, written by the next flush().
+    [[nodiscard]] std::uint8_t* append(Link& link, std::size_t size) {
+        if (!link.listed) {
+            link.listed = true;
+            unflushed_.push_back(link.index);
+        }
+        return link.out.append(size);
+    }
+    void append(Link& link, ByteView bytes) {
+        std::memcpy(append(link, bytes.size()), bytes.data(), bytes.size());
+    }
+    [[nodiscard]] Result<void, Failure> flush();
+
+    /// Waits at most `timeout` for the broker, reads each connection that has something once, and
+    /// calls `handler.on_frame(Link&, const Frame&, Instant received)` for each packet; false from
+    /// it, or a connection that ends, is a failure.
+    template <class Handler>
+    [[nodiscard]] Result<void, Failure> turn(Duration timeout, Handler& handler);
+
+private:
+    static constexpr std::size_t read_bytes = 256 * 1024;
+    static constexpr int events_max = 1024;
+
+    struct Setup;
+    [[nodiscard]] Result<void, Failure> open(Link& link);
+    void say_connect(Link& link);
+    [[nodiscard]] Result<void, Failure> write_out(Link& link);
+    [[nodiscard]] Result<void, Failure> on_writable(Link& link);
+    [[nodiscard]] int wait(Duration timeout) noexcept;
+    void watch(Link& link, std::uint32_t events, int operation) const noexcept;
+    [[nodiscard]] Failure broken(const Link& link, const std::string& what) const;
+
+    template <class Handler>
+    [[nodiscard]] Result<void, Failure> read_from(Link& link, Handler& handler);
+
+    /// Receives into buffer_ behind `link.rest`; returns all that is there. Empty: nothing came.
+    [[nodiscard]] Result<ByteView, Failure> receive(Link& link);
+
+    const Options& options_;
+    int epoll_ = -1;
+    std::vector<Link> links_;
+    std::size_t connected_ = 0;
+    std::vector<std::uint32_t> unflushed_;
+    std::array<epoll_event, events_max> events_{};
+    Bytes buffer_;
+};
+
+template <class Handler>
+Result<void, Failure> Swarm::turn(Duration timeout, Handler& handler) {
+    const int count = wait(timeout);
+    for (int i = 0; i < count; ++i) {
+        const epoll_event& event = events_[static_cast<std::size_t>(i)];
+        Link& link = links_[event.data.u32];
+        if ((event.events & EPOLLOUT) != 0) {
+            if (auto done = on_writable(link); !done) return done;
+        }
+        if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+            if (auto done = read_from(link, handler); !done) return done;
+        }
+    }
+    return {};
+}
+
+template <class Handler>
+Result<void, Failure> Swarm::read_from(Link& link, Handler& handler) {
+    const auto received = receive(link);
+    if (!received) return std::unexpected(received.error());
+    const Instant now = monotonic_now();
+    const std::uint8_t* at = received->data();
+    const std::uint8_t* const end = at + received->size();
+    Frame frame;
+    Frame::Found found{};
+    while ((found = find_frame(at, end, frame)) == Frame::Found::whole) {
+        if (!handler.on_frame(link, frame, now)) {
+            return std::unexpected(broken(link, handler.fault()));
+        }
+        at += frame.size_bytes;
+    }
+    if (found == Frame::Found::malformed) {
+        return std::unexpected(broken(link, "sent a malformed packet length"));
+    }
+    link.rest.assign(at, end);
+    return {};
+}
+
+}  // namespace mitu::bench

@@ -1,0 +1,400 @@
+#include "bench/traffic.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+
+#include "bench/process_sample.hpp"
+#include "bench/progress.hpp"
+
+namespace mitu::bench {
+namespace {
+
+using mqtt::PacketType;
+using mqtt::QoS;
+
+constexpr std::uint8_t puback_first = 0x40;
+constexpr std::uint8_t pubrec_first = 0x50;
+constexpr std::uint8_t pubrel_first = 0x62;
+constexpr std::uint8_t pubcomp_first = 0x70;
+constexpr std::array<std::uint8_t, 2> pingreq{0xC0, 0x00};
+
+/// A publisher with more than this waiting to be written is not given more.
+constexpr std::size_t unwritten_bytes_max = 1024 * 1024;
+
+/// Heartbeats go through the devices in this stride, so that neighbours are not warm in any cache.
+constexpr std::uint64_t device_stride = 7'919;
+
+constexpr Duration poll_while_draining = Duration::milliseconds(10);
+
+}  // namespace
+
+Traffic::Traffic(const Options& options) : options_{options}, swarm_{options} {
+    latency_wanted_ = options.open_loop() || options.window == 1;
+    plan();
+}
+
+void Traffic::plan() {
+    const std::uint32_t clients = options_.clients;
+    const bool pairs = options_.scenario == Scenario::pairs;
+    const bool fan_out = options_.scenario == Scenario::fan_out;
+    const std::uint32_t publishers = fan_out ? 1 : clients;
+    const std::uint32_t subscribers = fan_out || pairs ? clients : 1;
+
+    // The first level names the rule by which the null relay passes messages on.
+    const auto topic = [&](std::uint32_t k) {
+        return fmt::format("{}/d{:05}/telemetry", pairs ? "pair" : "all", k);
+    };
+    for (std::uint32_t k = 0; k < subscribers; ++k) {
+        const bool to_all = !pairs && !fan_out;
+        swarm_.plan(fmt::format("s{:05}", k), to_all ? "all/+/telemetry" : topic(fan_out ? 0 : k));
+        subscribers_.push_back({.publisher_first = pairs ? k : 0,
+                                .flows = std::vector<SequenceCheck>(to_all ? publishers : 1)});
+    }
+    for (std::uint32_t k = 0; k < publishers; ++k) {
+        swarm_.plan(fmt::format("p{:05}", k), "");
+        publishers_.push_back(
+            {.pattern = {topic(k), options_.qos, options_.payload_bytes, options_.version}});
+    }
+
+    const std::uint64_t stride = options_.scenario == Scenario::heartbeat ? device_stride : 1;
+    std::vector<bool> taken(publishers);
+    std::uint64_t at = 0;
+    for (std::uint32_t slot = 0; slot < publishers; ++slot) {
+        while (taken[at]) at = (at + 1) % publishers;  // the stride may divide the number
+        taken[at] = true;
+        publishers_[at].slot = slot;
+        round_.push_back(static_cast<std::uint32_t>(at));
+        at = (at + stride) % publishers;
+    }
+    if (fan_out && !options_.open_loop()) remaining_.assign(options_.window, 0);
+}
+
+Report Traffic::run() {
+    const Instant begin = monotonic_now();
+    report_.open_files_max = raise_open_files_max();
+    auto done = swarm_.connect_all();
+    report_.setup_s = (monotonic_now() - begin).as_seconds();
+    if (done) done = go();
+    if (!done) report_.failure = done.error();
+    sum_up();
+    return std::move(report_);
+}
+
+Result<void, Failure> Traffic::go() {
+    for (std::uint32_t k = 0; k < publishers_.size(); ++k) {
+        Publisher& publisher = publishers_[k];
+        publisher.link = &swarm_[subscribers_.size() + k];
+        const bool acknowledged = options_.qos != QoS::at_most_once;
+        const std::uint32_t broker_max =
+            acknowledged ? publisher.link->receive_maximum : std::numeric_limits<uint32_t>::max();
+        publisher.in_flight_max =
+            options_.open_loop() ? broker_max : std::min(options_.window, broker_max);
+        list(k);
+    }
+
+    Instant now = monotonic_now();
+    progress_at_ = now;
+    start_schedule(now);
+    const Instant measure_begin = now + options_.warmup;
+    const Instant measure_end = measure_begin + options_.measure;
+    measure_begin_ns_ = measure_begin.since_start_ns();
+    measure_end_ns_ = measure_end.since_start_ns();
+    Progress progress{options_, now, measure_end};
+
+    for (; now < measure_begin; now = monotonic_now()) {
+        if (auto done = turn(pause(now)); !done) return done;
+        if (auto done = see_progress(now); !done) return done;
+        progress.show(now, copies_);
+    }
+
+    const auto cpu_begin = cpu_of(options_.broker_pid);
+    const Duration own_begin = own_cpu();
+    const Instant window_begin = monotonic_now();
+    const std::uint64_t copies_begin = copies_;
+    const std::uint64_t bytes_begin = bytes_;
+    for (now = window_begin; now < measure_end; now = monotonic_now()) {
+        if (auto done = turn(pause(now)); !done) return done;
+        if (auto done = see_progress(now); !done) return done;
+        progress.show(now, copies_);
+    }
+    const auto cpu_end = cpu_of(options_.broker_pid);
+    report_.generator_cpu = own_cpu() - own_begin;
+    report_.measured_s = (monotonic_now() - window_begin).as_seconds();
+    report_.delivered = copies_ - copies_begin;
+    report_.bytes_delivered = bytes_ - bytes_begin;
+    if (cpu_begin && cpu_end) report_.broker_cpu = *cpu_end - *cpu_begin;
+
+    for (const Publisher& publisher : publishers_) {
+        if (publisher.due > publisher.sent) report_.backlog += publisher.due - publisher.sent;
+    }
+    return drain();
+}
+
+Result<void, Failure> Traffic::turn(Duration timeout) {
+    if (auto done = swarm_.turn(timeout, *this); !done) return done;
+    if (options_.open_loop() && sending_) make_due(monotonic_now());
+    send_waiting();
+    return swarm_.flush();
+}
+
+Result<void, Failure> Traffic::drain() {
+    sending_ = false;
+    progress_at_ = monotonic_now();
+    while (!all_arrived()) {
+        if (auto done = turn(poll_while_draining); !done) return done;
+        if (auto done = see_progress(monotonic_now()); !done) return done;
+    }
+    // What comes now, a duplicate perhaps, comes soon.
+    const Instant quiet = monotonic_now() + poll_while_draining * 2;
+    while (monotonic_now() < quiet) {
+        if (auto done = turn(poll_while_draining); !done) return done;
+    }
+    return {};
+}
+
+Duration Traffic::pause(Instant now) const noexcept {
+    if (options_.spin) return {};
+    constexpr Duration pause_max = Duration::milliseconds(50);
+    if (!options_.open_loop()) return pause_max;
+    const auto due = static_cast<std::int64_t>(static_cast<double>(due_total_) * period_ns_);
+    const Duration until_due = schedule_begin_ + Duration::nanoseconds(due) - now;
+    return std::clamp(until_due, Duration{}, pause_max);
+}
+
+Result<void, Failure> Traffic::see_progress(Instant now) {
+    const std::uint64_t seen = copies_ + acked_ + pings_answered_;
+    if (seen != progress_seen_ || all_arrived()) {
+        progress_seen_ = seen;
+        progress_at_ = now;
+    }
+    if (now - progress_at_ < options_.patience) return {};
+    return std::unexpected(
+        fmt::format("stalled: nothing came for {:.1f} s; {} messages sent, {} received",
+                    options_.patience.as_seconds(), sent_, received_));
+}
+
+// ---- sending
+// -------------------------------------------------------------------------------------
+
+void Traffic::start_schedule(Instant now) {
+    schedule_begin_ = now;
+    if (options_.open_loop()) period_ns_ = 1e9 / options_.rate_hz;
+}
+
+std::int64_t Traffic::due_ns(const Publisher& publisher, std::uint64_t sequence) const noexcept {
+    const auto k = static_cast<double>(sequence * publishers_.size() + publisher.slot);
+    return schedule_begin_.since_start_ns() + static_cast<std::int64_t>(k * period_ns_);
+}
+
+void Traffic::make_due(Instant now) {
+    const auto elapsed = static_cast<double>((now - schedule_begin_).count_ns());
+    const auto target = static_cast<std::uint64_t>(elapsed / period_ns_) + 1;
+    for (; due_total_ < target; ++due_total_) {
+        const std::uint32_t next = round_[due_total_ % round_.size()];
+        ++publishers_[next].due;
+        list(next);
+    }
+    if (options_.scenario != Scenario::heartbeat) return;
+    // The ping of a device comes half a round after its message and half a period off the beat.
+    const auto pings = static_cast<std::uint64_t>(elapsed / period_ns_ + 0.5);
+    for (; pings_due_ < pings; ++pings_due_, ++pings_) {
+        const std::uint32_t next = round_[(pings_due_ + round_.size() / 2) % round_.size()];
+        swarm_.append(*publishers_[next].link, pingreq);
+    }
+}
+
+void Traffic::list(std::uint32_t publisher) {
+    if (publishers_[publisher].listed) return;
+    publishers_[publisher].listed = true;
+    waiting_.push_back(publisher);
+}
+
+std::uint64_t Traffic::sendable(const Publisher& publisher) const noexcept {
+    if (publisher.link->out.waiting().size() > unwritten_bytes_max) return 0;
+    const bool acknowledged = options_.qos != QoS::at_most_once;
+    if (options_.open_loop()) {
+        const std::uint64_t behind = publisher.due - publisher.sent;
+        if (!acknowledged) return behind;
+        const std::uint64_t in_flight = publisher.sent - publisher.acked;
+        return std::min<std::uint64_t>(behind, publisher.in_flight_max - in_flight);
+    }
+    const std::uint64_t finished =
+        acknowledged ? std::min(publisher.acked, publisher.delivered) : publisher.delivered;
+    const std::uint64_t free = publisher.in_flight_max - (publisher.sent - finished);
+    return free * 2 >= publisher.in_flight_max ? free : 0;
+}
+
+void Traffic::send_waiting() {
+    if (!sending_ || waiting_.empty()) return;
+    const Instant now = monotonic_now();
+    std::size_t kept = 0;
+    for (const std::uint32_t number : waiting_) {
+        Publisher& publisher = publishers_[number];
+        const std::uint64_t count = sendable(publisher);
+        if (count > 0) send(publisher, count, now);
+        // By window, the event that frees some of it lists the publisher again; by rate, what is
+        // due stays due.
+        publisher.listed = options_.open_loop() && publisher.due > publisher.sent;
+        if (publisher.listed) waiting_[kept++] = number;
+    }
+    waiting_.resize(kept);
+}
+
+void Traffic::send(Publisher& publisher, std::uint64_t count, Instant now) {
+    const std::size_t size = publisher.pattern.size_bytes();
+    std::uint8_t* out = swarm_.append(*publisher.link, size * count);
+    Stamp stamp{.publisher = static_cast<std::uint32_t>(&publisher - publishers_.data()),
+                .sequence = publisher.sent,
+                .due_ns = now.since_start_ns()};
+    for (std::uint64_t i = 0; i < count; ++i, ++stamp.sequence, out += size) {
+        if (options_.open_loop()) stamp.due_ns = due_ns(publisher, stamp.sequence);
+        publisher.pattern.write(out, stamp);
+        if (!remaining_.empty()) {
+            remaining_[stamp.sequence % remaining_.size()] =
+                static_cast<std::uint32_t>(subscribers_.size());
+        }
+    }
+    publisher.sent += count;
+    sent_ += count;
+}
+
+// ---- receiving
+// -----------------------------------------------------------------------------------
+
+bool Traffic::wrong(const char* what) {
+    fault_ = what;
+    return false;
+}
+
+bool Traffic::on_frame(Link& link, const Frame& frame, Instant now) {
+    switch (frame.type()) {
+        case PacketType::publish:
+            return on_publish(link, frame, now);
+        case PacketType::puback:
+        case PacketType::pubrec:
+        case PacketType::pubrel:
+        case PacketType::pubcomp:
+            return on_ack(link, frame);
+        case PacketType::pingresp:
+            ++pings_answered_;
+            return true;
+        case PacketType::disconnect:
+            return wrong("the broker sent DISCONNECT");
+        default:
+            return wrong("sent a packet that nobody asked for");
+    }
+}
+
+bool Traffic::on_publish(Link& link, const Frame& frame, Instant now) {
+    Delivery delivery;
+    if (!read_delivery(frame, options_.version, delivery) ||
+        delivery.payload_bytes != options_.payload_bytes) {
+        return wrong("sent a PUBLISH whose lengths are wrong");
+    }
+    Stamp stamp;
+    std::memcpy(&stamp, delivery.payload, sizeof stamp);
+    if (link.index >= subscribers_.size()) return wrong("sent a PUBLISH to a publisher");
+    Subscriber& subscriber = subscribers_[link.index];
+    const std::uint32_t flow = stamp.publisher - subscriber.publisher_first;
+    if (stamp.magic != Stamp::magic_value || flow >= subscriber.flows.size()) {
+        return wrong("delivered a message that was not for this subscriber");
+    }
+    ++copies_;
+    bytes_ += frame.size_bytes;
+    if (latency_wanted_ && stamp.due_ns >= measure_begin_ns_ && stamp.due_ns < measure_end_ns_) {
+        report_.latency.record(now.since_start_ns() - stamp.due_ns);
+    }
+    if (subscriber.flows[flow].on_received(stamp.sequence)) {
+        ++received_;
+        on_first_copy(stamp.publisher, stamp.sequence);
+    }
+    if (frame.qos() == QoS::at_least_once) send_ack(link, puback_first, delivery.packet_id);
+    if (frame.qos() == QoS::exactly_once) send_ack(link, pubrec_first, delivery.packet_id);
+    return true;
+}
+
+void Traffic::on_first_copy(std::uint32_t number, std::uint64_t sequence) {
+    Publisher& publisher = publishers_[number];
+    if (options_.open_loop()) return;
+    if (options_.scenario != Scenario::fan_out) {
+        // A gap frees the window too: what is lost is told at the end, not by a stall.
+        publisher.delivered = std::max(publisher.delivered, sequence + 1);
+        list(number);
+        return;
+    }
+    --remaining_[sequence % remaining_.size()];
+    while (publisher.delivered < publisher.sent &&
+           remaining_[publisher.delivered % remaining_.size()] == 0) {
+        ++publisher.delivered;
+        list(number);
+    }
+}
+
+bool Traffic::on_ack(Link& link, const Frame& frame) {
+    if (frame.body_bytes < 2) return wrong("sent an acknowledgement without a packet id");
+    if (frame.body_bytes > 2 && frame.body[2] >= 0x80) return wrong("refused a message");
+    const std::uint16_t id = read_u16(frame.body);
+    if (frame.type() == PacketType::pubrel) {
+        send_ack(link, pubcomp_first, id);
+        return true;
+    }
+    if (link.index < subscribers_.size()) return wrong("acknowledged what was never sent");
+    const auto number = static_cast<std::uint32_t>(link.index - subscribers_.size());
+    Publisher& publisher = publishers_[number];
+    // Acknowledgements come in the order of the messages ([MQTT-4.6.0-2], [MQTT-4.6.0-3]).
+    if (frame.type() == PacketType::pubrec) {
+        if (publisher.received == publisher.sent || id != packet_id_of(publisher.received)) {
+            return wrong("sent a PUBREC out of order");
+        }
+        ++publisher.received;
+        send_ack(link, pubrel_first, id);
+        return true;
+    }
+    const bool complete = options_.qos == QoS::exactly_once;
+    const std::uint64_t limit = complete ? publisher.received : publisher.sent;
+    if ((frame.type() == PacketType::pubcomp) != complete || publisher.acked == limit ||
+        id != packet_id_of(publisher.acked)) {
+        return wrong("sent an acknowledgement out of order");
+    }
+    ++publisher.acked;
+    ++acked_;
+    list(number);
+    return true;
+}
+
+void Traffic::send_ack(Link& link, std::uint8_t first, std::uint16_t packet_id) {
+    std::uint8_t* out = swarm_.append(link, 4);
+    out[0] = first;
+    out[1] = 2;
+    out[2] = static_cast<std::uint8_t>(packet_id >> 8);
+    out[3] = static_cast<std::uint8_t>(packet_id);
+}
+
+// ---- the verdict
+// ---------------------------------------------------------------------------------
+
+bool Traffic::all_arrived() const noexcept {
+    const std::uint64_t copies_per_message =
+        options_.scenario == Scenario::fan_out ? subscribers_.size() : 1;
+    return received_ == sent_ * copies_per_message && pings_answered_ == pings_ &&
+           (options_.qos == QoS::at_most_once || acked_ == sent_);
+}
+
+void Traffic::sum_up() {
+    report_.published = sent_;
+    report_.received = received_;
+    report_.pings = pings_;
+    report_.pings_unanswered = pings_ - pings_answered_;
+    for (const Subscriber& subscriber : subscribers_) {
+        for (std::size_t i = 0; i < subscriber.flows.size(); ++i) {
+            const std::uint64_t sent = publishers_[subscriber.publisher_first + i].sent;
+            report_.received_expected += sent;
+            report_.faults += subscriber.flows[i].faults(sent);
+        }
+    }
+}
+
+}  // namespace mitu::bench
