@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "mitu/trace/log.hpp"
+
 namespace mitu::runtime {
 namespace {
 
@@ -67,6 +69,10 @@ Acceptor::Status Acceptor::accept(std::uint16_t listener, bool has_room, Instant
     if (fd.is_open()) {
         if (!has_room || (budget_ != nullptr && !budget_->try_take())) {
             counters_.refused_limit_total.add();
+            trace::log(trace::Level::warn, "connection_refused",
+                       {{"listener", listener},
+                        {"reason", "the connection limit is reached"},
+                        {"refused_total", counters_.refused_limit_total.read()}});
             return Status::refused;
         }
         accepted.fd = std::move(fd);
@@ -111,14 +117,22 @@ Acceptor::Status Acceptor::refuse_without_files(std::uint16_t listener, Instant 
     spare_ = open_spare();
     if (refused) {
         counters_.refused_no_files_total.add();
+        trace::log(trace::Level::warn, "connection_refused",
+                   {{"listener", listener},
+                    {"reason", "no file descriptor is left; raise the limit of open files"},
+                    {"refused_total", counters_.refused_no_files_total.read()}});
         return Status::refused;
     }
     if (error != EAGAIN) rest(listener, error, now);
     return Status::empty;
 }
 
-void Acceptor::rest(std::uint16_t listener, int /*error*/, Instant now) {
+void Acceptor::rest(std::uint16_t listener, int error, Instant now) {
     counters_.accept_pauses_total.add();
+    trace::log(trace::Level::warn, "accept_paused",
+               {{"listener", listener},
+                {"reason", std::strerror(error)},
+                {"ms", accept_pause.count_ms()}});
     if (!watch(listener, false)) return;
     resting_.push_back(listener);
     resume_at_ = std::min(resume_at_, now + accept_pause);
