@@ -30,7 +30,7 @@ public:
 
 private:
     DesiredState(std::uint32_t revision, std::unique_ptr<const Document> document,
-                 std::string json);
+                 std::string text);
 
     std::uint32_t revision_;
     std::uint64_t hash_;

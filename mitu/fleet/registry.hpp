@@ -13,8 +13,7 @@
 namespace mitu::fleet {
 
 /// One device as the file has it.
-/// Shape  device: 1..128 of A-Z a-z 0-9 . _ : -   tenant, class: 1..64 of a-z 0-9 _ -
-///        labels: k=v;k=v in CSV, a map in YAML; at most 32.
+/// Shape  device, tenant, class: as names.hpp. labels: k=v;k=v in CSV, a map in YAML; at most 32.
 ///        credential: argon2id PHC string, or empty: no password opens the device.
 struct DeviceRecord {
     std::string device;
@@ -47,9 +46,5 @@ struct RegistryOptions {
 [[nodiscard]] std::string format_record(const DeviceRecord& record, RegistryFormat format);
 /// What a new file begins with.
 [[nodiscard]] std::string_view registry_header(RegistryFormat format) noexcept;
-
-/// Whether the text is a device id, a tenant or class name, as described above.
-[[nodiscard]] bool is_valid_device_id(std::string_view text) noexcept;
-[[nodiscard]] bool is_valid_name(std::string_view text) noexcept;
 
 }  // namespace mitu::fleet
