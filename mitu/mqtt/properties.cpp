@@ -136,6 +136,7 @@ const PropertyRule& property_rule(std::uint8_t id) noexcept {
 
 PropertyCursor::PropertyCursor(Reader& reader, PropertyPlace place) noexcept
     : in_{reader}, wide_end_{nullptr}, property_at_{nullptr}, place_{place} {
+    if (in_.left() == 0) in_.malformed("[MQTT-2.2.2-1] there is a Property Length", in_.at());
     const std::uint32_t size = in_.varint();
     wide_end_ = in_.narrow(size);
     property_at_ = in_.at();
