@@ -38,8 +38,8 @@ struct Device {
 /// Devices that share tenant, class and policy.
 struct Group {
     TenantId tenant;
-    std::string_view tenant_name;
-    std::string_view class_name;
+    std::string tenant_name;
+    std::string class_name;
     std::shared_ptr<const Policy> policy;
     std::uint32_t devices = 0;  // registered; 0 for anonymous clients
 };
@@ -95,6 +95,7 @@ public:
 
 private:
     struct DeviceTable;
+    class Builder;
     Catalog();
 
     std::uint64_t revision_ = 1;

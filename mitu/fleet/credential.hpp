@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,12 +32,24 @@ using Salt = std::array<std::uint8_t, 16>;
 /// A secret as text: 22 characters of base64url from 128 random bits.
 [[nodiscard]] std::string format_secret(const std::array<std::uint8_t, 16>& random);
 
-/// Whether it is an argon2id PHC string as hash_password() writes, with a cost that a server can
-/// bear (memory 8 KiB..1 GiB, 1..16 passes, one lane).
-[[nodiscard]] bool is_valid_credential(std::string_view phc) noexcept;
+/// A PHC string in 56 bytes, so that a million devices fit.
+struct Credential {
+    CredentialCost cost;
+    Salt salt{};
+    std::array<std::uint8_t, 32> hash{};
 
-/// Constant in time over the password. Cost: as `phc` says; milliseconds, so not on a shard that
-/// others wait for when the cost is credential_cost_chosen.
+    bool operator==(const Credential&) const = default;
+};
+
+/// Errors  nullopt: not an argon2id PHC string as hash_password() writes (version 19, one lane, 16
+///         bytes of salt, 32 of hash), or a cost that no server should bear (memory 8 KiB..1 GiB,
+///         1..16 passes).
+[[nodiscard]] std::optional<Credential> parse_credential(std::string_view phc) noexcept;
+[[nodiscard]] std::string format_credential(const Credential& credential);
+
+/// Constant in time over the password.
+/// Cost  as `phc` says: about a millisecond for random secrets, a tenth of a second for chosen
+///       passwords; so not on a shard. Allocates the memory that the cost names.
 [[nodiscard]] bool verify_credential(std::string_view phc, std::string_view password) noexcept;
 
 }  // namespace mitu::fleet

@@ -64,7 +64,8 @@ struct Policy {
     std::optional<HeartbeatRule> heartbeat;  // nullopt: silence is never missed
     Limits limits;
     Access access;
-    /// {"revision":N,"settings":{...}}, as the device gets it.
+    /// {"revision":N,"settings":{...}}, as the device gets it. Null: the policy has no settings,
+    /// and its clients (operators, anonymous ones) have nothing to drift from.
     std::shared_ptr<const DesiredState> desired;
     std::string file;  // where it was written
     std::uint32_t line = 0;

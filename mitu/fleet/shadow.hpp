@@ -41,6 +41,8 @@ using ShadowMessages = std::vector<ShadowMessage>;
 /// Shape      JSON as AWS IoT named shadows: state, metadata, version, timestamp (seconds),
 ///            clientToken. `desired` is the policy's; a device may update `reported` only, and may
 ///            report more than was desired. Drifted: some desired value is not reported so.
+///            A null desired state (a policy without settings): there is no shadow, nothing drifts,
+///            requests are rejected with 404.
 /// Threading  shard-local.
 /// Cost       48 bytes while the device reports exactly what is desired; otherwise the reported
 ///            text too. A request parses and prints JSON on the heap.
@@ -59,7 +61,7 @@ public:
     ///         drifted, update/documents; or update/rejected. delete -> delete/rejected (403). Any
     ///         other suffix: nothing.
     /// Errors  in the rejection: 400 not JSON, no state, nested too deep, bad version or token; 403
-    ///         an update of desired; 409 version conflict; 413 too large.
+    ///         an update of desired; 404 no settings; 409 version conflict; 413 too large.
     [[nodiscard]] ShadowMessages on_request(std::string_view suffix, std::string_view payload,
                                             WallTime now);
 
@@ -83,15 +85,26 @@ public:
     [[nodiscard]] std::string reported_json() const;
 
 private:
-    struct Reported;  // present only while it is not exactly what is desired
+    struct Reported;
+    struct Documents;
+    struct Request;
+
+    [[nodiscard]] Documents documents() const;
+    void keep(const Documents& documents, std::uint32_t at_s);
+    void judge(const Documents& documents, WallTime now);
+    [[nodiscard]] std::string delta_text(const Documents& documents, WallTime now,
+                                         const std::string& client_token) const;
+    [[nodiscard]] ShadowMessages on_get(std::string_view payload, WallTime now) const;
+    [[nodiscard]] ShadowMessages on_update(std::string_view payload, WallTime now);
 
     std::shared_ptr<const DesiredState> desired_;
-    std::unique_ptr<Reported> reported_;
+    std::unique_ptr<Reported> reported_;  // only while it is not exactly what is desired
     WallTime drifted_since_;
-    std::uint32_t desired_at_s_;
-    std::uint32_t reported_at_s_ = 0;  // of a report that equals desired; 0: see reported_
+    std::uint32_t desired_at_s_ = 0;
+    std::uint32_t reported_at_s_ = 0;  // while reports_desired_
     std::uint32_t version_ = 1;
-    bool drifted_ = true;
+    bool reports_desired_ = false;
+    bool drifted_ = false;
 };
 
 }  // namespace mitu::fleet

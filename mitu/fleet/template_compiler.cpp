@@ -37,9 +37,10 @@ public:
         if (const json* part = find("limits")) policy.limits = limits(*part);
         policy.access.publish = rules("publish");
         policy.access.subscribe = rules("subscribe");
-        const json settings = document_.value("settings", json::object());
-        check_settings(settings);
-        policy.desired = DesiredState::create(policy.revision, settings.dump());
+        if (const json* part = find("settings")) {
+            check_settings(*part);
+            policy.desired = DesiredState::create(policy.revision, part->dump());
+        }
         // Sections that are left out hash as null, so that leaving out and writing {} stay apart.
         json content;
         for (const char* section : {"heartbeat", "limits", "access", "settings"}) {

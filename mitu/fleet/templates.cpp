@@ -3,18 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 #include <tuple>
 #include <utility>
 
 #include "embedded/policies.hpp"
+#include "mitu/base/strong_id.hpp"
 #include "mitu/fleet/selector.hpp"
 #include "mitu/fleet/template_compiler.hpp"
 #include "mitu/fleet/template_schema.hpp"
 
 namespace mitu::fleet {
 namespace {
+
+constexpr std::size_t tenants_max = std::numeric_limits<decltype(TenantId::value)>::max();
 
 /// The documents of one layer (the base, or what overlays it), by kind and name.
 struct Layer {
@@ -127,6 +131,11 @@ Result<Templates, Problems> load_templates(std::span<const SourceFile> base,
     overlay_layer(layer, read_layer(overlay, schema, problems), problems);
     layer.tenants.try_emplace("default", Tenant{"default", "", "", 0});
     check_tenants(layer, problems);
+    if (layer.tenants.size() > tenants_max) {
+        problems.push_back(
+            {"policies", 0,
+             fmt::format("{} tenants; use at most {}", layer.tenants.size(), tenants_max)});
+    }
 
     Templates templates;
     templates.tenants.push_back(std::move(layer.tenants.at("default")));
