@@ -45,12 +45,10 @@ void Lane::commit() noexcept {
     reserved_bytes_ = 0;
 }
 
-bool Lane::publish() noexcept {
-    if (published_local_ == write_position_) return false;
-    const std::uint64_t before = published_local_;
+void Lane::publish() noexcept {
+    if (published_local_ == write_position_) return;
     published_local_ = write_position_;
     published_.store(write_position_, std::memory_order_release);
-    return released_.load(std::memory_order_relaxed) >= before;
 }
 
 std::optional<Lane::Record> Lane::peek() noexcept {

@@ -38,9 +38,16 @@ public:
     [[nodiscard]] std::optional<MutableByteView> try_reserve(std::uint16_t kind,
                                                              std::uint32_t size_bytes) noexcept;
     void commit() noexcept;
-    /// Shows everything committed to the reader. True: the lane was empty as far as the writer
-    /// knows, so the reader may be asleep.
-    bool publish() noexcept;
+    /// Shows everything committed to the reader.
+    void publish() noexcept;
+    [[nodiscard]] bool has_unpublished() const noexcept {
+        return published_local_ != write_position_;
+    }
+    /// Whether at least `bytes` are free; asks the reader's side only if it must.
+    [[nodiscard]] bool has_free(std::uint32_t bytes) noexcept {
+        return capacity_bytes_ - (write_position_ - released_seen_) >= bytes ||
+               free_bytes() >= bytes;
+    }
     /// Credit left for the writer. A record that fits into half of it always finds room.
     [[nodiscard]] std::uint32_t free_bytes() noexcept;
 

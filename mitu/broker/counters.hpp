@@ -1,0 +1,93 @@
+#pragma once
+// What a shard counts. The names are those of the metrics (docs/metrics.md).
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "mitu/trace/counter.hpp"
+
+namespace mitu::broker {
+
+/// Why a message did not reach a client.
+enum class DropReason : std::uint8_t {
+    queue_full,             // QoS 1 or 2: the client's queue is at its limit
+    evicted_qos0,           // the oldest QoS 0 message made room for a newer one
+    offline_qos0,           // QoS 0 for a session whose client is away
+    expired,                // its Message Expiry Interval has passed
+    too_large_for_client,   // above the client's Maximum Packet Size
+    no_memory,              // the shard's message_bytes_max is reached
+    not_authorized,         // the publisher may not publish to this topic
+    payload_too_large,      // above the publisher's policy
+    no_shared_member,       // every member of the shared subscription is gone or full
+    retained_quota,         // not stored as retained: retained_messages_max
+    session_ended,          // it was still queued when its session ended
+    count_
+};
+inline constexpr std::size_t drop_reason_count = static_cast<std::size_t>(DropReason::count_);
+
+[[nodiscard]] std::string_view to_text(DropReason reason) noexcept;
+
+/// Threading  the shard writes, any thread reads.
+struct Counters {
+    trace::Counter connections_opened_total;
+    trace::Counter connections;  // gauge: open now, admitted or not
+    trace::Counter connections_refused_total;
+    trace::Counter connections_migrated_total;
+    trace::Counter clients;   // gauge: sessions with a connection
+    trace::Counter sessions;  // gauge: with or without
+    trace::Counter takeovers_total;
+    trace::Counter keep_alive_timeouts_total;
+    trace::Counter protocol_errors_total;
+    trace::Counter wills_published_total;
+    trace::Counter messages_received_total;  // PUBLISH packets from clients
+    trace::Counter messages_sent_total;      // PUBLISH packets to clients
+    trace::Counter messages_routed_total;    // messages matched on this, their home shard
+    trace::Counter messages_unmatched_total;  // of those, with no subscriber
+    trace::Counter bytes_received_total;
+    trace::Counter bytes_sent_total;
+    trace::Counter subscriptions;      // gauge
+    trace::Counter retained_messages;  // gauge
+    trace::Counter stored_messages;    // gauge: in this shard's store
+    trace::Counter stored_bytes;       // gauge: topic, properties, payload
+    trace::Counter rate_limited_total;  // times a client was paused for its message rate
+    trace::Counter lane_stalls_total;   // turns in which another shard had no room
+    std::array<trace::Counter, drop_reason_count> dropped;
+    trace::Counter turns_total;
+    trace::Counter writes_total;  // write system calls
+
+    void drop(DropReason reason, std::uint64_t n = 1) noexcept {
+        dropped[static_cast<std::size_t>(reason)].add(n);
+    }
+};
+
+/// Visits every counter as (name, is_gauge, value reader).
+template <class Visit>
+void for_each_counter(const Counters& c, Visit visit) {
+    visit("connections_opened_total", false, c.connections_opened_total);
+    visit("connections", true, c.connections);
+    visit("connections_refused_total", false, c.connections_refused_total);
+    visit("connections_migrated_total", false, c.connections_migrated_total);
+    visit("clients", true, c.clients);
+    visit("sessions", true, c.sessions);
+    visit("takeovers_total", false, c.takeovers_total);
+    visit("keep_alive_timeouts_total", false, c.keep_alive_timeouts_total);
+    visit("protocol_errors_total", false, c.protocol_errors_total);
+    visit("wills_published_total", false, c.wills_published_total);
+    visit("messages_received_total", false, c.messages_received_total);
+    visit("messages_sent_total", false, c.messages_sent_total);
+    visit("messages_routed_total", false, c.messages_routed_total);
+    visit("messages_unmatched_total", false, c.messages_unmatched_total);
+    visit("bytes_received_total", false, c.bytes_received_total);
+    visit("bytes_sent_total", false, c.bytes_sent_total);
+    visit("subscriptions", true, c.subscriptions);
+    visit("retained_messages", true, c.retained_messages);
+    visit("stored_messages", true, c.stored_messages);
+    visit("stored_bytes", true, c.stored_bytes);
+    visit("rate_limited_total", false, c.rate_limited_total);
+    visit("lane_stalls_total", false, c.lane_stalls_total);
+    visit("turns_total", false, c.turns_total);
+    visit("writes_total", false, c.writes_total);
+}
+
+}  // namespace mitu::broker

@@ -1,0 +1,69 @@
+#pragma once
+// Effects: what a session asks its shard to do. Plain values in a reused buffer; the session itself
+// touches nothing but its own memory, the message store and this. That a connection is to be closed
+// shows in Session::is_attached(): false after a call that began attached.
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "mitu/base/bytes.hpp"
+#include "mitu/broker/message_store.hpp"
+#include "mitu/broker/subscription_index.hpp"
+#include "mitu/mqtt/types.hpp"
+
+namespace mitu::broker {
+
+/// Names one thing that a session waits for. The answer comes back as Session::on_completion with
+/// the same token, in this turn or a later one; an answer nobody waits for any more is ignored.
+struct Token {
+    std::uint32_t serial = 0;  // 0: no answer wanted
+    std::uint32_t entry = 0;   // which filter of a SUBSCRIBE or UNSUBSCRIBE
+};
+
+/// Route one application message. One effect per PUBLISH, never one per subscriber.
+/// Lifetime  `message` borrows the packet, or the stored message `hold`.
+struct RouteEffect {
+    Token token;
+    MessageView message;
+    MessageHandle hold;  // not none: the shard releases it once the message is routed
+};
+
+/// Lifetime  the texts borrow the packet.
+struct SubscribeEffect {
+    Token token;
+    std::string_view filter;  // without `$share/NAME/`
+    std::string_view group;   // empty: not shared
+    Subscriber subscriber;
+    bool send_retained = false;
+};
+
+/// Lifetime  the texts borrow the packet, or the session until it is erased.
+struct UnsubscribeEffect {
+    Token token;
+    std::string_view filter;
+    std::string_view group;
+};
+
+/// A message of a shared subscription that this session will not deliver: give it to another.
+struct RedispatchEffect {
+    MessageHandle message;  // the shard releases it
+    std::uint32_t share_serial = 0;
+    std::uint8_t attempts = 0;
+};
+
+using Effect = std::variant<RouteEffect, SubscribeEffect, UnsubscribeEffect, RedispatchEffect>;
+
+/// Lifetime  `out` outlives the Effects.
+struct Effects {
+    explicit Effects(Bytes& out_bytes) : out{out_bytes} {}
+
+    /// Packets for the session's own connection, encoded, in order.
+    Bytes& out;
+    std::vector<Effect> list;
+    /// Scratch for the encoded properties of the PUBLISH at hand; a RouteEffect borrows it.
+    Bytes properties;
+};
+
+}  // namespace mitu::broker

@@ -1,0 +1,62 @@
+#pragma once
+// What a client may do, compiled from its policy. Made outside (mitu/node, from mitu/fleet), shared
+// by every client of one policy, enforced here.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mitu/base/strong_id.hpp"
+#include "mitu/base/time.hpp"
+
+namespace mitu::broker {
+
+/// The values of `${device}`, `${tenant}` and `${class}` for one client.
+struct AccessVariables {
+    std::string_view device;
+    std::string_view tenant;
+    std::string_view device_class;
+};
+
+/// Publish or subscribe rules: filters with variables. Deny wins; what no filter allows is denied.
+/// Threading  immutable.
+class AccessList {
+public:
+    AccessList() = default;
+    AccessList(std::vector<std::string> allow, std::vector<std::string> deny);
+
+    [[nodiscard]] bool may_publish(std::string_view topic, const AccessVariables& values) const;
+    /// A subscription must lie wholly inside one allowed filter and touch no denied one, so that
+    /// no message can reach a client around a rule.
+    [[nodiscard]] bool may_subscribe(std::string_view filter, const AccessVariables& values) const;
+
+private:
+    std::vector<std::string> allow_;
+    std::vector<std::string> deny_;
+    bool allows_everything_ = false;  // the one rule `#` and nothing denied: no matching needed
+};
+
+/// Threading  immutable; shared by pointer between shards.
+struct Profile {
+    TenantId tenant = tenant_default;
+    std::string tenant_name = "default";
+    std::string device_class;
+    std::string policy_name;
+    AccessList publish;
+    AccessList subscribe;
+    /// PUBLISH packets per second; 0: no limit. Above it the client is read more slowly.
+    std::uint32_t message_rate_per_s = 0;
+    std::uint32_t message_burst = 0;       // PUBLISH packets at once; 0: one second's worth
+    std::uint32_t payload_bytes_max = 0;   // 0: only the packet size limits it
+    std::uint32_t queue_messages_max = 0;  // 0: the shard's own limit
+    std::uint64_t queue_bytes_max = 0;
+    /// A device is to be heard from this often; v5 clients get it as Server Keep Alive. 0: none.
+    Duration heartbeat_interval;
+};
+
+/// Everything allowed, nothing limited: the profile of tests and of an open broker.
+[[nodiscard]] std::shared_ptr<const Profile> open_profile();
+
+}  // namespace mitu::broker

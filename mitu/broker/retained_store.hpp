@@ -1,0 +1,64 @@
+#pragma once
+// RetainedStore: the last retained message of each topic, on the topic's home shard.
+
+#include <cstdint>
+#include <queue>
+#include <string_view>
+#include <vector>
+
+#include "mitu/broker/level_tree.hpp"
+#include "mitu/broker/message_store.hpp"
+
+namespace mitu::broker {
+
+/// Owns one reference of each message it keeps.
+/// Threading  shard-local.
+class RetainedStore {
+public:
+    RetainedStore(MessageStore& messages, std::uint32_t messages_max)
+        : messages_{messages}, messages_max_{messages_max} {}
+
+    /// Keeps `message` as the retained one of its topic (takes a reference of its own); an empty
+    /// payload removes instead [MQTT-3.3.1-6].
+    /// Errors  false: messages_max topics have one already; nothing changed.
+    [[nodiscard]] bool put(MessageHandle message);
+
+    /// Calls visit(handle) for every retained message that `filter` matches and that has not
+    /// expired. `visit` must not change the store.
+    template <class Visit>
+    void match(TenantId tenant, std::string_view filter, Instant now, Visit&& visit) const {
+        tree_.match_filter(tenant, Levels{filter}, [&](const Entry& entry) {
+            if (messages_.view(entry.message).expires_at > now) visit(entry.message);
+        });
+    }
+
+    /// Lets go of what has expired.
+    void expire(Instant now);
+    /// When expire() has something to do next, or earlier.
+    [[nodiscard]] Instant next_deadline() const noexcept {
+        return expiries_.empty() ? Instant::never() : expiries_.top().at;
+    }
+    [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
+
+private:
+    struct Entry {
+        MessageHandle message;
+        [[nodiscard]] bool empty() const noexcept { return message.is_none(); }
+    };
+    /// A note that a node may hold something expired; it may be outdated.
+    struct Expiry {
+        Instant at;
+        std::uint32_t node = 0;
+        bool operator>(const Expiry& other) const noexcept { return at > other.at; }
+    };
+
+    void remove(std::uint32_t node);
+
+    MessageStore& messages_;
+    std::uint32_t messages_max_;
+    std::uint32_t count_ = 0;
+    LevelTree<Entry> tree_;
+    std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;
+};
+
+}  // namespace mitu::broker

@@ -1,0 +1,390 @@
+// Packets from the client, and the answers that its publishes and subscriptions wait for.
+
+#include <algorithm>
+
+#include "mitu/broker/session.hpp"
+#include "mitu/mqtt/encode.hpp"
+#include "mitu/mqtt/topic.hpp"
+
+namespace mitu::broker {
+
+using mqtt::PacketType;
+using mqtt::ProtocolVersion;
+using mqtt::QoS;
+using mqtt::ReasonCode;
+
+void Session::on_packet(const mqtt::Packet& packet, Instant now, Effects& effects) {
+    const auto break_off = [&](ReasonCode reason, std::string_view text) {
+        context_.counters.protocol_errors_total.add();
+        refuse(reason, text, Parting::lost, now, effects);
+    };
+    struct Handler {
+        Session& s;
+        Instant now;
+        Effects& fx;
+        decltype(break_off)& fail;
+        void operator()(const mqtt::Publish& p) { s.on_publish(p, now, fx); }
+        void operator()(const mqtt::Puback& p) { s.on_puback(p); }
+        void operator()(const mqtt::Pubrec& p) { s.on_pubrec(p, fx); }
+        void operator()(const mqtt::Pubrel& p) { s.on_pubrel(p, fx); }
+        void operator()(const mqtt::Pubcomp& p) { s.on_pubcomp(p); }
+        void operator()(const mqtt::Subscribe& p) { s.on_subscribe(p, now, fx); }
+        void operator()(const mqtt::Unsubscribe& p) { s.on_unsubscribe(p, fx); }
+        void operator()(const mqtt::Pingreq&) {
+            fx.out.push_back(0xD0);
+            fx.out.push_back(0x00);
+        }
+        void operator()(const mqtt::Disconnect& p) { s.on_disconnect(p, now, fx); }
+        void operator()(const mqtt::Connect&) {
+            fail(ReasonCode::protocol_error, "second CONNECT [MQTT-3.1.0-2]");
+        }
+        void operator()(const mqtt::Auth&) {
+            fail(ReasonCode::protocol_error, "no authentication method was agreed [MQTT-4.12.0-7]");
+        }
+        void operator()(const mqtt::Connack&) { from_server(); }
+        void operator()(const mqtt::Suback&) { from_server(); }
+        void operator()(const mqtt::Unsuback&) { from_server(); }
+        void operator()(const mqtt::Pingresp&) { from_server(); }
+        void from_server() {
+            fail(ReasonCode::protocol_error, "a packet that only a server sends");
+        }
+    };
+    std::visit(Handler{*this, now, effects, break_off}, packet);
+}
+
+// --- PUBLISH ---
+
+std::optional<std::string_view> Session::resolve_alias(const mqtt::Publish& publish, Instant now,
+                                                       Effects& effects) {
+    if (!publish.properties.topic_alias) return publish.topic;
+    const std::uint16_t alias = *publish.properties.topic_alias;
+    const auto break_off = [&](ReasonCode reason, std::string_view text) {
+        context_.counters.protocol_errors_total.add();
+        refuse(reason, text, Parting::lost, now, effects);
+        return std::nullopt;
+    };
+    if (alias > context_.limits.topic_alias_maximum) {
+        return break_off(ReasonCode::topic_alias_invalid,
+                         "above the server's Topic Alias Maximum [MQTT-3.3.2-9]");
+    }
+    if (!aliases_) aliases_ = std::make_unique<Aliases>();
+    auto& names = aliases_->incoming;
+    if (publish.topic.empty()) {
+        if (alias > names.size() || names[alias - 1].empty()) {
+            return break_off(ReasonCode::protocol_error, "this Topic Alias was never set");
+        }
+        return names[alias - 1];
+    }
+    if (names.size() < alias) names.resize(alias);
+    names[alias - 1] = publish.topic;
+    return publish.topic;
+}
+
+std::optional<ReasonCode> Session::judge_publish(std::string_view topic,
+                                                 const mqtt::Publish& publish) {
+    if (!Levels{topic}.valid()) return ReasonCode::topic_name_invalid;
+    if (!profile_->publish.may_publish(topic, access_variables(*profile_))) {
+        count_drop(DropReason::not_authorized);
+        return ReasonCode::not_authorized;
+    }
+    if (profile_->payload_bytes_max != 0 && publish.payload.size() > profile_->payload_bytes_max) {
+        count_drop(DropReason::payload_too_large);
+        return ReasonCode::quota_exceeded;
+    }
+    return std::nullopt;
+}
+
+void Session::charge_message_rate(Instant now) noexcept {
+    if (profile_->message_rate_per_s == 0) return;
+    // Generic cell rate algorithm: rate_due_ is when the bucket would be full again.
+    const Duration each = Duration::nanoseconds(1'000'000'000 / profile_->message_rate_per_s);
+    const std::uint32_t burst =
+        profile_->message_burst != 0 ? profile_->message_burst : profile_->message_rate_per_s;
+    rate_due_ = std::max(rate_due_, now) + each;
+    const Instant earliest = rate_due_ + (Duration{} - each * burst);
+    if (earliest > now && earliest > rate_pause_until_) {
+        rate_pause_until_ = earliest;
+        context_.counters.rate_limited_total.add();
+    }
+}
+
+void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& effects) {
+    context_.counters.messages_received_total.add();
+    charge_message_rate(now);
+    const auto topic = resolve_alias(publish, now, effects);
+    if (!topic) return;
+
+    if (publish.qos == QoS::exactly_once) {
+        const auto at = std::lower_bound(incoming_qos2_.begin(), incoming_qos2_.end(),
+                                         publish.packet_id);
+        if (at != incoming_qos2_.end() && *at == publish.packet_id) {
+            // A repeat: it was passed on already. Its PUBREC is on its way, or is sent again.
+            for (std::uint32_t i = 0; i < pending_acks_.size(); ++i) {
+                const PendingAck& ack = pending_acks_.at(i);
+                if (ack.qos == QoS::exactly_once && ack.packet_id == publish.packet_id) return;
+            }
+            send_ack(PacketType::pubrec, publish.packet_id, ReasonCode::success, effects);
+            return;
+        }
+    }
+    std::uint32_t serial = 0;
+    if (publish.qos != QoS::at_most_once) {
+        const std::size_t outstanding = incoming_qos2_.size() + pending_qos1_count_;
+        if (version_ == ProtocolVersion::v5 && outstanding >= context_.limits.receive_maximum) {
+            context_.counters.protocol_errors_total.add();
+            refuse(ReasonCode::receive_maximum_exceeded, "[MQTT-3.3.4-7]", Parting::lost, now,
+                   effects);
+            return;
+        }
+        serial = next_serial();
+    }
+
+    const auto refused = judge_publish(*topic, publish);
+    if (serial != 0) owe_ack(publish, serial, refused, effects);
+    if (refused) {
+        send_due_acks(effects);
+        return;
+    }
+    RouteEffect route;
+    route.token = {serial, 0};
+    route.message.tenant = tenant_;
+    route.message.qos = publish.qos;
+    route.message.retain = publish.retain;
+    if (publish.properties.message_expiry_interval_s) {
+        route.message.expires_at =
+            now + Duration::seconds(*publish.properties.message_expiry_interval_s);
+    }
+    route.message.publisher = self_;
+    route.message.topic = *topic;
+    route.message.payload = publish.payload;
+    const auto properties_bytes = mqtt::forwarded_properties_size(publish.properties);
+    if (properties_bytes != 0) {
+        effects.properties.resize(properties_bytes);
+        const auto written =
+            mqtt::encode_forwarded_properties(publish.properties, effects.properties);
+        MITU_CHECK(written == properties_bytes);
+        route.message.properties = effects.properties;
+    }
+    effects.list.emplace_back(route);
+}
+
+void Session::owe_ack(const mqtt::Publish& publish, std::uint32_t serial,
+                      std::optional<ReasonCode> refused, Effects& effects) {
+    static_cast<void>(effects);
+    PendingAck ack;
+    ack.serial = serial;
+    ack.packet_id = publish.packet_id;
+    ack.qos = publish.qos;
+    if (refused) {
+        ack.done = true;
+        // 3.1.1 cannot say no: a positive answer, or a closed connection [MQTT-3.3.5-2].
+        ack.reason = version_ == ProtocolVersion::v5 ? *refused : ReasonCode::success;
+    }
+    pending_acks_.push(ack);
+    if (ack.qos == QoS::at_least_once) ++pending_qos1_count_;
+    if (publish.qos == QoS::exactly_once && (!ack.done || !mqtt::is_error(ack.reason))) {
+        incoming_qos2_.insert(std::lower_bound(incoming_qos2_.begin(), incoming_qos2_.end(),
+                                               publish.packet_id),
+                              publish.packet_id);
+    }
+}
+
+void Session::send_due_acks(Effects& effects) {
+    while (!pending_acks_.empty() && pending_acks_.front().done) {
+        const PendingAck ack = pending_acks_.front();
+        pending_acks_.pop();
+        if (ack.qos == QoS::at_least_once) {
+            --pending_qos1_count_;
+            send_ack(PacketType::puback, ack.packet_id, ack.reason, effects);
+            continue;
+        }
+        if (mqtt::is_error(ack.reason)) std::erase(incoming_qos2_, ack.packet_id);
+        send_ack(PacketType::pubrec, ack.packet_id, ack.reason, effects);
+    }
+}
+
+void Session::on_pubrel(const mqtt::Pubrel& pubrel, Effects& effects) {
+    const auto at =
+        std::lower_bound(incoming_qos2_.begin(), incoming_qos2_.end(), pubrel.packet_id);
+    const bool known = at != incoming_qos2_.end() && *at == pubrel.packet_id;
+    if (known) incoming_qos2_.erase(at);
+    if (incoming_qos2_.empty()) std::vector<std::uint16_t>{}.swap(incoming_qos2_);
+    send_ack(PacketType::pubcomp, pubrel.packet_id,
+             known ? ReasonCode::success : ReasonCode::packet_identifier_not_found, effects);
+}
+
+// --- SUBSCRIBE, UNSUBSCRIBE ---
+
+ReasonCode Session::judge_subscription(const mqtt::SubscriptionList::Entry& entry) {
+    const auto shared = mqtt::parse_shared(entry.filter);
+    const std::string_view filter = shared ? shared->filter : entry.filter;
+    if (!Levels{filter}.valid()) return ReasonCode::topic_filter_invalid;
+    if (!profile_->subscribe.may_subscribe(filter, access_variables(*profile_))) {
+        return ReasonCode::not_authorized;
+    }
+    const bool is_new = subscriptions_.find(entry.filter) == subscriptions_.end();
+    if (is_new && subscriptions_.size() >= context_.limits.subscriptions_max) {
+        return ReasonCode::quota_exceeded;
+    }
+    return static_cast<ReasonCode>(entry.options.qos);
+}
+
+void Session::on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effects& effects) {
+    static_cast<void>(now);
+    PendingOperation operation;
+    operation.serial = next_serial();
+    operation.packet_id = subscribe.packet_id;
+    ByteView rest = subscribe.filters.encoded;
+    while (const auto entry = mqtt::SubscriptionList::next(rest)) {
+        const ReasonCode reason = judge_subscription(*entry);
+        const auto index = static_cast<std::uint32_t>(operation.reasons.size());
+        operation.reasons.push_back(static_cast<std::uint8_t>(reason));
+        if (mqtt::is_error(reason)) continue;
+
+        const auto shared = mqtt::parse_shared(entry->filter);
+        const auto [at, is_new] = subscriptions_.try_emplace(std::string{entry->filter});
+        at->second = {entry->options, subscribe.subscription_identifier.value_or(0)};
+        if (is_new) context_.counters.subscriptions.add();
+
+        SubscribeEffect effect;
+        effect.token = {operation.serial, index};
+        effect.filter = shared ? shared->filter : entry->filter;
+        effect.group = shared ? shared->group : std::string_view{};
+        effect.subscriber.session = self_;
+        effect.subscriber.qos = entry->options.qos;
+        effect.subscriber.no_local = entry->options.no_local;
+        effect.subscriber.retain_as_published = entry->options.retain_as_published;
+        effect.subscriber.subscription_identifier = at->second.identifier;
+        // Retained messages are not sent to shared subscriptions (MQTT 5.0 section 4.8.2).
+        const auto handling = entry->options.retain_handling;
+        effect.send_retained =
+            !shared && (handling == mqtt::RetainHandling::send_at_subscribe ||
+                        (handling == mqtt::RetainHandling::send_if_new_subscription && is_new));
+        effects.list.emplace_back(effect);
+        ++operation.remaining;
+    }
+    if (operation.remaining == 0) {
+        finish_operation(operation, effects);
+    } else {
+        operations_.push_back(std::move(operation));
+    }
+}
+
+void Session::on_unsubscribe(const mqtt::Unsubscribe& unsubscribe, Effects& effects) {
+    PendingOperation operation;
+    operation.serial = next_serial();
+    operation.packet_id = unsubscribe.packet_id;
+    operation.is_subscribe = false;
+    ByteView rest = unsubscribe.filters.encoded;
+    while (const auto filter = mqtt::FilterList::next(rest)) {
+        const auto index = static_cast<std::uint32_t>(operation.reasons.size());
+        const auto at = subscriptions_.find(*filter);
+        if (at == subscriptions_.end()) {
+            operation.reasons.push_back(
+                static_cast<std::uint8_t>(ReasonCode::no_subscription_existed));
+            continue;
+        }
+        subscriptions_.erase(at);
+        context_.counters.subscriptions.subtract();
+        operation.reasons.push_back(static_cast<std::uint8_t>(ReasonCode::success));
+        const auto shared = mqtt::parse_shared(*filter);
+        effects.list.emplace_back(UnsubscribeEffect{
+            {operation.serial, index}, shared ? shared->filter : *filter,
+            shared ? shared->group : std::string_view{}});
+        ++operation.remaining;
+    }
+    if (operation.remaining == 0) {
+        finish_operation(operation, effects);
+    } else {
+        operations_.push_back(std::move(operation));
+    }
+}
+
+void Session::finish_operation(PendingOperation& operation, Effects& effects) {
+    if (operation.is_subscribe) {
+        if (version_ != ProtocolVersion::v5) {
+            for (auto& reason : operation.reasons) {
+                if (reason >= 0x80) reason = 0x80;  // the one failure code of 3.1.1
+            }
+        }
+        mqtt::Suback suback;
+        suback.packet_id = operation.packet_id;
+        suback.reasons = operation.reasons;
+        send(suback, effects);
+        return;
+    }
+    mqtt::Unsuback unsuback;
+    unsuback.packet_id = operation.packet_id;
+    if (version_ == ProtocolVersion::v5) unsuback.reasons = operation.reasons;
+    send(unsuback, effects);
+}
+
+// --- answers, goodbye ---
+
+void Session::expect_more(std::uint32_t serial, std::uint32_t more) noexcept {
+    for (auto& operation : operations_) {
+        if (operation.serial == serial) operation.remaining += more;
+    }
+}
+
+std::optional<std::uint32_t> Session::find_pending_ack(std::uint32_t serial) const noexcept {
+    // Serials grow along the queue; differences survive their wrapping around.
+    if (pending_acks_.empty()) return std::nullopt;
+    const std::uint32_t base = pending_acks_.at(0).serial;
+    std::uint32_t low = 0;
+    std::uint32_t high = pending_acks_.size();
+    while (low < high) {
+        const std::uint32_t middle = low + (high - low) / 2;
+        if (pending_acks_.at(middle).serial - base < serial - base) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == pending_acks_.size() || pending_acks_.at(low).serial != serial) return std::nullopt;
+    return low;
+}
+
+void Session::on_completion(Token token, ReasonCode reason, Instant now, Effects& effects) {
+    static_cast<void>(now);
+    if (!is_attached()) return;
+    if (const auto position = find_pending_ack(token.serial)) {
+        PendingAck& ack = pending_acks_.at(*position);
+        ack.done = true;
+        ack.reason = reason;
+        if (*position == 0) send_due_acks(effects);
+        return;
+    }
+    for (std::size_t i = 0; i < operations_.size(); ++i) {
+        PendingOperation& operation = operations_[i];
+        if (operation.serial != token.serial) continue;
+        if (mqtt::is_error(reason) && token.entry < operation.reasons.size()) {
+            operation.reasons[token.entry] = static_cast<std::uint8_t>(reason);
+        }
+        if (--operation.remaining == 0) {
+            finish_operation(operation, effects);
+            operations_.erase(operations_.begin() + static_cast<std::ptrdiff_t>(i));
+        }
+        return;
+    }
+}
+
+void Session::on_disconnect(const mqtt::Disconnect& disconnect, Instant now, Effects& effects) {
+    if (disconnect.session_expiry_interval_s) {
+        const std::uint32_t wanted_s = *disconnect.session_expiry_interval_s;
+        if (expiry_s_ == 0 && wanted_s != 0) {
+            context_.counters.protocol_errors_total.add();
+            refuse(ReasonCode::protocol_error,
+                   "a session that was to end with its connection cannot be prolonged "
+                   "(section 3.14.2.2.2)",
+                   Parting::lost, now, effects);
+            return;
+        }
+        expiry_s_ = std::min(wanted_s, context_.limits.session_expiry_s_max);
+    }
+    // The will is dropped for reason 0x00 only [MQTT-3.14.4-3].
+    detach(disconnect.reason == ReasonCode::success ? Parting::goodbye : Parting::goodbye_with_will,
+           now, effects);
+}
+
+}  // namespace mitu::broker

@@ -1,0 +1,356 @@
+// Messages for the client: the queue, the flight, the acknowledgements.
+
+#include <algorithm>
+
+#include "mitu/broker/session.hpp"
+#include "mitu/mqtt/encode.hpp"
+
+namespace mitu::broker {
+
+using mqtt::PacketType;
+using mqtt::ProtocolVersion;
+using mqtt::QoS;
+using mqtt::ReasonCode;
+
+// --- into the queue ---
+
+DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
+    const MessageView view = context_.messages.view(delivery.message);
+    const bool shared = delivery.share_serial != 0;
+    const auto drop = [&](DropReason reason) {
+        count_drop(reason);
+        return DeliveryOutcome::dropped;
+    };
+    if (ended_) return shared ? DeliveryOutcome::give_to_another : DeliveryOutcome::dropped;
+    if (view.expires_at <= now) return drop(DropReason::expired);
+    if (!is_attached()) {
+        if (shared && !delivery.must_take()) return DeliveryOutcome::give_to_another;
+        if (delivery.qos == QoS::at_most_once) return drop(DropReason::offline_qos0);
+    }
+    const std::uint64_t bytes = view.content_bytes();
+    if (!make_room(delivery, bytes)) {
+        if (shared && !delivery.must_take()) return DeliveryOutcome::give_to_another;
+        return drop(DropReason::queue_full);
+    }
+
+    Outgoing entry;
+    entry.message = delivery.message;
+    entry.identifiers = intern(delivery.identifiers);
+    entry.share_serial = delivery.share_serial;
+    entry.qos = static_cast<std::uint8_t>(delivery.qos) & 3;
+    entry.retain = delivery.retain ? 1 : 0;
+    entry.is_retained_replay = delivery.is_retained_replay ? 1 : 0;
+    entry.attempts = delivery.attempts;
+    context_.messages.retain(delivery.message);
+    waiting_bytes_ += bytes;
+    waiting_retained_ += entry.is_retained_replay;
+    (delivery.qos == QoS::at_most_once ? waiting_qos0_ : waiting_).push(entry);
+    return DeliveryOutcome::queued;
+}
+
+bool Session::make_room(const Delivery& delivery, std::uint64_t bytes) {
+    if (context_.faults.fire(ports::Fault::outbox_full)) return false;
+    if (delivery.is_retained_replay) {
+        return waiting_retained_ < context_.limits.queue_retained_max;
+    }
+    const Profile* const profile = profile_.get();
+    const std::uint32_t messages_max = profile != nullptr && profile->queue_messages_max != 0
+                                           ? profile->queue_messages_max
+                                           : context_.limits.queue_messages_max;
+    const std::uint64_t bytes_max = profile != nullptr && profile->queue_bytes_max != 0
+                                        ? profile->queue_bytes_max
+                                        : context_.limits.queue_bytes_max;
+    // What a SUBSCRIBE brought at once is bounded by itself and does not push out live messages.
+    const auto is_full = [&] {
+        return queued_count() - waiting_retained_ >= messages_max ||
+               waiting_bytes_ + bytes > bytes_max;
+    };
+    // The oldest QoS 0 message goes first: its sender never asked for more.
+    while (is_full() && !waiting_qos0_.empty()) {
+        const Outgoing oldest = waiting_qos0_.front();
+        waiting_qos0_.pop();
+        leave_queue(oldest);
+        forget(oldest);
+        count_drop(DropReason::evicted_qos0);
+    }
+    return !is_full();
+}
+
+void Session::leave_queue(const Outgoing& entry) noexcept {
+    waiting_bytes_ -= context_.messages.content_bytes(entry.message);
+    waiting_retained_ -= entry.is_retained_replay;
+}
+
+void Session::forget(const Outgoing& entry) noexcept {
+    if (!entry.message.is_none()) context_.messages.release(entry.message);
+}
+
+std::uint32_t Session::intern(std::span<const std::uint32_t> identifiers) {
+    if (identifiers.empty()) return 0;
+    if (identifiers.size() == 1) return identifiers[0];
+    // Overlapping subscriptions give few distinct sets, again and again.
+    for (std::size_t i = 0; i < identifier_sets_.size(); ++i) {
+        if (std::equal(identifier_sets_[i].begin(), identifier_sets_[i].end(), identifiers.begin(),
+                       identifiers.end())) {
+            return set_flag | static_cast<std::uint32_t>(i);
+        }
+    }
+    identifier_sets_.emplace_back(identifiers.begin(), identifiers.end());
+    return set_flag | static_cast<std::uint32_t>(identifier_sets_.size() - 1);
+}
+
+std::span<const std::uint32_t> Session::identifiers_of(const Outgoing& entry) const {
+    if (entry.identifiers == 0) return {};
+    if ((entry.identifiers & set_flag) != 0) return identifier_sets_[entry.identifiers & ~set_flag];
+    return {&entry.identifiers, 1};
+}
+
+// --- onto the wire ---
+
+bool Session::pump(Instant now, OutputBatch& batch, Effects& effects) {
+    if (!is_attached()) return false;
+    if (resend(now, batch, effects)) return true;
+    while (!waiting_.empty() && send_quota_used_ < send_quota_max_ &&
+           inflight_.size() < context_.limits.inflight_max) {
+        if (!batch.has_room()) return true;
+        Outgoing entry = waiting_.front();
+        if (context_.messages.view(entry.message).expires_at <= now) {
+            waiting_.pop();
+            leave_queue(entry);
+            give_up(entry, DropReason::expired, effects);
+            continue;
+        }
+        entry.packet_id = take_packet_id();
+        const Sent sent = send_publish(entry, now, batch);
+        if (sent == Sent::no_room) return true;
+        waiting_.pop();
+        leave_queue(entry);
+        if (sent == Sent::impossible) {
+            give_up(entry, DropReason::too_large_for_client, effects);
+            continue;
+        }
+        entry.sent = 1;
+        entry.uses_quota = 1;
+        ++send_quota_used_;
+        inflight_.push(entry);
+        resend_position_ = inflight_.size();
+    }
+    while (!waiting_qos0_.empty()) {
+        if (!batch.has_room()) return true;
+        Outgoing entry = waiting_qos0_.front();
+        const bool expired = context_.messages.view(entry.message).expires_at <= now;
+        const Sent sent = expired ? Sent::impossible : send_publish(entry, now, batch);
+        if (sent == Sent::no_room) return true;
+        waiting_qos0_.pop();
+        leave_queue(entry);
+        if (sent == Sent::impossible) {
+            give_up(entry, expired ? DropReason::expired : DropReason::too_large_for_client,
+                    effects);
+            continue;
+        }
+        forget(entry);
+    }
+    return false;
+}
+
+bool Session::resend(Instant now, OutputBatch& batch, Effects& effects) {
+    while (resend_position_ < inflight_.size()) {
+        if (!batch.has_room()) return true;
+        Outgoing& entry = inflight_.at(resend_position_);
+        if (entry.awaits_pubcomp != 0) {
+            const std::array<std::uint8_t, 4> pubrel{
+                0x62, 2, static_cast<std::uint8_t>(entry.packet_id >> 8),
+                static_cast<std::uint8_t>(entry.packet_id)};
+            batch.copy(pubrel);
+            ++resend_position_;
+            continue;
+        }
+        if (send_quota_used_ >= send_quota_max_) return false;  // goes on with the next PUBACK
+        const Sent sent = send_publish(entry, now, batch);
+        if (sent == Sent::no_room) return true;
+        if (sent == Sent::impossible) {  // this connection takes smaller packets than the last
+            const Outgoing gone = entry;
+            inflight_.erase_at(resend_position_);
+            give_up(gone, DropReason::too_large_for_client, effects);
+            continue;
+        }
+        entry.uses_quota = 1;
+        ++send_quota_used_;
+        ++resend_position_;
+    }
+    return false;
+}
+
+Session::Sent Session::send_publish(Outgoing& entry, Instant now, OutputBatch& batch) {
+    const MessageView view = context_.messages.view(entry.message);
+    mqtt::OutgoingPublish publish;
+    publish.dup = entry.sent != 0;
+    publish.qos = static_cast<QoS>(entry.qos);
+    publish.retain = entry.retain != 0;
+    publish.packet_id = entry.packet_id;
+    publish.topic = view.topic;
+    publish.payload = view.payload;
+    bool alias_is_known = false;
+    if (version_ == ProtocolVersion::v5) {
+        publish.forwarded_properties = view.properties;
+        publish.subscription_identifiers = identifiers_of(entry);
+        if (!view.expires_at.is_never()) {
+            // What is left, rounded up; a message already begun is not cut off at 0.
+            const Duration left = view.expires_at - now;
+            publish.message_expiry_interval_s = static_cast<std::uint32_t>(
+                std::max<std::int64_t>(1, (left.count_ms() + 999) / 1'000));
+        }
+    }
+    if (mqtt::publish_size(publish, version_).packet_bytes > packet_bytes_max_) {
+        return Sent::impossible;
+    }
+    // An alias is learned only with a packet that is really sent.
+    if (aliases_ && aliases_->outgoing_max != 0) {
+        publish.topic_alias = outgoing_alias(view.topic, alias_is_known);
+        if (alias_is_known) publish.topic = {};
+    }
+    auto size = mqtt::publish_size(publish, version_);
+    if (size.packet_bytes == 0) return Sent::impossible;
+    if (size.packet_bytes > packet_bytes_max_) {  // the alias itself made it too large
+        publish.topic_alias = 0;
+        publish.topic = view.topic;
+        size = mqtt::publish_size(publish, version_);
+    }
+    const MutableByteView room = batch.header(size.header_bytes);
+    if (room.empty()) return Sent::no_room;
+    const auto written = mqtt::encode_publish_header(publish, version_, room);
+    MITU_CHECK(written == size.header_bytes);
+    batch.commit(written);
+    batch.payload(entry.message, view.payload);
+    if (publish.topic_alias != 0 && !alias_is_known) learn_alias(view.topic);
+    context_.counters.messages_sent_total.add();
+    return Sent::yes;
+}
+
+std::uint16_t Session::outgoing_alias(std::string_view topic, bool& is_known) {
+    auto& names = aliases_->outgoing;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (names[i] != topic) continue;
+        is_known = true;
+        return static_cast<std::uint16_t>(i + 1);
+    }
+    is_known = false;
+    if (names.size() < aliases_->outgoing_max) {
+        return static_cast<std::uint16_t>(names.size() + 1);
+    }
+    return static_cast<std::uint16_t>(aliases_->outgoing_next + 1);  // the oldest gives way
+}
+
+void Session::learn_alias(std::string_view topic) {
+    auto& names = aliases_->outgoing;
+    if (names.size() < aliases_->outgoing_max) {
+        names.emplace_back(topic);
+        return;
+    }
+    names[aliases_->outgoing_next] = topic;
+    aliases_->outgoing_next =
+        static_cast<std::uint16_t>((aliases_->outgoing_next + 1) % aliases_->outgoing_max);
+}
+
+void Session::give_up(const Outgoing& entry, DropReason reason, Effects& effects) {
+    count_drop(reason);
+    if (entry.share_serial != 0 && reason == DropReason::too_large_for_client &&
+        entry.attempts != attempts_exhausted) {
+        // Another member may take larger packets (MQTT 5.0 section 3.1.2.11.4).
+        effects.list.emplace_back(RedispatchEffect{
+            entry.message, entry.share_serial, static_cast<std::uint8_t>(entry.attempts + 1)});
+        return;
+    }
+    forget(entry);
+}
+
+std::uint16_t Session::take_packet_id() noexcept {
+    if (next_packet_id_ == 0) next_packet_id_ = 1;
+    if (inflight_.empty()) {
+        ids_are_ordered_ = true;
+    } else {
+        while (find_inflight(next_packet_id_)) {
+            ids_are_ordered_ = false;  // one old id is overtaken by the whole range
+            if (++next_packet_id_ == 0) next_packet_id_ = 1;
+        }
+    }
+    return next_packet_id_++;
+}
+
+// --- acknowledgements ---
+
+std::optional<std::uint32_t> Session::find_inflight(std::uint16_t packet_id) const noexcept {
+    if (inflight_.empty()) return std::nullopt;
+    if (!ids_are_ordered_) {
+        for (std::uint32_t i = 0; i < inflight_.size(); ++i) {
+            if (inflight_.at(i).packet_id == packet_id) return i;
+        }
+        return std::nullopt;
+    }
+    // Ids grow along the queue (they wrap around, differences do not care).
+    const std::uint16_t base = inflight_.at(0).packet_id;
+    const auto wanted = static_cast<std::uint16_t>(packet_id - base);
+    std::uint32_t low = 0;
+    std::uint32_t high = inflight_.size();
+    while (low < high) {
+        const std::uint32_t middle = low + (high - low) / 2;
+        if (static_cast<std::uint16_t>(inflight_.at(middle).packet_id - base) < wanted) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == inflight_.size() || inflight_.at(low).packet_id != packet_id) return std::nullopt;
+    return low;
+}
+
+void Session::finish_inflight(std::uint32_t position) {
+    const Outgoing entry = inflight_.at(position);
+    if (entry.uses_quota != 0) --send_quota_used_;
+    forget(entry);
+    inflight_.erase_at(position);
+    if (position < resend_position_) --resend_position_;
+}
+
+void Session::on_puback(const mqtt::Puback& puback) {
+    const auto position = find_inflight(puback.packet_id);
+    // Unknown, or not QoS 1: an answer to what a former connection sent. Nothing to do.
+    if (!position || inflight_.at(*position).qos != 1) return;
+    finish_inflight(*position);
+}
+
+void Session::on_pubrec(const mqtt::Pubrec& pubrec, Effects& effects) {
+    const auto position = find_inflight(pubrec.packet_id);
+    if (!position || inflight_.at(*position).qos != 2) {
+        if (!mqtt::is_error(pubrec.reason)) {
+            send_ack(PacketType::pubrel, pubrec.packet_id, ReasonCode::packet_identifier_not_found,
+                     effects);
+        }
+        return;
+    }
+    if (mqtt::is_error(pubrec.reason)) {
+        finish_inflight(*position);  // the receiver does not want it [MQTT-4.8.2-6]
+        return;
+    }
+    Outgoing& entry = inflight_.at(*position);
+    if (entry.awaits_pubcomp == 0) {
+        forget(entry);
+        entry.message = MessageHandle{};
+        entry.awaits_pubcomp = 1;
+    }
+    send_ack(PacketType::pubrel, pubrec.packet_id, ReasonCode::success, effects);
+}
+
+void Session::on_pubcomp(const mqtt::Pubcomp& pubcomp) {
+    const auto position = find_inflight(pubcomp.packet_id);
+    if (!position || inflight_.at(*position).awaits_pubcomp == 0) return;
+    finish_inflight(*position);
+}
+
+void Session::restart_inflight() noexcept {
+    resend_position_ = 0;
+    send_quota_used_ = 0;
+    for (std::uint32_t i = 0; i < inflight_.size(); ++i) inflight_.at(i).uses_quota = 0;
+}
+
+}  // namespace mitu::broker

@@ -1,0 +1,256 @@
+// Turns, timers, and the life of sessions.
+
+#include "mitu/broker/shard.hpp"
+
+#include <algorithm>
+
+#include "mitu/broker/placement.hpp"
+
+namespace mitu::broker {
+
+Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
+    : id_{id},
+      limits_{limits},
+      ports_{ports},
+      messages_{limits.message_bytes_max, counters_},
+      session_context_{limits_, messages_, counters_, ports_.faults},
+      sessions_{session_context_, id},
+      retained_{messages_, limits.retained_messages_max},
+      batch_{messages_, limits.output_bytes_turn_max, limits.gather_bytes_min},
+      peers_(ports.mailroom.shard_count()) {
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        if (ShardId{i} == id_) continue;
+        lane_record_bytes_max_ = std::min(
+            {lane_record_bytes_max_,
+             ports_.mailroom.lane(id_, ShardId{i}, LaneKind::publish).record_bytes_max(),
+             ports_.mailroom.lane(id_, ShardId{i}, LaneKind::deliver).record_bytes_max()});
+    }
+}
+
+Shard::~Shard() {
+    // Mail that nobody will read any more may own memory.
+    for (std::uint16_t from = 0; from < ports_.mailroom.shard_count(); ++from) {
+        if (ShardId{from} == id_) continue;
+        for (const LaneKind kind : {LaneKind::control, LaneKind::deliver, LaneKind::publish}) {
+            auto& lane = ports_.mailroom.lane(ShardId{from}, id_, kind);
+            while (const auto record = lane.peek()) {
+                switch (static_cast<MailKind>(record->kind)) {
+                    case MailKind::connection: delete read_connection(record->bytes).input; break;
+                    case MailKind::deliver:
+                        if (auto* large = read_deliver(record->bytes).content.large) large->release();
+                        break;
+                    case MailKind::publish:
+                    case MailKind::redispatch:
+                        if (auto* large = read_publish(record->bytes).content.large) large->release();
+                        break;
+                    default: break;
+                }
+                lane.pop();
+            }
+        }
+    }
+}
+
+void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
+    now_ = now;
+    counters_.turns_total.add();
+    ports_.mailroom.stay_awake(id_);
+    take_mail();
+    for (const auto& event : events) on_event(event);
+    resume_all();
+    run_timers();
+    run_things();
+    flush_backlogs();
+    flush_all();
+    post_mail();
+}
+
+Instant Shard::next_deadline() {
+    ports_.mailroom.fall_asleep(id_);
+    const Instant at_once{};
+    const auto awake = [&] {
+        ports_.mailroom.stay_awake(id_);
+        return at_once;
+    };
+    if (!touched_.empty() || !server_publishes_.empty()) return awake();
+    const bool may_route = can_route();
+    if (may_route && !resumable_.empty()) return awake();
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        const ShardId peer{i};
+        if (peer == id_) continue;
+        if (!ports_.mailroom.lane(peer, id_, LaneKind::control).empty() ||
+            !ports_.mailroom.lane(peer, id_, LaneKind::deliver).empty() ||
+            (may_route && !ports_.mailroom.lane(peer, id_, LaneKind::publish).empty())) {
+            return awake();
+        }
+        // A lane that has drained half way is worth another try.
+        const auto drained = [&](LaneKind kind) {
+            auto& lane = ports_.mailroom.lane(id_, peer, kind);
+            return lane.free_bytes() >= lane.capacity_bytes() / 2;
+        };
+        if ((!peers_[i].deliver.empty() && drained(LaneKind::deliver)) ||
+            (!peers_[i].publish.empty() && drained(LaneKind::publish)) ||
+            (!peers_[i].control.empty() && drained(LaneKind::control))) {
+            return awake();
+        }
+    }
+    Instant deadline = std::min(timers_.next(), retained_.next_deadline());
+    if (ports_.things != nullptr) deadline = std::min(deadline, ports_.things->next_deadline());
+    if (is_shutting_down_) deadline = std::min(deadline, shutdown_deadline_);
+    return deadline;
+}
+
+// --- timers ---
+
+void Shard::run_timers() {
+    while (const auto note = timers_.take_due(now_)) {
+        if (note->kind == TimerQueue::Kind::session) {
+            Session* const session = sessions_.get(note->index, note->generation);
+            if (session == nullptr || session->timer_at != note->at) continue;
+            session->timer_at = Instant::never();
+            on_session_timer(*session);
+            continue;
+        }
+        Connection* const connection = find({note->index, note->generation});
+        if (connection == nullptr) continue;
+        if (connection->resume_at <= now_) {
+            connection->resume_at = Instant::never();
+            resume_later(*connection);
+        }
+        if (connection->deadline <= now_) {
+            // CONNECT did not come, was not admitted in time, or the last bytes were not taken.
+            if (connection->state != Connection::State::closing) {
+                counters_.connections_refused_total.add();
+            }
+            ports_.network.close(connection->id);
+            remove_connection(*connection);
+        }
+    }
+    resume_all();
+    retained_.expire(now_);
+}
+
+void Shard::on_session_timer(Session& session) {
+    Connection* const connection = find(session.connection());
+    Effects effects{connection != nullptr ? output_of(*connection) : nowhere_};
+    session.on_deadline(now_, effects);
+    if (connection != nullptr && !session.is_attached()) close(*connection);
+    apply(session, effects);
+}
+
+void Shard::arm(Session& session) {
+    const Instant at = session.next_deadline();
+    if (at >= session.timer_at) return;  // what is set comes early enough, and will look again
+    session.timer_at = at;
+    timers_.add({at, TimerQueue::Kind::session, session.self().index, session.self().generation});
+}
+
+// --- effects ---
+
+void Shard::apply(Session& session, Effects& effects) {
+    const SessionRef self = session.self();
+    const TenantId tenant = session.tenant();
+    // By index: completions that come at once may append.
+    for (std::size_t i = 0; i < effects.list.size(); ++i) {
+        const Effect effect = effects.list[i];
+        if (const auto* e = std::get_if<RouteEffect>(&effect)) {
+            route(e->message, e->token, self);
+            if (!e->hold.is_none()) messages_.release(e->hold);
+        } else if (const auto* s = std::get_if<SubscribeEffect>(&effect)) {
+            subscribe(tenant, *s);
+        } else if (const auto* u = std::get_if<UnsubscribeEffect>(&effect)) {
+            unsubscribe(tenant, self, *u);
+        } else if (const auto* r = std::get_if<RedispatchEffect>(&effect)) {
+            redispatch(r->message, r->share_serial, r->attempts);
+        }
+    }
+    effects.list.clear();
+    settle(session);
+}
+
+void Shard::settle(Session& session) {
+    if (!session.is_attached()) note_detached(session);
+    if (session.has_ended()) {
+        sessions_.erase(session.self());
+        return;
+    }
+    arm(session);
+}
+
+void Shard::note_detached(Session& session) {
+    if (session.thing == 0) return;
+    ports_.things->on_detached(session.thing, session.last_parting() == Parting::goodbye, now_);
+    session.thing = 0;
+}
+
+void Shard::part(Session& session, Parting parting) {
+    Effects effects{nowhere_};
+    session.detach(parting, now_, effects);
+    apply(session, effects);
+}
+
+bool Shard::kick(TenantId tenant, std::string_view client_id, Instant now) {
+    now_ = now;
+    Session* const session = sessions_.find(tenant, client_id);
+    if (session == nullptr || !session->is_attached()) return false;
+    Connection* const connection = find(session->connection());
+    Effects effects{output_of(*connection)};
+    session->refuse(mqtt::ReasonCode::administrative_action, "disconnected by an operator",
+                    Parting::lost, now, effects);
+    close(*connection);
+    apply(*session, effects);
+    return true;
+}
+
+// --- the server's own messages ---
+
+void Shard::run_things() {
+    if (ports_.things == nullptr) return;
+    if (ports_.things->next_deadline() <= now_) ports_.things->on_deadline(now_);
+    // Answers may cause more of them, but not without end: nobody answers an answer.
+    std::vector<ServerPublish> publishes;
+    publishes.swap(server_publishes_);
+    for (const ServerPublish& publish : publishes) this->publish(publish, now_);
+}
+
+void Shard::publish(const ServerPublish& publish, Instant now) {
+    now_ = now;
+    MessageView message;
+    message.tenant = publish.tenant;
+    message.qos = publish.qos;
+    message.retain = publish.retain;
+    message.topic = publish.topic;
+    message.payload = as_bytes(publish.payload);
+    route(message, Token{}, SessionRef{});
+}
+
+// --- the end ---
+
+void Shard::begin_shutdown(Instant now) {
+    now_ = now;
+    is_shutting_down_ = true;
+    shutdown_deadline_ = now + limits_.shutdown_timeout;
+    for (auto& slot : connections_) {
+        if (!slot || slot->state == Connection::State::free) continue;
+        Connection& connection = *slot;
+        if (connection.state == Connection::State::attached) {
+            if (Session* const session = sessions_.get(connection.session)) {
+                Effects effects{output_of(connection)};
+                session->refuse(mqtt::ReasonCode::server_shutting_down, "the server is stopping",
+                                Parting::shutdown, now, effects);
+                close(connection);
+                apply(*session, effects);
+                continue;
+            }
+        }
+        if (connection.state != Connection::State::closing) close(connection);
+    }
+    flush_all();
+    post_mail();
+}
+
+bool Shard::finished() const noexcept {
+    return is_shutting_down_ && (connection_count_ == 0 || now_ >= shutdown_deadline_);
+}
+
+}  // namespace mitu::broker

@@ -1,0 +1,209 @@
+#pragma once
+// Shard: one thread's worth of broker. Owns sessions, routes between them, talks to other shards.
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "mitu/broker/connection.hpp"
+#include "mitu/broker/counters.hpp"
+#include "mitu/broker/effects.hpp"
+#include "mitu/broker/gate.hpp"
+#include "mitu/broker/limits.hpp"
+#include "mitu/broker/mail.hpp"
+#include "mitu/broker/mailroom.hpp"
+#include "mitu/broker/message_store.hpp"
+#include "mitu/broker/output_batch.hpp"
+#include "mitu/broker/retained_store.hpp"
+#include "mitu/broker/session_table.hpp"
+#include "mitu/broker/subscription_index.hpp"
+#include "mitu/broker/things.hpp"
+#include "mitu/broker/timer_queue.hpp"
+#include "mitu/mqtt/decode.hpp"
+#include "mitu/ports/entropy.hpp"
+#include "mitu/ports/faults.hpp"
+#include "mitu/ports/network.hpp"
+
+namespace mitu::broker {
+
+/// What a shard works with. Everything named here outlives it.
+struct ShardPorts {
+    Mailroom& mailroom;
+    ports::Network& network;
+    ports::Entropy& entropy;
+    ports::Faults& faults;
+    Gate& gate;
+    Things* things = nullptr;  // null: nobody answers on $mitu/things
+};
+
+/// One thread, one network, and every session whose (tenant, client id) hashes to it.
+///
+/// Whoever runs it loops: wait for the network until next_deadline(), then turn(). A turn drains
+/// the mail, takes what came in, routes, and flushes each touched connection with one write.
+/// Threading  shard-local, except counters(), which any thread may read.
+/// Order      one session's publishes of one topic reach each subscriber as received
+///            (MQTT 5.0 section 4.6): publisher's shard -> home shard -> subscriber's shard, each
+///            step a FIFO.
+class Shard {
+public:
+    Shard(ShardId id, const Limits& limits, const ShardPorts& ports);
+    ~Shard();
+    Shard(const Shard&) = delete;
+    Shard& operator=(const Shard&) = delete;
+
+    void turn(Instant now, std::span<const ports::NetworkEvent> events);
+    /// When turn() is due even if nothing happens. Ask right before waiting: from here on, mail
+    /// from another shard wakes the network. An instant in the past: at once.
+    [[nodiscard]] Instant next_deadline();
+
+    /// The gate's answer. Call between turns; an answer for a connection that is gone is ignored.
+    void on_admission(const Admission& admission, Instant now);
+    /// Publishes on behalf of the server.
+    void publish(const ServerPublish& publish, Instant now);
+
+    /// Tells every client why and closes; new connections are refused. finished() once all is
+    /// written, or after shutdown_timeout.
+    void begin_shutdown(Instant now);
+    [[nodiscard]] bool finished() const noexcept;
+
+    [[nodiscard]] ShardId id() const noexcept { return id_; }
+    [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+    [[nodiscard]] SessionTable& sessions() noexcept { return sessions_; }
+    /// Disconnects a client (administrative_action). False: no such client here.
+    bool kick(TenantId tenant, std::string_view client_id, Instant now);
+    [[nodiscard]] std::uint32_t stored_message_count() const noexcept {
+        return messages_.live_count();
+    }
+
+private:
+    /// A message for another shard that its lane had no room for. Bounded: while one waits, no
+    /// publisher is read and no publish mail is taken in.
+    struct DeliverBacklog {
+        MessageHandle message;  // one reference
+        RecipientList recipients;
+    };
+    struct PublishBacklog {
+        MessageHandle message;  // one reference
+        MailKind kind = MailKind::publish;
+        Token token;
+        SessionRef answer_to;
+        std::uint32_t share_serial = 0;
+        std::uint8_t attempts = 0;
+    };
+    struct Peer {
+        std::deque<DeliverBacklog> deliver;
+        std::deque<PublishBacklog> publish;
+        std::deque<std::function<bool(memory::Lane&)>> control;
+        RecipientList recipients;  // scratch of the message being routed
+        [[nodiscard]] bool is_clear() const noexcept { return deliver.empty() && publish.empty(); }
+    };
+
+    // shard.cpp: turns, timers, the life of sessions
+    void run_timers();
+    void on_session_timer(Session& session);
+    void arm(Session& session);
+    void apply(Session& session, Effects& effects);
+    void settle(Session& session);
+    void part(Session& session, Parting parting);
+    void note_detached(Session& session);
+    void run_things();
+
+    // shard_connections.cpp: bytes in, bytes out
+    void on_event(const ports::NetworkEvent& event);
+    void open(const ports::NetworkEvent& event);
+    void closed(Connection& connection);
+    [[nodiscard]] Connection* find(ports::ConnectionId id) noexcept;
+    [[nodiscard]] Connection& add_connection(ports::ConnectionId id,
+                                             const ports::PeerAddress& peer,
+                                             std::uint16_t listener_index);
+    void remove_connection(Connection& connection);
+    void receive(Connection& connection, ByteView bytes);
+    [[nodiscard]] std::size_t process(Connection& connection, ByteView bytes);
+    [[nodiscard]] bool may_read_on(Connection& connection);
+    void pause(Connection& connection);
+    void resume_later(Connection& connection);
+    void resume_all();
+    void touch(Connection& connection);
+    /// The connection's output buffer, which idle connections do not have.
+    [[nodiscard]] Bytes& output_of(Connection& connection);
+    void keep_buffer(Bytes&& buffer);
+    void flush(Connection& connection);
+    void flush_all();
+    void close(Connection& connection);
+    void fail(Connection& connection, const mqtt::DecodeError& error, ByteView packet);
+
+    // shard_admission.cpp: from CONNECT to an attached session
+    void greet(Connection& connection, const mqtt::Connect& connect, ByteView input);
+    void migrate(Connection& connection, ShardId to, ByteView input);
+    void admit(Connection& connection, const mqtt::Connect& connect, const Claim& claim,
+               const std::shared_ptr<const Profile>& profile);
+    void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view text);
+    [[nodiscard]] std::string make_client_id(TenantId tenant);
+
+    // shard_routing.cpp: a message finds its way
+    void route(const MessageView& message, Token token, const SessionRef& answer_to);
+    [[nodiscard]] mqtt::ReasonCode route_at_home(const MailedMessage& content);
+    void deliver_matches(MessageHandle message);
+    void deliver_local(MessageHandle message, const MailRecipient& recipient,
+                       std::span<const std::uint32_t> identifiers);
+    void dispatch_shared(MessageHandle message, std::uint32_t share_serial,
+                         std::uint8_t attempts);
+    void redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts);
+    void send_deliver(ShardId to, MessageHandle message, RecipientList& recipients);
+    void subscribe(TenantId tenant, const SubscribeEffect& effect);
+    void unsubscribe(TenantId tenant, const SessionRef& session, const UnsubscribeEffect& effect);
+    void subscribe_here(const SubscriptionMail& mail);
+    void send_retained(const SubscriptionMail& mail);
+    void complete(const SessionRef& session, Token token, mqtt::ReasonCode reason);
+    [[nodiscard]] std::optional<MessageHandle> store(const MailedMessage& content);
+    [[nodiscard]] bool can_route();
+
+    // shard_mail.cpp: to and from the other shards
+    void take_mail();
+    void take_control(ShardId from);
+    void take_deliver(ShardId from);
+    void take_publish(ShardId from);
+    void on_connection_mail(const ConnectionMail& mail);
+    void send_control(ShardId to, std::function<bool(memory::Lane&)> write);
+    [[nodiscard]] bool try_send_publish(ShardId to, const PublishBacklog& item);
+    [[nodiscard]] MailedMessage mailable(MessageHandle message);
+    [[nodiscard]] bool peers_are_clear() const noexcept;
+    void flush_backlogs();
+    void post_mail();
+    [[nodiscard]] std::uint32_t inline_bytes_max() const noexcept;
+
+    ShardId id_;
+    const Limits& limits_;
+    ShardPorts ports_;
+    Counters counters_;
+    MessageStore messages_;
+    SessionContext session_context_;
+    SessionTable sessions_;
+    SubscriptionIndex subscriptions_;
+    RetainedStore retained_;
+    TimerQueue timers_;
+    OutputBatch batch_;
+    std::vector<std::unique_ptr<Connection>> connections_;  // by ConnectionId::index
+    std::uint32_t connection_count_ = 0;
+    std::vector<Peer> peers_;
+    std::uint32_t lane_record_bytes_max_ = 0xFFFF'FFFF;
+    std::vector<ports::ConnectionId> touched_;
+    std::vector<ports::ConnectionId> flushing_;
+    std::vector<ports::ConnectionId> resumable_;
+    std::vector<ports::ConnectionId> resuming_;
+    std::vector<Bytes> spare_buffers_;
+    Matches matches_;
+    std::vector<ServerPublish> server_publishes_;
+    Bytes nowhere_;  // output of sessions without connection: nothing
+    Instant now_;
+    std::uint32_t next_admission_serial_ = 1;
+    bool is_shutting_down_ = false;
+    Instant shutdown_deadline_ = Instant::never();
+};
+
+}  // namespace mitu::broker

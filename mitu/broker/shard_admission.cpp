@@ -1,0 +1,212 @@
+// From CONNECT to an attached session.
+
+#include <fmt/format.h>
+
+#include "mitu/broker/placement.hpp"
+#include "mitu/broker/shard.hpp"
+#include "mitu/mqtt/encode.hpp"
+
+namespace mitu::broker {
+
+using mqtt::ReasonCode;
+
+namespace {
+
+Login login_of(const mqtt::Connect& connect, const Connection& connection) {
+    Login login;
+    login.client_id = connect.client_id;
+    login.user_name = connect.user_name;
+    login.password = connect.password;
+    login.peer = connection.peer;
+    login.listener_index = connection.listener_index;
+    return login;
+}
+
+/// 3.1.1 has words for five refusals only; everything else just closes.
+bool has_return_code(ReasonCode reason) noexcept {
+    switch (reason) {
+        case ReasonCode::unsupported_protocol_version:
+        case ReasonCode::client_identifier_not_valid:
+        case ReasonCode::server_unavailable:
+        case ReasonCode::server_busy:
+        case ReasonCode::quota_exceeded:
+        case ReasonCode::bad_user_name_or_password:
+        case ReasonCode::banned:
+        case ReasonCode::not_authorized: return true;
+        default: return false;
+    }
+}
+
+}  // namespace
+
+void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView input) {
+    connection.version = connect.version;
+    if (connect.properties.authentication_method) {
+        refuse_connect(connection, ReasonCode::bad_authentication_method,
+                       "no extended authentication is offered");
+        return;
+    }
+    const Login login = login_of(connect, connection);
+    auto claim = ports_.gate.claim(login);
+    if (!claim) {
+        refuse_connect(connection, claim.error().reason, claim.error().text);
+        return;
+    }
+    if (!claim->client_id.empty()) {
+        const ShardId home =
+            session_home(claim->tenant, claim->client_id, ports_.mailroom.shard_count());
+        if (home != id_) {
+            migrate(connection, home, input);
+            return;
+        }
+    }
+    if (claim->admitted) {
+        admit(connection, connect, *claim, claim->admitted);
+        return;
+    }
+    connection.state = Connection::State::admitting;
+    connection.admission_serial = next_admission_serial_++;
+    ports_.gate.prove({id_, connection.id, connection.admission_serial}, login);
+}
+
+void Shard::migrate(Connection& connection, ShardId to, ByteView input) {
+    const Instant deadline = connection.deadline;
+    static_cast<void>(deadline);  // the new shard gives a full timeout again: it is bounded still
+    const ConnectionMail mail{ports_.network.detach(connection.id), new Bytes(to_bytes(input))};
+    remove_connection(connection);
+    counters_.connections_migrated_total.add();
+    send_control(to, [mail](memory::Lane& lane) { return write_connection(lane, mail); });
+}
+
+void Shard::on_connection_mail(const ConnectionMail& mail) {
+    const std::unique_ptr<Bytes> input{mail.input};
+    const ports::ConnectionId id = ports_.network.attach(mail.connection);
+    if (id.is_none()) {
+        counters_.connections_refused_total.add();
+        return;
+    }
+    if (is_shutting_down_) {
+        ports_.network.close(id);
+        return;
+    }
+    receive(add_connection(id, mail.connection.peer, mail.connection.listener_index), *input);
+}
+
+void Shard::on_admission(const Admission& admission, Instant now) {
+    now_ = now;
+    Connection* const connection = find(admission.ticket.connection);
+    if (connection == nullptr || connection->state != Connection::State::admitting ||
+        connection->admission_serial != admission.ticket.serial) {
+        return;
+    }
+    // CONNECT stayed in front of the input.
+    mqtt::DecodeOptions options;
+    options.packet_bytes_max = limits_.packet_bytes_max;
+    Bytes input;
+    input.swap(connection->input);
+    const auto decoded = mqtt::decode(input, options);
+    MITU_CHECK(decoded && *decoded);
+    const auto* const connect = std::get_if<mqtt::Connect>(&(*decoded)->packet);
+    MITU_CHECK(connect != nullptr);
+
+    if (!admission.profile) {
+        refuse_connect(*connection, admission.refusal.reason, admission.refusal.text);
+        return;
+    }
+    auto claim = ports_.gate.claim(login_of(*connect, *connection));
+    if (!claim) {
+        refuse_connect(*connection, claim.error().reason, claim.error().text);
+        return;
+    }
+    connection->state = Connection::State::greeting;
+    admit(*connection, *connect, *claim, admission.profile);
+    if (connection->state != Connection::State::attached) return;
+    input.erase(input.begin(),
+                input.begin() + static_cast<std::ptrdiff_t>((*decoded)->size_bytes));
+    connection->input = std::move(input);
+    if (!connection->input.empty() || connection->is_paused) resume_later(*connection);
+}
+
+void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Claim& claim,
+                  const std::shared_ptr<const Profile>& profile) {
+    const TenantId tenant = claim.tenant;
+    const std::string client_id =
+        claim.client_id.empty() ? make_client_id(tenant) : claim.client_id;
+
+    Session* session = sessions_.find(tenant, client_id);
+    if (session != nullptr && session->is_attached()) {
+        counters_.takeovers_total.add();
+        Connection* const old = find(session->connection());
+        MITU_CHECK(old != nullptr && old != &connection);
+        Effects effects{output_of(*old)};
+        session->refuse(ReasonCode::session_taken_over, "a client with the same id connected",
+                        Parting::taken_over, now_, effects);
+        close(*old);
+        apply(*session, effects);
+        session = sessions_.find(tenant, client_id);  // it may have ended with its connection
+    }
+    if (session != nullptr && connect.clean_start) {
+        Effects effects{nowhere_};
+        session->end(now_, effects);
+        apply(*session, effects);
+        session = nullptr;
+    }
+    const bool session_present = session != nullptr;
+    if (session == nullptr) {
+        if (sessions_.size() >= limits_.sessions_max) {
+            refuse_connect(connection, ReasonCode::quota_exceeded, "sessions_max is reached");
+            return;
+        }
+        session = &sessions_.create(tenant, client_id);
+    }
+
+    Attachment attachment;
+    attachment.connection = connection.id;
+    attachment.profile = profile;
+    attachment.client_id_assigned = connect.client_id.empty();
+    Effects effects{output_of(connection)};
+    if (const auto refused =
+            session->attach(connect, attachment, session_present, now_, effects)) {
+        if (!session_present) sessions_.erase(session->self());
+        refuse_connect(connection, *refused, "the will was refused");
+        return;
+    }
+    connection.state = Connection::State::attached;
+    connection.session = session->self();
+    connection.deadline = Instant::never();
+    if (ports_.things != nullptr) {
+        session->thing = ports_.things->on_attached(tenant, client_id, now_, server_publishes_);
+    }
+    apply(*session, effects);
+    touch(connection);
+}
+
+void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::string_view text) {
+    counters_.connections_refused_total.add();
+    if (connection.version == mqtt::ProtocolVersion::v5 || has_return_code(reason)) {
+        mqtt::Connack connack;
+        connack.reason = reason;
+        if (connection.version == mqtt::ProtocolVersion::v5 && !text.empty()) {
+            connack.properties.reason_string = text;
+        }
+        Bytes& out = output_of(connection);
+        const std::size_t before = out.size();
+        out.resize(before + mqtt::encoded_size(connack, connection.version));
+        const auto written = mqtt::encode(connack, connection.version,
+                                          MutableByteView{out}.subspan(before));
+        MITU_CHECK(written != 0);
+    }
+    close(connection);
+}
+
+std::string Shard::make_client_id(TenantId tenant) {
+    for (;;) {
+        std::string id = fmt::format("mitu-{:016x}", ports_.entropy.next());
+        if (session_home(tenant, id, ports_.mailroom.shard_count()) == id_ &&
+            sessions_.find(tenant, id) == nullptr) {
+            return id;
+        }
+    }
+}
+
+}  // namespace mitu::broker

@@ -1,0 +1,340 @@
+// Bytes in, bytes out.
+
+#include <algorithm>
+
+#include "mitu/broker/placement.hpp"
+#include "mitu/broker/shard.hpp"
+
+namespace mitu::broker {
+namespace {
+
+constexpr std::size_t spare_buffers_max = 1'024;
+constexpr std::size_t spare_buffer_bytes_max = 64u << 10;
+
+/// The version that a CONNECT speaks, as far as it can be made out: it decides in which form it is
+/// refused. Unknown future levels are answered as version 5.
+mqtt::ProtocolVersion connect_version(ByteView packet) noexcept {
+    std::size_t at = 1;
+    while (at < packet.size() && at < 4 && (packet[at] & 0x80) != 0) ++at;
+    ++at;
+    if (at + 2 > packet.size()) return mqtt::ProtocolVersion::v3_1_1;
+    const std::size_t name_bytes = (std::size_t{packet[at]} << 8) | packet[at + 1];
+    at += 2 + name_bytes;
+    if (at >= packet.size()) return mqtt::ProtocolVersion::v3_1_1;
+    return packet[at] >= 5 ? mqtt::ProtocolVersion::v5 : mqtt::ProtocolVersion::v3_1_1;
+}
+
+}  // namespace
+
+// --- the table ---
+
+Connection* Shard::find(ports::ConnectionId id) noexcept {
+    if (id.is_none() || id.index >= connections_.size()) return nullptr;
+    Connection* const connection = connections_[id.index].get();
+    return connection != nullptr && connection->id == id ? connection : nullptr;
+}
+
+Connection& Shard::add_connection(ports::ConnectionId id, const ports::PeerAddress& peer,
+                                  std::uint16_t listener_index) {
+    if (id.index >= connections_.size()) connections_.resize(id.index + 1);
+    auto& slot = connections_[id.index];
+    if (!slot) slot = std::make_unique<Connection>();
+    MITU_CHECK(slot->state == Connection::State::free);
+    *slot = Connection{};
+    slot->id = id;
+    slot->state = Connection::State::greeting;
+    slot->peer = peer;
+    slot->listener_index = listener_index;
+    slot->deadline = now_ + limits_.connect_timeout;
+    timers_.add({slot->deadline, TimerQueue::Kind::connection, id.index, id.generation});
+    ++connection_count_;
+    counters_.connections.add();
+    return *slot;
+}
+
+void Shard::remove_connection(Connection& connection) {
+    keep_buffer(std::move(connection.output));
+    --connection_count_;
+    counters_.connections.subtract();
+    // The slot stays for the next connection with this index, without its buffers.
+    connection = Connection{};
+}
+
+// --- events ---
+
+void Shard::on_event(const ports::NetworkEvent& event) {
+    using Kind = ports::NetworkEvent::Kind;
+    if (event.kind == Kind::opened) {
+        open(event);
+        return;
+    }
+    Connection* const connection = find(event.connection);
+    if (connection == nullptr) return;
+    switch (event.kind) {
+        case Kind::received:
+            counters_.bytes_received_total.add(event.bytes.size());
+            receive(*connection, event.bytes);
+            break;
+        case Kind::writable:
+            connection->is_blocked = false;
+            touch(*connection);
+            if (connection->is_paused) resume_later(*connection);
+            break;
+        case Kind::closed: closed(*connection); break;
+        case Kind::opened: break;
+    }
+}
+
+void Shard::open(const ports::NetworkEvent& event) {
+    counters_.connections_opened_total.add();
+    if (is_shutting_down_) {
+        ports_.network.close(event.connection);
+        return;
+    }
+    static_cast<void>(add_connection(event.connection, event.peer, event.listener_index));
+}
+
+void Shard::closed(Connection& connection) {
+    const bool was_attached = connection.state == Connection::State::attached;
+    const SessionRef ref = connection.session;
+    remove_connection(connection);
+    if (!was_attached) return;
+    if (Session* const session = sessions_.get(ref)) part(*session, Parting::lost);
+}
+
+// --- bytes in ---
+
+void Shard::receive(Connection& connection, ByteView bytes) {
+    if (connection.state == Connection::State::closing) return;
+    if (connection.state == Connection::State::attached) {
+        if (Session* const session = sessions_.get(connection.session)) {
+            session->on_heard(now_);
+            if (session->thing != 0) ports_.things->on_heard(session->thing, now_);
+        }
+    }
+    if (!connection.input.empty() || connection.is_paused) {
+        connection.input.insert(connection.input.end(), bytes.begin(), bytes.end());
+        // A CONNECT that thinks is followed by as much as one packet may have, no more.
+        if (connection.state == Connection::State::admitting &&
+            connection.input.size() > limits_.packet_bytes_max) {
+            pause(connection);
+        }
+        if (!connection.is_paused) resume_later(connection);
+        return;
+    }
+    const ports::ConnectionId id = connection.id;
+    const std::size_t taken = process(connection, bytes);
+    // It may have been given away or closed on the way.
+    if (find(id) != &connection) return;
+    if (connection.state == Connection::State::closing) return;
+    if (taken < bytes.size()) {
+        connection.input.assign(bytes.begin() + static_cast<std::ptrdiff_t>(taken), bytes.end());
+    }
+}
+
+bool Shard::may_read_on(Connection& connection) {
+    if (connection.output.size() > limits_.output_backlog_bytes_max && connection.is_blocked) {
+        pause(connection);  // it sends, but does not read our answers; goes on when writable
+        return false;
+    }
+    if (!can_route()) {
+        counters_.lane_stalls_total.add();
+        pause(connection);
+        resume_later(connection);
+        return false;
+    }
+    if (connection.state != Connection::State::attached) return true;
+    const Session* const session = sessions_.get(connection.session);
+    if (session == nullptr) return true;
+    const Instant not_before = session->read_not_before();
+    if (not_before <= now_) return true;
+    pause(connection);
+    if (!not_before.is_never()) {  // never: completions will resume it
+        connection.resume_at = not_before;
+        timers_.add({not_before, TimerQueue::Kind::connection, connection.id.index,
+                     connection.id.generation});
+    }
+    return false;
+}
+
+std::size_t Shard::process(Connection& connection, ByteView bytes) {
+    const ports::ConnectionId id = connection.id;
+    std::size_t taken = 0;
+    while (taken < bytes.size()) {
+        if (connection.state == Connection::State::closing) return bytes.size();
+        if (connection.state == Connection::State::admitting) return taken;
+        if (!may_read_on(connection)) return taken;
+        const ByteView rest = bytes.subspan(taken);
+        mqtt::DecodeOptions options;
+        options.version = connection.version;
+        options.packet_bytes_max = limits_.packet_bytes_max;
+        const auto decoded = mqtt::decode(rest, options);
+        if (!decoded) {
+            fail(connection, decoded.error(), rest);
+            return bytes.size();
+        }
+        if (!*decoded) return taken;  // more is to come
+        const auto& [packet, size_bytes] = **decoded;
+        if (connection.state == Connection::State::greeting) {
+            const auto* const connect = std::get_if<mqtt::Connect>(&packet);
+            if (connect == nullptr) {  // [MQTT-3.1.0-1]
+                counters_.protocol_errors_total.add();
+                close(connection);
+                return bytes.size();
+            }
+            greet(connection, *connect, rest);
+            if (find(id) != &connection) return bytes.size();  // it lives elsewhere now
+            if (connection.state == Connection::State::admitting) return taken;
+            taken += size_bytes;
+            continue;
+        }
+        Session* const session = sessions_.get(connection.session);
+        MITU_CHECK(session != nullptr && session->connection() == connection.id);
+        Effects effects{output_of(connection)};
+        session->on_packet(packet, now_, effects);
+        if (!session->is_attached()) close(connection);
+        apply(*session, effects);
+        touch(connection);
+        taken += size_bytes;
+    }
+    return taken;
+}
+
+void Shard::fail(Connection& connection, const mqtt::DecodeError& error, ByteView packet) {
+    counters_.protocol_errors_total.add();
+    if (connection.state == Connection::State::greeting) {
+        // Only what is a CONNECT at all is told why (MQTT 5.0 section 4.13.1).
+        if (!packet.empty() && packet[0] == 0x10) {
+            connection.version = connect_version(packet);
+            refuse_connect(connection, error.reason, error.rule);
+        } else {
+            close(connection);
+        }
+        return;
+    }
+    Session* const session = sessions_.get(connection.session);
+    MITU_CHECK(session != nullptr);
+    Effects effects{output_of(connection)};
+    session->refuse(error.reason, error.rule, Parting::lost, now_, effects);
+    close(connection);
+    apply(*session, effects);
+}
+
+// --- pausing and resuming ---
+
+void Shard::pause(Connection& connection) {
+    if (connection.is_paused) return;
+    connection.is_paused = true;
+    ports_.network.pause_reading(connection.id);
+}
+
+void Shard::resume_later(Connection& connection) {
+    if (connection.is_resumable || connection.state == Connection::State::closing) return;
+    connection.is_resumable = true;
+    resumable_.push_back(connection.id);
+}
+
+void Shard::resume_all() {
+    if (resumable_.empty() || !can_route()) return;
+    resuming_.clear();
+    resuming_.swap(resumable_);
+    for (const ports::ConnectionId id : resuming_) {
+        Connection* const connection = find(id);
+        if (connection == nullptr) continue;
+        connection->is_resumable = false;
+        if (connection->state == Connection::State::closing) continue;
+        const bool was_paused = connection->is_paused;
+        connection->is_paused = false;
+        Bytes input;
+        input.swap(connection->input);
+        const std::size_t taken = process(*connection, input);
+        if (find(id) != connection || connection->state == Connection::State::closing) continue;
+        input.erase(input.begin(), input.begin() + static_cast<std::ptrdiff_t>(taken));
+        connection->input = std::move(input);
+        if (was_paused && !connection->is_paused) ports_.network.resume_reading(id);
+    }
+}
+
+// --- bytes out ---
+
+void Shard::touch(Connection& connection) {
+    if (connection.is_touched) return;
+    connection.is_touched = true;
+    touched_.push_back(connection.id);
+}
+
+Bytes& Shard::output_of(Connection& connection) {
+    if (connection.output.capacity() == 0 && !spare_buffers_.empty()) {
+        connection.output.swap(spare_buffers_.back());
+        spare_buffers_.pop_back();
+    }
+    return connection.output;
+}
+
+void Shard::keep_buffer(Bytes&& buffer) {
+    if (buffer.capacity() == 0 || buffer.capacity() > spare_buffer_bytes_max ||
+        spare_buffers_.size() >= spare_buffers_max) {
+        return;
+    }
+    buffer.clear();
+    spare_buffers_.push_back(std::move(buffer));
+}
+
+void Shard::close(Connection& connection) {
+    connection.state = Connection::State::closing;
+    connection.input = Bytes{};
+    connection.session = SessionRef{};
+    connection.deadline = now_ + limits_.shutdown_timeout;
+    timers_.add({connection.deadline, TimerQueue::Kind::connection, connection.id.index,
+                 connection.id.generation});
+    touch(connection);
+}
+
+void Shard::flush_all() {
+    flushing_.clear();
+    flushing_.swap(touched_);
+    for (const ports::ConnectionId id : flushing_) {
+        Connection* const connection = find(id);
+        if (connection == nullptr) continue;
+        connection->is_touched = false;
+        if (!connection->is_blocked) flush(*connection);
+    }
+}
+
+void Shard::flush(Connection& connection) {
+    batch_.clear();
+    batch_.lend(connection.output);
+    bool more = false;
+    if (connection.state == Connection::State::attached) {
+        if (Session* const session = sessions_.get(connection.session)) {
+            Effects effects{nowhere_};
+            more = session->pump(now_, batch_, effects);
+            apply(*session, effects);
+        }
+    }
+    if (batch_.total_bytes() != 0) {
+        const std::size_t written = ports_.network.write(connection.id, batch_.parts());
+        counters_.writes_total.add();
+        counters_.bytes_sent_total.add(written);
+        if (written < batch_.total_bytes()) {
+            Bytes rest;
+            batch_.copy_rest(written, rest);
+            connection.output = std::move(rest);
+            connection.is_blocked = true;
+            batch_.clear();
+            return;
+        }
+        keep_buffer(std::move(connection.output));
+        connection.output = Bytes{};
+        batch_.clear();
+    }
+    if (connection.state == Connection::State::closing) {
+        const ports::ConnectionId id = connection.id;
+        remove_connection(connection);
+        ports_.network.close(id);
+        return;
+    }
+    if (more) touch(connection);
+}
+
+}  // namespace mitu::broker

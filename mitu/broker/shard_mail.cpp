@@ -1,0 +1,182 @@
+// To and from the other shards.
+
+#include <algorithm>
+
+#include "mitu/broker/shard.hpp"
+
+namespace mitu::broker {
+
+std::uint32_t Shard::inline_bytes_max() const noexcept {
+    // Small lanes (simulation) carry small records; whatever is larger goes as a shared block.
+    return std::min(limits_.inline_record_bytes_max, lane_record_bytes_max_ / 4);
+}
+
+// --- in ---
+
+void Shard::take_mail() {
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        if (ShardId{i} != id_) take_control(ShardId{i});
+    }
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        if (ShardId{i} != id_) take_deliver(ShardId{i});
+    }
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        if (ShardId{i} != id_) take_publish(ShardId{i});
+    }
+}
+
+void Shard::take_control(ShardId from) {
+    auto& lane = ports_.mailroom.lane(from, id_, LaneKind::control);
+    bool any = false;
+    while (const auto record = lane.peek()) {
+        any = true;
+        switch (static_cast<MailKind>(record->kind)) {
+            case MailKind::subscribe: subscribe_here(read_subscription(record->bytes)); break;
+            case MailKind::unsubscribe: {
+                const auto mail = read_subscription(record->bytes);
+                subscriptions_.remove(mail.tenant, mail.filter, mail.group,
+                                      mail.subscriber.session);
+                complete(mail.subscriber.session, mail.token, mqtt::ReasonCode::success);
+                break;
+            }
+            case MailKind::completion: {
+                const auto mail = read_completion(record->bytes);
+                complete({mail.index, mail.generation, id_}, mail.token, mail.reason);
+                break;
+            }
+            case MailKind::connection: on_connection_mail(read_connection(record->bytes)); break;
+            default: MITU_CHECK_MSG(false, "not for the control lane");
+        }
+        lane.pop();
+    }
+    if (!any) return;
+    lane.release();
+    ports_.mailroom.wake(from);
+}
+
+void Shard::take_deliver(ShardId from) {
+    auto& lane = ports_.mailroom.lane(from, id_, LaneKind::deliver);
+    std::uint32_t budget_bytes = limits_.turn_mail_bytes_max;
+    bool any = false;
+    while (const auto record = lane.peek()) {
+        any = true;
+        const DeliverMail mail = read_deliver(record->bytes);
+        if (const auto handle = store(mail.content)) {
+            mail.for_each([&](const MailRecipient& r, std::span<const std::uint32_t> identifiers) {
+                deliver_local(*handle, r, identifiers);
+            });
+            messages_.release(*handle);
+        } else {
+            counters_.drop(DropReason::no_memory, mail.recipient_count);
+        }
+        if (mail.content.large != nullptr) mail.content.large->release();
+        const auto size = static_cast<std::uint32_t>(record->bytes.size());
+        lane.pop();
+        if (size >= budget_bytes) break;
+        budget_bytes -= size;
+    }
+    if (!any) return;
+    lane.release();
+    ports_.mailroom.wake(from);
+}
+
+void Shard::take_publish(ShardId from) {
+    auto& lane = ports_.mailroom.lane(from, id_, LaneKind::publish);
+    std::uint32_t budget_bytes = limits_.turn_mail_bytes_max;
+    bool any = false;
+    while (peers_are_clear()) {
+        const auto record = lane.peek();
+        if (!record) break;
+        any = true;
+        const PublishMail mail = read_publish(record->bytes);
+        if (static_cast<MailKind>(record->kind) == MailKind::publish) {
+            complete(mail.answer_to, mail.token, route_at_home(mail.content));
+        } else if (const auto handle = store(mail.content)) {
+            dispatch_shared(*handle, mail.share_serial, mail.attempts);
+            messages_.release(*handle);
+        } else {
+            counters_.drop(DropReason::no_memory);
+        }
+        if (mail.content.large != nullptr) mail.content.large->release();
+        const auto size = static_cast<std::uint32_t>(record->bytes.size());
+        lane.pop();
+        if (size >= budget_bytes) break;
+        budget_bytes -= size;
+    }
+    if (!any) return;
+    lane.release();
+    ports_.mailroom.wake(from);
+}
+
+bool Shard::peers_are_clear() const noexcept {
+    return std::all_of(peers_.begin(), peers_.end(),
+                       [](const Peer& peer) { return peer.deliver.empty(); });
+}
+
+// --- out ---
+
+void Shard::send_control(ShardId to, std::function<bool(memory::Lane&)> write) {
+    Peer& peer = peers_[to.value];
+    auto& lane = ports_.mailroom.lane(id_, to, LaneKind::control);
+    if (peer.control.empty() && write(lane)) return;
+    peer.control.push_back(std::move(write));
+}
+
+MailedMessage Shard::mailable(MessageHandle message) {
+    if (messages_.content_bytes(message) > inline_bytes_max()) {
+        LargeBlock* const block = messages_.share(message);
+        return {messages_.view(message), block};
+    }
+    return {messages_.view(message), messages_.large_block(message)};
+}
+
+bool Shard::try_send_publish(ShardId to, const PublishBacklog& item) {
+    PublishMail mail;
+    mail.content = mailable(item.message);
+    mail.answer_to = item.answer_to;
+    mail.token = item.token;
+    mail.share_serial = item.share_serial;
+    mail.attempts = item.attempts;
+    return write_publish(ports_.mailroom.lane(id_, to, LaneKind::publish), item.kind, mail);
+}
+
+void Shard::flush_backlogs() {
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        Peer& peer = peers_[i];
+        const ShardId to{i};
+        while (!peer.control.empty() &&
+               peer.control.front()(ports_.mailroom.lane(id_, to, LaneKind::control))) {
+            peer.control.pop_front();
+        }
+        while (!peer.deliver.empty()) {
+            const DeliverBacklog& item = peer.deliver.front();
+            if (!write_deliver(ports_.mailroom.lane(id_, to, LaneKind::deliver),
+                               mailable(item.message), item.recipients.bytes(),
+                               item.recipients.count())) {
+                break;
+            }
+            messages_.release(item.message);
+            peer.deliver.pop_front();
+        }
+        while (!peer.publish.empty() && try_send_publish(to, peer.publish.front())) {
+            messages_.release(peer.publish.front().message);
+            peer.publish.pop_front();
+        }
+    }
+}
+
+void Shard::post_mail() {
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        const ShardId to{i};
+        if (to == id_) continue;
+        bool any = false;
+        for (const LaneKind kind : {LaneKind::control, LaneKind::deliver, LaneKind::publish}) {
+            auto& lane = ports_.mailroom.lane(id_, to, kind);
+            any |= lane.has_unpublished();
+            lane.publish();
+        }
+        if (any) ports_.mailroom.wake(to);
+    }
+}
+
+}  // namespace mitu::broker

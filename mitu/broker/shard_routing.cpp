@@ -1,0 +1,352 @@
+// A message finds its way: home shard, subscribers, retained messages.
+
+#include <algorithm>
+
+#include "mitu/broker/placement.hpp"
+#include "mitu/broker/shard.hpp"
+
+namespace mitu::broker {
+
+using mqtt::QoS;
+using mqtt::ReasonCode;
+
+// --- from the publisher to the topic's home ---
+
+void Shard::route(const MessageView& message, Token token, const SessionRef& answer_to) {
+    const ShardId home =
+        topic_home(message.tenant, message.topic, ports_.mailroom.shard_count());
+    if (home == id_) {
+        const ReasonCode reason = route_at_home({message, nullptr});
+        if (token.serial != 0) complete(answer_to, token, reason);
+        return;
+    }
+    PublishMail mail;
+    mail.content.message = message;
+    mail.answer_to = answer_to;
+    mail.token = token;
+    const bool is_large = message.content_bytes() > inline_bytes_max();
+    if (is_large) mail.content.large = LargeBlock::create(message);
+    Peer& peer = peers_[home.value];
+    const bool sent =
+        peer.publish.empty() &&
+        write_publish(ports_.mailroom.lane(id_, home, LaneKind::publish), MailKind::publish, mail);
+    if (sent) {
+        if (is_large) mail.content.large->release();
+        return;
+    }
+    // Wills and the server's own messages do not wait for credit; publishers do (can_route).
+    const auto handle =
+        is_large ? messages_.adopt(message, mail.content.large) : messages_.add(message);
+    if (!handle) {
+        if (is_large) mail.content.large->release();
+        counters_.drop(DropReason::no_memory);
+        if (token.serial != 0) complete(answer_to, token, ReasonCode::quota_exceeded);
+        return;
+    }
+    peer.publish.push_back({*handle, MailKind::publish, token, answer_to, 0, 0});
+}
+
+bool Shard::can_route() {
+    if (peers_.size() == 1) return true;
+    if (ports_.faults.fire(ports::Fault::lane_full)) return false;
+    const std::uint32_t reserve = inline_bytes_max() * 2 + 1'024;
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        if (ShardId{i} == id_) continue;
+        if (!peers_[i].is_clear()) return false;
+        if (!ports_.mailroom.lane(id_, ShardId{i}, LaneKind::publish).has_free(reserve)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+std::optional<MessageHandle> Shard::store(const MailedMessage& content) {
+    if (ports_.faults.fire(ports::Fault::message_store_full)) return std::nullopt;
+    if (content.large == nullptr) return messages_.add(content.message);
+    content.large->retain();
+    const auto handle = messages_.adopt(content.message, content.large);
+    if (!handle) content.large->release();
+    return handle;
+}
+
+ReasonCode Shard::route_at_home(const MailedMessage& content) {
+    const MessageView& message = content.message;
+    counters_.messages_routed_total.add();
+    subscriptions_.match(message.tenant, message.topic, message.publisher, matches_);
+    const bool is_matched = !matches_.recipients.empty();
+    if (!is_matched) counters_.messages_unmatched_total.add();
+
+    if (is_matched || message.retain) {
+        const auto handle = store(content);
+        if (!handle) {
+            counters_.drop(DropReason::no_memory);
+            return ReasonCode::quota_exceeded;
+        }
+        if (message.retain) {
+            // Refused as a whole, so that the publisher's "no" means that nothing has happened.
+            const bool kept = retained_.put(*handle);
+            counters_.retained_messages.set(retained_.count());
+            if (!kept) {
+                counters_.drop(DropReason::retained_quota);
+                messages_.release(*handle);
+                return ReasonCode::quota_exceeded;
+            }
+        }
+        if (is_matched) deliver_matches(*handle);
+        messages_.release(*handle);
+    }
+    if (ports_.things != nullptr) {
+        if (const auto thing = parse_thing_topic(message.topic)) {
+            ports_.things->on_publish(message.tenant, thing->device, thing->rest, message.payload,
+                                      now_, server_publishes_);
+            return ReasonCode::success;
+        }
+    }
+    return is_matched ? ReasonCode::success : ReasonCode::no_matching_subscribers;
+}
+
+// --- from the home to the subscribers ---
+
+void Shard::deliver_matches(MessageHandle handle) {
+    const MessageView message = messages_.view(handle);
+    const QoS published_qos = message.qos;
+    const bool published_retain = message.retain;
+    // Recipients come ordered by shard, shared ones at the end; both ways each shard's list is
+    // sent once it is complete.
+    for (std::size_t i = 0; i < matches_.recipients.size(); ++i) {
+        const Recipient r = matches_.recipients[i];
+        MailRecipient mail;
+        mail.index = r.session.index;
+        mail.generation = r.session.generation;
+        mail.share_serial = r.share_serial;
+        mail.identifier_count = r.identifier_count;
+        mail.qos = static_cast<std::uint8_t>(std::min(published_qos, r.qos)) & 3;
+        mail.retain = r.retain_as_published && published_retain ? 1 : 0;
+        const std::span<const std::uint32_t> identifiers{
+            matches_.identifiers.data() + r.identifier_begin, r.identifier_count};
+        if (r.session.shard == id_) {
+            deliver_local(handle, mail, identifiers);
+        } else {
+            RecipientList& list = peers_[r.session.shard.value].recipients;
+            list.add(mail, identifiers);
+            if (list.bytes().size() > lane_record_bytes_max_ / 4) {
+                send_deliver(r.session.shard, handle, list);  // a record has its largest size
+            }
+        }
+    }
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        if (!peers_[i].recipients.empty()) send_deliver(ShardId{i}, handle, peers_[i].recipients);
+    }
+}
+
+void Shard::deliver_local(MessageHandle message, const MailRecipient& recipient,
+                          std::span<const std::uint32_t> identifiers) {
+    Session* const session = sessions_.get(recipient.index, recipient.generation);
+    if (session == nullptr) {
+        if (recipient.share_serial != 0) {
+            messages_.retain(message);
+            redispatch(message, recipient.share_serial, recipient.attempts);
+        }
+        return;
+    }
+    Delivery delivery;
+    delivery.message = message;
+    delivery.qos = static_cast<QoS>(recipient.qos);
+    delivery.retain = recipient.retain != 0;
+    delivery.is_retained_replay = recipient.is_retained_replay != 0;
+    delivery.identifiers = identifiers;
+    delivery.share_serial = recipient.share_serial;
+    delivery.attempts = recipient.attempts;
+    switch (session->deliver(delivery, now_)) {
+        case DeliveryOutcome::queued:
+            if (Connection* const connection = find(session->connection())) touch(*connection);
+            break;
+        case DeliveryOutcome::dropped: break;
+        case DeliveryOutcome::give_to_another:
+            messages_.retain(message);
+            redispatch(message, recipient.share_serial,
+                       static_cast<std::uint8_t>(recipient.attempts + 1));
+            break;
+    }
+}
+
+void Shard::send_deliver(ShardId to, MessageHandle message, RecipientList& recipients) {
+    Peer& peer = peers_[to.value];
+    const bool sent = peer.deliver.empty() &&
+                      write_deliver(ports_.mailroom.lane(id_, to, LaneKind::deliver),
+                                    mailable(message), recipients.bytes(), recipients.count());
+    if (!sent) {
+        messages_.retain(message);
+        peer.deliver.push_back({message, std::move(recipients)});
+    }
+    recipients.clear();
+}
+
+// --- shared subscriptions ---
+
+/// Takes over one reference of `message`.
+void Shard::redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts) {
+    const MessageView view = messages_.view(message);
+    const ShardId home = topic_home(view.tenant, view.topic, ports_.mailroom.shard_count());
+    if (home == id_) {
+        dispatch_shared(message, share_serial, attempts);
+        messages_.release(message);
+        return;
+    }
+    const PublishBacklog item{message, MailKind::redispatch, {}, {}, share_serial, attempts};
+    if (peers_[home.value].publish.empty() && try_send_publish(home, item)) {
+        messages_.release(message);
+        return;
+    }
+    peers_[home.value].publish.push_back(item);
+}
+
+/// Gives the message to the next member. When all have refused, the one whose turn it is has to
+/// take it, into the queue of an absent client if need be.
+void Shard::dispatch_shared(MessageHandle message, std::uint32_t share_serial,
+                            std::uint8_t attempts) {
+    const bool was_last = attempts == attempts_exhausted;
+    auto member = was_last ? std::nullopt
+                           : subscriptions_.next_member(share_serial, attempts, matches_);
+    if (!member && !was_last) {
+        attempts = attempts_exhausted;
+        member = subscriptions_.next_member(share_serial, 0, matches_);
+    }
+    if (!member) {
+        counters_.drop(DropReason::no_shared_member);
+        return;
+    }
+    MailRecipient mail;
+    mail.index = member->session.index;
+    mail.generation = member->session.generation;
+    mail.share_serial = share_serial;
+    mail.identifier_count = member->identifier_count;
+    mail.qos = static_cast<std::uint8_t>(std::min(messages_.view(message).qos, member->qos)) & 3;
+    mail.attempts = attempts;
+    const std::vector<std::uint32_t> identifiers(
+        matches_.identifiers.begin() + member->identifier_begin,
+        matches_.identifiers.begin() + member->identifier_begin + member->identifier_count);
+    if (member->session.shard == id_) {
+        deliver_local(message, mail, identifiers);
+        return;
+    }
+    RecipientList list;
+    list.add(mail, identifiers);
+    send_deliver(member->session.shard, message, list);
+}
+
+// --- subscriptions ---
+
+void Shard::subscribe(TenantId tenant, const SubscribeEffect& effect) {
+    SubscriptionMail mail;
+    mail.tenant = tenant;
+    mail.token = effect.token;
+    mail.subscriber = effect.subscriber;
+    mail.send_retained = effect.send_retained;
+    mail.filter = effect.filter;
+    mail.group = effect.group;
+    const auto home = filter_home(tenant, effect.filter, ports_.mailroom.shard_count());
+    if (!home) {
+        if (Session* const session = sessions_.get(effect.subscriber.session)) {
+            session->expect_more(effect.token.serial,
+                                 static_cast<std::uint32_t>(peers_.size()) - 1);
+        }
+    }
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        if (home && *home != ShardId{i}) continue;
+        if (ShardId{i} == id_) {
+            subscribe_here(mail);
+            continue;
+        }
+        send_control(ShardId{i}, [mail, filter = std::string{mail.filter},
+                                  group = std::string{mail.group}](memory::Lane& lane) mutable {
+            mail.filter = filter;
+            mail.group = group;
+            return write_subscription(lane, MailKind::subscribe, mail);
+        });
+    }
+}
+
+void Shard::subscribe_here(const SubscriptionMail& mail) {
+    static_cast<void>(
+        subscriptions_.add(mail.tenant, mail.filter, mail.group, mail.subscriber));
+    if (mail.send_retained) send_retained(mail);
+    complete(mail.subscriber.session, mail.token, ReasonCode::success);
+}
+
+void Shard::unsubscribe(TenantId tenant, const SessionRef& session,
+                        const UnsubscribeEffect& effect) {
+    SubscriptionMail mail;
+    mail.tenant = tenant;
+    mail.token = effect.token;
+    mail.subscriber.session = session;
+    mail.filter = effect.filter;
+    mail.group = effect.group;
+    const auto home = filter_home(tenant, effect.filter, ports_.mailroom.shard_count());
+    if (!home && effect.token.serial != 0) {
+        if (Session* const waiting = sessions_.get(session)) {
+            waiting->expect_more(effect.token.serial,
+                                 static_cast<std::uint32_t>(peers_.size()) - 1);
+        }
+    }
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        if (home && *home != ShardId{i}) continue;
+        if (ShardId{i} == id_) {
+            subscriptions_.remove(tenant, mail.filter, mail.group, session);
+            complete(session, mail.token, ReasonCode::success);
+            continue;
+        }
+        send_control(ShardId{i}, [mail, filter = std::string{mail.filter},
+                                  group = std::string{mail.group}](memory::Lane& lane) mutable {
+            mail.filter = filter;
+            mail.group = group;
+            return write_subscription(lane, MailKind::unsubscribe, mail);
+        });
+    }
+}
+
+void Shard::send_retained(const SubscriptionMail& mail) {
+    const SessionRef session = mail.subscriber.session;
+    retained_.match(mail.tenant, mail.filter, now_, [&](MessageHandle handle) {
+        const MessageView view = messages_.view(handle);
+        if (mail.subscriber.no_local && view.publisher == session) return;
+        MailRecipient r;
+        r.index = session.index;
+        r.generation = session.generation;
+        r.qos = static_cast<std::uint8_t>(std::min(view.qos, mail.subscriber.qos)) & 3;
+        r.retain = 1;  // [MQTT-3.3.1-8]
+        r.is_retained_replay = 1;
+        std::uint32_t identifier = mail.subscriber.subscription_identifier;
+        r.identifier_count = identifier != 0 ? 1 : 0;
+        const std::span<const std::uint32_t> identifiers{&identifier, r.identifier_count};
+        if (session.shard == id_) {
+            deliver_local(handle, r, identifiers);
+        } else {
+            RecipientList list;
+            list.add(r, identifiers);
+            send_deliver(session.shard, handle, list);
+        }
+    });
+}
+
+// --- answers ---
+
+void Shard::complete(const SessionRef& session, Token token, ReasonCode reason) {
+    if (token.serial == 0) return;
+    if (session.shard != id_) {
+        const CompletionMail mail{session.index, session.generation, token, reason};
+        send_control(session.shard,
+                     [mail](memory::Lane& lane) { return write_completion(lane, mail); });
+        return;
+    }
+    Session* const waiting = sessions_.get(session);
+    if (waiting == nullptr) return;
+    Connection* const connection = find(waiting->connection());
+    if (connection == nullptr) return;
+    Effects effects{output_of(*connection)};
+    waiting->on_completion(token, reason, now_, effects);
+    touch(*connection);
+    if (connection->is_paused) resume_later(*connection);
+}
+
+}  // namespace mitu::broker

@@ -1,0 +1,96 @@
+#pragma once
+// SubscriptionIndex: which sessions get a message, on the topic's home shard.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "mitu/base/strong_id.hpp"
+#include "mitu/broker/level_tree.hpp"
+#include "mitu/broker/message_store.hpp"
+#include "mitu/mqtt/packet.hpp"
+
+namespace mitu::broker {
+
+/// One subscription as the home shard knows it.
+struct Subscriber {
+    SessionRef session;
+    mqtt::QoS qos = mqtt::QoS::at_most_once;
+    bool no_local = false;
+    bool retain_as_published = false;
+    std::uint32_t subscription_identifier = 0;  // 0: none
+};
+
+/// More overlapping subscriptions with identifiers than this name only so many in one PUBLISH.
+inline constexpr std::uint16_t identifiers_per_recipient_max = 256;
+
+/// One session that gets a message, with what its subscriptions say together.
+struct Recipient {
+    SessionRef session;
+    mqtt::QoS qos = mqtt::QoS::at_most_once;  // the highest of its matching subscriptions
+    bool retain_as_published = false;
+    std::uint16_t identifier_count = 0;
+    std::uint32_t identifier_begin = 0;  // into Matches::identifiers
+    std::uint32_t share_serial = 0;      // not 0: as the chosen member of this shared subscription
+};
+
+/// Reused from message to message.
+struct Matches {
+    std::vector<Recipient> recipients;
+    std::vector<std::uint32_t> identifiers;
+    void clear() noexcept {
+        recipients.clear();
+        identifiers.clear();
+    }
+};
+
+/// Threading  shard-local.
+/// Order      recipients come ordered by (shard, session), shared ones last.
+class SubscriptionIndex {
+public:
+    /// Adds or replaces. `group` empty: not shared. True: it was new.
+    bool add(TenantId tenant, std::string_view filter, std::string_view group,
+             const Subscriber& subscriber);
+    /// True: it was there.
+    bool remove(TenantId tenant, std::string_view filter, std::string_view group,
+                const SessionRef& session);
+
+    /// Who gets a message to `topic`: each session once, each shared subscription one member.
+    /// `publisher` is left out where No Local says so [MQTT-3.8.3-3].
+    void match(TenantId tenant, std::string_view topic, const SessionRef& publisher,
+               Matches& matches);
+
+    /// The next member in turn of a shared subscription, for a message that another could not
+    /// take; nullopt: no member is left, or `attempts` have been made with all of them.
+    [[nodiscard]] std::optional<Recipient> next_member(std::uint32_t share_serial,
+                                                       std::uint32_t attempts, Matches& matches);
+
+    [[nodiscard]] std::size_t subscription_count() const noexcept { return subscription_count_; }
+
+private:
+    struct Group {
+        std::string name;
+        std::vector<Subscriber> members;  // in the order in which they joined
+        std::uint32_t next = 0;
+        std::uint32_t serial = 0;
+    };
+    struct Entry {
+        std::vector<Subscriber> subscribers;  // ordered by session
+        std::vector<std::unique_ptr<Group>> groups;
+        [[nodiscard]] bool empty() const noexcept { return subscribers.empty() && groups.empty(); }
+    };
+
+    [[nodiscard]] static Recipient recipient(const Subscriber& subscriber, Matches& matches);
+    static void merge(Matches& matches);
+
+    LevelTree<Entry> tree_;
+    std::unordered_map<std::uint32_t, Group*> groups_by_serial_;
+    std::uint32_t next_serial_ = 1;
+    std::size_t subscription_count_ = 0;
+};
+
+}  // namespace mitu::broker
