@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <fstream>
 #include <map>
@@ -15,6 +17,7 @@
 #include <thread>
 #include <utility>
 
+#include "mitu/ports/inbox.hpp"
 #include "mitu/ports/network_contract.hpp"
 #include "mitu/runtime/clock.hpp"
 #include "mitu/runtime/listener.hpp"
@@ -203,6 +206,69 @@ TEST(epoll_network, no_wake_is_lost_between_two_threads_that_answer_each_other) 
         answered.store(asked.load());
     }
     asker.join();
+}
+
+TEST(epoll_network, a_connection_wanders_between_two_threads_while_bytes_flow) {
+    // What travels with the connection: whoever owns it appends.
+    struct Moving {
+        ports::DetachedConnection connection;
+        Bytes received;
+    };
+    Listeners listeners = listen_anywhere();
+    std::array<std::unique_ptr<EpollNetwork>, 2> networks{
+        make_network(std::move(listeners.sockets)), make_network({})};
+    std::array<ports::Inbox<Moving>, 2> inboxes;
+    const Bytes bytes = ports::make_pattern(1'000'000);
+    std::atomic<bool> done{false};
+    std::atomic<int> moves{0};
+    Bytes arrived;
+
+    const auto run = [&](std::size_t self) {
+        EpollNetwork& network = *networks[self];
+        const std::size_t other = 1 - self;
+        std::vector<NetworkEvent> events;
+        std::vector<Moving> incoming;
+        ConnectionId id;
+        Bytes received;
+        while (!done.load()) {
+            network.poll(Instant::never(), events);
+            inboxes[self].drain(incoming);
+            bool has_news = false;
+            for (Moving& moving : incoming) {
+                received = std::move(moving.received);
+                id = network.attach(moving.connection);
+            }
+            for (const NetworkEvent& event : events) {
+                if (event.kind == Kind::opened) id = event.connection;
+                if (event.kind != Kind::received) continue;
+                received.insert(received.end(), event.bytes.begin(), event.bytes.end());
+                has_news = true;
+            }
+            if (received.size() == bytes.size()) {
+                arrived = std::move(received);
+                done = true;
+                networks[other]->wake();
+            } else if (has_news) {
+                ++moves;
+                EXPECT_TRUE(inboxes[other].try_push({network.detach(id), std::move(received)}));
+                networks[other]->wake();
+                id = {};
+            }
+        }
+    };
+    std::thread first{run, 0};
+    std::thread second{run, 1};
+    const UniqueFd client = connect_to(listeners.port);
+    for (ByteView rest = bytes; !rest.empty();) {
+        const std::size_t size = std::min<std::size_t>(rest.size(), 5'000);
+        const ssize_t sent = ::send(client.get(), rest.data(), size, MSG_NOSIGNAL);
+        if (sent <= 0) break;
+        rest = rest.subspan(static_cast<std::size_t>(sent));
+    }
+    first.join();
+    second.join();
+    EXPECT_TRUE(arrived == bytes);
+    EXPECT_GT(moves.load(), 10);
 }
 
 TEST(epoll_network, accepts_a_burst_in_bounded_batches) {
