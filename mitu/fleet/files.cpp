@@ -124,10 +124,9 @@ std::optional<Problem> replace_file(const std::string& path, std::string_view te
     const bool existed = ::stat(target.c_str(), &before) == 0;
     const mode_t mode = existed ? before.st_mode & 07777 : static_cast<mode_t>(options.mode_new);
     // The owner too, where we may; else a service that reads the file would lose it.
-    if (existed && ::fchown(file.get(), before.st_uid, before.st_gid) != 0 && errno != EPERM) {
-        ignored.assign(errno, std::generic_category());
-    }
-    if (::fchmod(file.get(), mode) != 0 || !write_all(file.get(), text) ||
+    const bool owned =
+        !existed || ::fchown(file.get(), before.st_uid, before.st_gid) == 0 || errno == EPERM;
+    if (!owned || ::fchmod(file.get(), mode) != 0 || !write_all(file.get(), text) ||
         ::fsync(file.get()) != 0 || !file.close() ||
         ::rename(temporary.c_str(), target.c_str()) != 0) {
         const int error = errno;

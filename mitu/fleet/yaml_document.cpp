@@ -189,7 +189,7 @@ private:
             frame.has_key = false;
         } else if (frame.streamed) {
             (*sink_)(value, next_path(frame), document_->lines);
-            document_->lines.clear();
+            document_->lines = outer_lines_;
         } else {
             frame.value.push_back(std::move(value));
         }
@@ -215,6 +215,7 @@ private:
             }
         }
         document_->lines.add(frame.path, line_of_mark(mark));
+        if (frame.streamed) outer_lines_ = document_->lines;
         frame.value = std::move(value);
         frames_.push_back(std::move(frame));
     }
@@ -237,6 +238,7 @@ private:
     const Sink* sink_ = nullptr;
     std::optional<YamlDocument> document_;
     std::vector<Frame> frames_;
+    LineMap outer_lines_;  // what goes on when the lines of a streamed item are dropped
     bool is_empty_ = true;
 };
 

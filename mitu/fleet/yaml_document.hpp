@@ -17,7 +17,6 @@ namespace mitu::fleet {
 class LineMap {
 public:
     void add(std::string path, std::uint32_t line) { lines_.try_emplace(std::move(path), line); }
-    void clear() { lines_.clear(); }
     /// The line of `path`, or of the nearest thing around it.
     [[nodiscard]] std::uint32_t line_of(std::string_view path) const;
 
