@@ -117,7 +117,12 @@ class Doors(unittest.TestCase):
 
     def test_are_free_where_they_belong(self):
         for _, line, _ in self.CASES:
-            for path in ("mitu/runtime/a.cpp", "mitu/http/a.cpp", "apps/mitud/a.cpp", "bench/a.cpp"):
+            for path in (
+                "mitu/runtime/a.cpp",
+                "mitu/http/a.cpp",
+                "apps/mitud/a.cpp",
+                "bench/a.cpp",
+            ):
                 with self.subTest(line=line, path=path):
                     self.assertEqual(findings_in(path, line + "\n"), [])
 
@@ -175,7 +180,12 @@ class Randomness(unittest.TestCase):
             "std::uniform_int_distribution<int> d{0, 5};",
             "std::mt19937_64 generator{7};",
         ):
-            for path in ("mitu/broker/a.cpp", "mitu/runtime/a.cpp", "apps/mitu/a.cpp", "bench/a.cpp"):
+            for path in (
+                "mitu/broker/a.cpp",
+                "mitu/runtime/a.cpp",
+                "apps/mitu/a.cpp",
+                "bench/a.cpp",
+            ):
                 with self.subTest(line=line, path=path):
                     found = findings_in(path, line + "\n")
                     self.assertEqual(len(found), 1)
@@ -203,11 +213,15 @@ class Trees(unittest.TestCase):
         return status, output.getvalue()
 
     def test_a_clean_one_passes(self):
-        root = self.make({"mitu/README.md": "| `base` | x | nothing |\n", "mitu/base/a.hpp": "int a;\n"})
+        root = self.make(
+            {"mitu/README.md": "| `base` | x | nothing |\n", "mitu/base/a.hpp": "int a;\n"}
+        )
         self.assertEqual(self.run_main(root), (0, "tools/tidy: 1 files, 0 errors, 0 warnings\n"))
 
     def test_a_finding_fails_it(self):
-        root = self.make({"mitu/README.md": "| `base` | x | nothing |\n", "mitu/base/a.hpp": "rand();\n"})
+        root = self.make(
+            {"mitu/README.md": "| `base` | x | nothing |\n", "mitu/base/a.hpp": "rand();\n"}
+        )
         status, output = self.run_main(root)
         self.assertEqual(status, 1)
         self.assertIn("mitu/base/a.hpp:1: rand( (randomness)", output)

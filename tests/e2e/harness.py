@@ -9,6 +9,7 @@ import collections
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -17,6 +18,8 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BIN_DIR = pathlib.Path(os.environ.get("MITU_BIN_DIR", REPOSITORY / "build/release/bin"))
@@ -265,3 +268,44 @@ class BrokerCase(unittest.TestCase):
         super().tearDown()
         if not self.broker.is_running():
             self.fail(f"the broker died in this test:\n{self.broker.log_tail()}")
+
+
+# ---- what the kernel and the broker say of a running broker ----
+
+
+def open_file_count(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def resident_bytes(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"/proc/{pid}/status names no VmRSS")
+
+
+def http_get(broker, path):
+    """(status, body) of the broker's HTTP listener."""
+    url = f"http://{broker.host}:{broker.http_port}{path}"
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def metric(broker, name, **labels):
+    """The sum of the samples of one metric that have these labels; 0 if there is none."""
+    status, body = http_get(broker, "/metrics")
+    if status != 200:
+        raise AssertionError(f"/metrics answers {status}: {body}")
+    total = 0.0
+    for line in body.splitlines():
+        sample = re.fullmatch(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: \d+)?", line)
+        if not sample or sample.group(1) != name:
+            continue
+        found = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', sample.group(2) or ""))
+        if all(found.get(key) == value for key, value in labels.items()):
+            total += float(sample.group(3))
+    return total
