@@ -59,6 +59,7 @@ private:
 template <class Decide>
 bool any(const std::vector<std::string>& patterns, const AccessVariables& values, Decide decide) {
     for (const std::string& pattern : patterns) {
+        if (pattern == "#") return true;  // every topic, those that begin with `$` too
         const Expanded expanded{pattern, values};
         if (const auto filter = expanded.text(); filter && decide(*filter)) return true;
     }
@@ -75,14 +76,13 @@ AccessList::AccessList(std::vector<std::string> allow, std::vector<std::string> 
 }
 
 bool AccessList::may_publish(std::string_view topic, const AccessVariables& values) const {
-    // `#` does not match names that begin with `$` [MQTT-4.7.2-1].
-    if (allows_everything_ && !topic.starts_with('$')) return true;
+    if (allows_everything_) return true;
     const auto is_match = [&](std::string_view filter) { return mqtt::matches(filter, topic); };
     return !any(deny_, values, is_match) && any(allow_, values, is_match);
 }
 
 bool AccessList::may_subscribe(std::string_view filter, const AccessVariables& values) const {
-    if (allows_everything_ && !filter.starts_with('$')) return true;
+    if (allows_everything_) return true;
     return !any(deny_, values,
                 [&](std::string_view denied) { return mqtt::intersects(denied, filter); }) &&
            any(allow_, values,
@@ -91,8 +91,8 @@ bool AccessList::may_subscribe(std::string_view filter, const AccessVariables& v
 
 std::shared_ptr<const Profile> open_profile() {
     auto profile = std::make_shared<Profile>();
-    profile->publish = AccessList{{"#", "$mitu/#"}, {}};
-    profile->subscribe = AccessList{{"#", "$mitu/#"}, {}};
+    profile->publish = AccessList{{"#"}, {}};
+    profile->subscribe = AccessList{{"#"}, {}};
     return profile;
 }
 

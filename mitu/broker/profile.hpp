@@ -21,6 +21,7 @@ struct AccessVariables {
 };
 
 /// Publish or subscribe rules: filters with variables. Deny wins; what no filter allows is denied.
+/// A lone `#` stands for every topic, those that begin with `$` too.
 /// Threading  immutable.
 class AccessList {
 public:

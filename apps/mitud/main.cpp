@@ -1,0 +1,119 @@
+// `mitud`, the server: reads options, starts a node, waits for a signal.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "mitu/node/node.hpp"
+#include "mitu/runtime/clock.hpp"
+#include "mitu/runtime/signals.hpp"
+#include "mitu/trace/log.hpp"
+
+namespace {
+
+constexpr int exit_cannot_start = 2;
+
+int complain(const std::string& text) {
+    std::fprintf(stderr, "mitud: %s\n", text.c_str());
+    return exit_cannot_start;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    using namespace mitu;
+
+    node::NodeOptions options;
+    std::string data_directory = "mitu-data";
+    std::string log_level = "info";
+    std::string log_format = "text";
+    bool check_config = false;
+
+    CLI::App app{"mitud: the Mitu server: MQTT broker, devices and their policies", "mitud"};
+    app.set_version_flag("--version", std::string{"mitud "} + MITU_VERSION);
+    app.get_formatter()->column_width(36);
+    app.add_option("--listen", options.listen, "MQTT over TCP, tcp://HOST:PORT; may be repeated")
+        ->capture_default_str();
+    app.add_option("--http", options.http, "metrics, health and API, HOST:PORT; \"\" for none")
+        ->capture_default_str();
+    app.add_option("--data", data_directory, "directory of what the server keeps")
+        ->capture_default_str();
+    app.add_option("--shards", options.shards, "threads that serve clients; 0: one per core")
+        ->check(CLI::Range(0, 256))
+        ->capture_default_str();
+    app.add_flag("--allow-anonymous", options.allow_anonymous,
+                 "clients that are not registered may enter, as tenant `default`");
+    app.add_option("--registry", options.registry_file,
+                   "devices: YAML or CSV (default: DATA/devices.csv, if it exists)");
+    app.add_option("--policies", options.policy_directory,
+                   "directory of policies that overlay those compiled in");
+    app.add_option("--port-file", options.port_file,
+                   "written once the server serves: {\"mqtt\":PORT,\"http\":PORT}");
+    app.add_option("--packet-bytes-max", options.limits.packet_bytes_max,
+                   "largest packet that a client may send")
+        ->check(CLI::Range(1'024u, 268'435'460u))
+        ->capture_default_str();
+    app.add_option("--login-threads", options.login_threads, "threads that check passwords")
+        ->check(CLI::Range(1, 64))
+        ->capture_default_str();
+    app.add_option("--log-level", log_level, "debug, info, warn, error or off")
+        ->capture_default_str();
+    app.add_option("--log-format", log_format,
+                   "text (for people on a terminal, else logfmt) or json")
+        ->capture_default_str();
+    app.add_flag("--check-config", check_config,
+                 "check policies and registry, print what is wrong, and end");
+    CLI11_PARSE(app, argc, argv);
+
+    const runtime::SystemClock clock;
+    trace::LogOptions log_options;
+    log_options.clock = &clock;
+    if (const auto level = trace::parse_level(log_level)) {
+        log_options.level = *level;
+    } else {
+        return complain("--log-level is \"" + log_level + "\"; use debug, info, warn, error, off");
+    }
+    if (const auto format = trace::parse_log_format(log_format)) {
+        log_options.format = *format;
+    } else {
+        return complain("--log-format is \"" + log_format + "\"; use text or json");
+    }
+    trace::configure_log(log_options);
+
+    if (options.registry_file.empty()) {
+        const std::string usual = data_directory + "/devices.csv";
+        if (std::filesystem::exists(usual)) options.registry_file = usual;
+    }
+    const auto catalog = node::load_catalog(options);
+    if (!catalog) {
+        std::fputs(catalog.error().c_str(), stderr);
+        return complain("the configuration has errors; nothing was started");
+    }
+    if (check_config) {
+        std::printf("ok  %zu tenants, %zu policies, %u devices\n", (*catalog)->tenants().size(),
+                    (*catalog)->policies().size(), (*catalog)->device_count());
+        return 0;
+    }
+    std::error_code failed;
+    std::filesystem::create_directories(data_directory, failed);
+    if (failed) {
+        return complain("--data " + data_directory + ": " + failed.message() +
+                        "; name a directory that can be written");
+    }
+
+    const runtime::SignalWaiter signals;  // before any thread, so that all hold them back
+    auto node = node::Node::create(options, *catalog);
+    if (!node) return complain(node.error());
+    for (;;) {
+        const runtime::Signal signal = signals.wait();
+        if (signal != runtime::Signal::hangup) break;
+        trace::log(trace::Level::warn, "hangup_ignored",
+                   {{"remedy", "restart the server to load policies and registry anew"}});
+    }
+    trace::log(trace::Level::info, "stopping");
+    (*node)->stop();
+    trace::log(trace::Level::info, "stopped");
+    trace::flush_log();
+    return 0;
+}

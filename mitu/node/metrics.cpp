@@ -1,0 +1,105 @@
+#include "mitu/node/metrics.hpp"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <map>
+#include <vector>
+
+#include "mitu/runtime/process.hpp"
+
+namespace mitu::node {
+namespace {
+
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+/// Families in the order of their first value.
+class Families {
+public:
+    void add(const std::string& name, bool is_gauge, double value, Labels labels) {
+        const auto [it, is_new] = index_.try_emplace(name, families_.size());
+        if (is_new) {
+            prometheus::MetricFamily family;
+            family.name = name;
+            family.type = is_gauge ? prometheus::MetricType::Gauge
+                                   : prometheus::MetricType::Counter;
+            families_.push_back(std::move(family));
+        }
+        prometheus::ClientMetric metric;
+        metric.label = std::move(labels);
+        metric.gauge.value = value;
+        metric.counter.value = value;
+        families_[it->second].metric.push_back(std::move(metric));
+    }
+    [[nodiscard]] std::string text() const {
+        return prometheus::TextSerializer{}.Serialize(families_);
+    }
+
+private:
+    std::vector<prometheus::MetricFamily> families_;
+    std::map<std::string, std::size_t> index_;
+};
+
+void add_network(Families& families, const runtime::NetworkCounters& n, const std::string& shard) {
+    const auto add = [&](const char* name, bool is_gauge, const trace::Counter& counter) {
+        families.add(name, is_gauge, static_cast<double>(counter.read()), {{"shard", shard}});
+    };
+    add("mitu_network_connections", true, n.connections);
+    add("mitu_network_accepted_total", false, n.accepted_total);
+    add("mitu_network_refused_limit_total", false, n.refused_limit_total);
+    add("mitu_network_refused_no_files_total", false, n.refused_no_files_total);
+    add("mitu_network_accept_pauses_total", false, n.accept_pauses_total);
+    add("mitu_network_reads_total", false, n.reads_total);
+    add("mitu_network_writes_total", false, n.writes_total);
+    add("mitu_network_writes_blocked_total", false, n.writes_blocked_total);
+}
+
+void add_fleet(Families& families, const fleet::Catalog& catalog,
+               std::span<const fleet::ShardStatus* const> status) {
+    for (std::uint32_t i = 0; i < catalog.groups().size(); ++i) {
+        const fleet::Group& group = catalog.groups()[i];
+        const auto numbers = fleet::sum_group(catalog, fleet::GroupIndex{i}, status);
+        const auto add = [&](const char* name, std::uint64_t value) {
+            families.add(name, true, static_cast<double>(value),
+                         {{"tenant", group.tenant_name}, {"class", group.class_name},
+                          {"policy", group.policy->name}});
+        };
+        add("mitu_fleet_devices", numbers.devices);
+        add("mitu_fleet_unseen", numbers.unseen);
+        add("mitu_fleet_online", numbers.online);
+        add("mitu_fleet_heartbeat_missed", numbers.heartbeat_missed);
+        add("mitu_fleet_drifted", numbers.drifted);
+    }
+}
+
+}  // namespace
+
+std::string metrics_text(const fleet::Catalog& catalog,
+                         std::span<const broker::Counters* const> counters,
+                         std::span<const runtime::NetworkCounters* const> networks,
+                         std::span<const fleet::ShardStatus* const> status, Instant now) {
+    Families families;
+    families.add("mitu_uptime_seconds", true, static_cast<double>(now.since_start_ns()) / 1e9, {});
+    families.add("mitu_resident_bytes", true, static_cast<double>(runtime::resident_bytes()), {});
+    for (std::size_t i = 0; i < counters.size(); ++i) {
+        const std::string shard = std::to_string(i);
+        broker::for_each_counter(
+            *counters[i], [&](const char* name, bool is_gauge, const trace::Counter& counter) {
+                families.add(std::string{"mitu_"} + name, is_gauge,
+                             static_cast<double>(counter.read()), {{"shard", shard}});
+            });
+        for (std::size_t r = 0; r < broker::drop_reason_count; ++r) {
+            families.add("mitu_messages_dropped_total", false,
+                         static_cast<double>(counters[i]->dropped[r].read()),
+                         {{"shard", shard},
+                          {"reason", std::string{to_text(static_cast<broker::DropReason>(r))}}});
+        }
+    }
+    for (std::size_t i = 0; i < networks.size(); ++i) {
+        add_network(families, *networks[i], std::to_string(i));
+    }
+    add_fleet(families, catalog, status);
+    return families.text();
+}
+
+}  // namespace mitu::node

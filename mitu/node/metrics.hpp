@@ -1,0 +1,21 @@
+#pragma once
+// The node's counters in Prometheus' text format (prometheus-cpp serialises).
+
+#include <span>
+#include <string>
+
+#include "mitu/broker/counters.hpp"
+#include "mitu/fleet/status.hpp"
+#include "mitu/runtime/network_counters.hpp"
+
+namespace mitu::node {
+
+/// Every counter as mitu_NAME{shard="N"}; drops also by reason; the fleet by tenant and class.
+/// Threading  any thread.
+[[nodiscard]] std::string metrics_text(const fleet::Catalog& catalog,
+                                       std::span<const broker::Counters* const> counters,
+                                       std::span<const runtime::NetworkCounters* const> networks,
+                                       std::span<const fleet::ShardStatus* const> status,
+                                       Instant now);
+
+}  // namespace mitu::node

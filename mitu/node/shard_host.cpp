@@ -1,0 +1,71 @@
+#include "mitu/node/shard_host.hpp"
+
+#include <fmt/format.h>
+
+#include "mitu/runtime/process.hpp"
+
+namespace mitu::node {
+
+ShardHost::ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom& mailroom,
+                     broker::Gate& gate, std::shared_ptr<const fleet::Catalog> catalog,
+                     std::unique_ptr<runtime::EpollNetwork> network)
+    : id_{id},
+      network_{std::move(network)},
+      status_{catalog->groups().size()},
+      things_{std::move(catalog), clock_, status_},
+      mailroom_{mailroom},
+      shard_{id, limits,
+             broker::ShardPorts{mailroom, *network_, entropy_, faults_, gate, &things_}} {}
+
+ShardHost::~ShardHost() { join(); }
+
+void ShardHost::start() {
+    mailroom_.connect(id_, network_.get());
+    thread_ = std::thread{[this] { run(); }};  // tidy-allow(threads): the shard's own thread
+}
+
+void ShardHost::request_stop() {
+    stop_requested_.store(true, std::memory_order_relaxed);
+    network_->wake();
+}
+
+void ShardHost::join() {
+    if (thread_.joinable()) thread_.join();
+    mailroom_.connect(id_, nullptr);
+}
+
+void ShardHost::post(broker::Admission admission) {
+    static_cast<void>(admissions_.try_push(std::move(admission)));  // unbounded: never refused
+    network_->wake();
+}
+
+void ShardHost::post(Question question) {
+    static_cast<void>(questions_.try_push(std::move(question)));
+    network_->wake();
+}
+
+void ShardHost::run() {
+    runtime::name_thread(fmt::format("shard-{}", id_.value));
+    std::vector<ports::NetworkEvent> events;
+    std::vector<broker::Admission> admissions;
+    std::vector<Question> questions;
+    bool is_stopping = false;
+    while (!shard_.finished()) {
+        Instant deadline = shard_.next_deadline();
+        if (!admissions_.is_empty() || !questions_.is_empty()) deadline = Instant{};
+        network_->poll(deadline, events);
+        const Instant now = clock_.now();
+        admissions_.drain(admissions);
+        for (const auto& admission : admissions) shard_.on_admission(admission, now);
+        questions_.drain(questions);
+        for (const auto& question : questions) question(shard_, now);
+        if (!is_stopping && stop_requested_.load(std::memory_order_relaxed)) {
+            is_stopping = true;
+            network_->stop_accepting();
+            shard_.begin_shutdown(now);
+        }
+        shard_.turn(now, events);
+    }
+}
+
+}  // namespace mitu::node

@@ -1,0 +1,65 @@
+#pragma once
+// ShardHost: one shard on one thread, with the real ports.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "mitu/broker/shard.hpp"
+#include "mitu/fleet/status.hpp"
+#include "mitu/node/fleet_things.hpp"
+#include "mitu/ports/inbox.hpp"
+#include "mitu/runtime/clock.hpp"
+#include "mitu/runtime/epoll_network.hpp"
+
+namespace mitu::node {
+
+/// Threading  create, start, join: the owner. post_*, counters, status: any thread.
+class ShardHost {
+public:
+    using Question = std::function<void(broker::Shard&, Instant)>;
+
+    ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom& mailroom,
+              broker::Gate& gate, std::shared_ptr<const fleet::Catalog> catalog,
+              std::unique_ptr<runtime::EpollNetwork> network);
+    ~ShardHost();
+    ShardHost(const ShardHost&) = delete;
+    ShardHost& operator=(const ShardHost&) = delete;
+
+    void start();
+    /// Asks the shard to say goodbye to its clients; the thread ends when it has.
+    void request_stop();
+    void join();
+
+    void post(broker::Admission admission);
+    /// Runs `question` on the shard's thread, between two turns.
+    void post(Question question);
+
+    [[nodiscard]] const broker::Counters& counters() const noexcept { return shard_.counters(); }
+    [[nodiscard]] const runtime::NetworkCounters& network_counters() const noexcept {
+        return network_->counters();
+    }
+    [[nodiscard]] const fleet::ShardStatus& status() const noexcept { return status_; }
+
+private:
+    void run();
+
+    ShardId id_;
+    runtime::SystemClock clock_;
+    runtime::SystemEntropy entropy_;
+    ports::NoFaults faults_;
+    std::unique_ptr<runtime::EpollNetwork> network_;
+    fleet::ShardStatus status_;
+    FleetThings things_;
+    broker::Mailroom& mailroom_;
+    broker::Shard shard_;
+    ports::Inbox<broker::Admission> admissions_;
+    ports::Inbox<Question> questions_;
+    std::atomic<bool> stop_requested_{false};
+    std::thread thread_;
+};
+
+}  // namespace mitu::node
