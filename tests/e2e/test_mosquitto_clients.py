@@ -1,7 +1,6 @@
 """mosquitto_pub and mosquitto_sub, over MQTT 3.1.1 and 5."""
 
 import json
-import subprocess
 import unittest
 
 import harness
@@ -53,9 +52,9 @@ class Sub:
 
 class ClientsCase(harness.BrokerCase):
     def sub(self, *arguments):
-        if self.version == "5":
-            # mosquitto_sub 2.0.11 loses count of QoS 2 messages under a small Receive Maximum (its
-            # default is 20), and ends with a protocol error against any broker.
+        if self.version == "5" and harness.BROKER == "mosquitto":
+            # mosquitto 2.0.11 sends more than Receive Maximum allows (mosquitto_sub's is 20), and
+            # its own client then ends with a protocol error.
             arguments = ("-D", "connect", "receive-maximum", "65535", *arguments)
         sub = Sub(self.broker, self.version, *arguments)
         self.addCleanup(sub.process.kill)

@@ -1,6 +1,6 @@
 """Malformed input of every kind: each gets its answer, and never harms another client.
 
-The rows are in malformed.py; one test each. Beside the one who errs, bystanders on every shard keep
+The rows are in malformed_connect.py and malformed_packets.py; one test each. Beside the one who errs, bystanders on every shard keep
 talking, and are asked after each row whether they noticed.
 """
 
@@ -9,6 +9,8 @@ import unittest
 
 import harness
 import malformed
+import malformed_connect  # noqa: F401  (adds its rows)
+import malformed_packets  # noqa: F401
 import raw_mqtt as m
 from harness import eventually, mosquitto_cannot, only_mitud
 
