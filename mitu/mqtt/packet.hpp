@@ -166,7 +166,7 @@ struct FilterList {
 
 struct Subscribe {
     std::uint16_t packet_id = 0;
-    SubscriptionList filters;  // at least one
+    SubscriptionList filters;                              // at least one
     std::optional<std::uint32_t> subscription_identifier;  // 1..268'435'455
     UserProperties user;
 };

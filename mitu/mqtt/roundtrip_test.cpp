@@ -74,7 +74,7 @@ TEST(roundtrip, every_prefix_is_incomplete_and_never_wrong) {
             ASSERT_FALSE(decoded->has_value()) << size;
             const auto whole = packet_size(copy.view().first(size));
             ASSERT_TRUE(whole.has_value());
-            if (whole->has_value()) ASSERT_EQ(**whole, bytes.size());
+            ASSERT_EQ(whole->value_or(bytes.size()), bytes.size());
         }
     });
 }
@@ -139,7 +139,7 @@ TEST(roundtrip, cut_packets_are_incomplete_or_refused) {
             cut[1] = static_cast<std::uint8_t>(size - 2);
             const ExactCopy copy{cut};
             const auto decoded = decode(copy.view(), options);
-            if (decoded.has_value()) ASSERT_TRUE(decoded->has_value());
+            ASSERT_TRUE(!decoded.has_value() || decoded->has_value());
         }
     });
 }

@@ -44,12 +44,16 @@ std::string_view PacketMaker::topic() {
 }
 
 std::string_view PacketMaker::filter() {
-    std::string out{topic()};
-    if (coin()) out = "+/" + out;
+    std::string out;
+    if (random_.chance(0.2)) out += "$share/group/";
+    if (random_.chance(0.1)) {
+        out += '#';
+        return keep(std::move(out));
+    }
+    if (coin()) out += "+/";
+    out += topic();
     if (coin()) out += "/+";
     if (coin()) out += "/#";
-    if (random_.chance(0.1)) out = "#";
-    if (random_.chance(0.2)) out = "$share/group/" + out;
     return keep(std::move(out));
 }
 
