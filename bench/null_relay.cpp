@@ -18,12 +18,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "bench/out_buffer.hpp"
@@ -37,7 +38,7 @@ using mqtt::PacketType;
 using mqtt::ProtocolVersion;
 using mqtt::QoS;
 
-constexpr std::size_t read_bytes = 256 * 1024;
+constexpr std::size_t read_bytes = 262'144;
 constexpr int events_max = 1024;
 constexpr std::uint32_t nobody = UINT32_MAX;
 
@@ -56,7 +57,8 @@ struct Peer {
 class NullRelay {
 public:
     NullRelay();
-    [[nodiscard]] std::uint16_t listen(std::uint16_t port);
+    /// Listens on 127.0.0.1; 0: on any free port. Shape  the port; nullopt: errno says why not.
+    [[nodiscard]] std::optional<std::uint16_t> listen(std::uint16_t port);
     [[noreturn]] void serve();
 
 private:
@@ -90,6 +92,8 @@ private:
     Bytes buffer_;
 };
 
+std::string errno_text() { return std::generic_category().message(errno); }
+
 void next_packet_id(std::uint16_t& id) noexcept { id = id == 65'535 ? 1 : id + 1; }
 
 NullRelay::NullRelay() : epoll_{epoll_create1(EPOLL_CLOEXEC)}, buffer_(read_bytes) {
@@ -102,8 +106,9 @@ NullRelay::NullRelay() : epoll_{epoll_create1(EPOLL_CLOEXEC)}, buffer_(read_byte
     }
 }
 
-std::uint16_t NullRelay::listen(std::uint16_t port) {
+std::optional<std::uint16_t> NullRelay::listen(std::uint16_t port) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener_ < 0) return std::nullopt;
     const int on = 1;
     setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     sockaddr_in address{};
@@ -114,8 +119,7 @@ std::uint16_t NullRelay::listen(std::uint16_t port) {
     auto* generic = reinterpret_cast<sockaddr*>(&address);
     if (::bind(listener_, generic, size) != 0 || ::listen(listener_, 4'096) != 0 ||
         ::getsockname(listener_, generic, &size) != 0) {
-        std::fprintf(stderr, "mitu-null-relay: 127.0.0.1:%u: %s\n", port, std::strerror(errno));
-        std::exit(2);
+        return std::nullopt;
     }
     epoll_event event{};
     event.events = EPOLLIN;
@@ -259,7 +263,7 @@ void NullRelay::on_connect(Peer& peer, const Frame& frame) {
     const std::string_view id = as_text({frame.body + at + 2, read_u16(frame.body + at)});
     const std::size_t digits = id.find_first_of("0123456789");
     if (digits != std::string_view::npos) {
-        peer.number = static_cast<std::uint32_t>(std::stoul(std::string{id.substr(digits)}));
+        std::from_chars(id.data() + digits, id.data() + id.size(), peer.number);
     }
     if (peer.version == ProtocolVersion::v5) {
         put(index, std::array<std::uint8_t, 5>{0x20, 3, 0, 0, 0});
@@ -352,7 +356,11 @@ int run(int argc, char** argv) {
     for (int i = 1; i < argc; i += 2) {
         const std::string_view flag = argv[i];
         if (i + 1 < argc && flag == "--port") {
-            port = static_cast<std::uint16_t>(std::atoi(argv[i + 1]));
+            const std::string_view text = argv[i + 1];
+            if (std::from_chars(text.data(), text.data() + text.size(), port).ec != std::errc{}) {
+                std::fprintf(stderr, "mitu-null-relay: --port %s: use 0..65535\n", argv[i + 1]);
+                return 2;
+            }
         } else if (i + 1 < argc && flag == "--port-file") {
             port_file = argv[i + 1];
         } else {
@@ -361,14 +369,18 @@ int run(int argc, char** argv) {
         }
     }
     NullRelay relay;
-    port = relay.listen(port);
+    const auto listening = relay.listen(port);
+    if (!listening) {
+        std::fprintf(stderr, "mitu-null-relay: 127.0.0.1:%u: %s\n", port, errno_text().c_str());
+        return 2;
+    }
     if (port_file != nullptr) {
         // Written whole, then named: who waits for the file never reads half of it.
         const std::string partial = std::string{port_file} + ".partial";
         std::FILE* file = std::fopen(partial.c_str(), "w");
-        if (file == nullptr || std::fprintf(file, "{\"mqtt\":%u}\n", port) < 0 ||
+        if (file == nullptr || std::fprintf(file, "{\"mqtt\":%u}\n", *listening) < 0 ||
             std::fclose(file) != 0 || std::rename(partial.c_str(), port_file) != 0) {
-            std::fprintf(stderr, "mitu-null-relay: %s: %s\n", port_file, std::strerror(errno));
+            std::fprintf(stderr, "mitu-null-relay: %s: %s\n", port_file, errno_text().c_str());
             return 2;
         }
     }

@@ -68,6 +68,10 @@ Result<Options, int> parse_options(int argc, char** argv) {
                    "messages in flight per publisher; 1: one message at a time")
         ->capture_default_str()
         ->check(CLI::Range(1u, 65'535u));
+    app.add_option("--batch", options.batch,
+                   "a publisher sends when this many messages fit into its window")
+        ->capture_default_str()
+        ->check(CLI::Range(1u, 65'535u));
     app.add_option("--rate", options.rate_hz,
                    "publishes per second in all, whether the broker keeps up or not; 0: by window")
         ->capture_default_str()

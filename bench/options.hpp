@@ -36,6 +36,8 @@ struct Options {
 
     /// Messages in flight per publisher while `rate_hz` is 0. 1: one message at a time.
     std::uint32_t window = 100;
+    /// A publisher waits until this many fit into its window, then sends all that fit.
+    std::uint32_t batch = 1;
     /// Offered publishes (heartbeats) per second over all publishers; 0: as fast as the window
     /// lets.
     double rate_hz = 0;

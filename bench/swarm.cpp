@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include "mitu/base/check.hpp"
 #include "mitu/mqtt/decode.hpp"
@@ -23,7 +24,8 @@ constexpr std::uint32_t links_per_source = 8'000;
 constexpr std::uint16_t keep_alive_s = 3'600;
 constexpr std::size_t other_files = 16;  // standard streams, epoll, /proc, libraries
 
-std::string errno_text() { return std::strerror(errno); }
+std::string text_of(int error) { return std::generic_category().message(error); }
+std::string errno_text() { return text_of(errno); }
 
 sockaddr_in address_of(std::uint32_t host_order, std::uint16_t port) noexcept {
     sockaddr_in address{};
@@ -129,7 +131,7 @@ Result<void, Failure> Swarm::on_writable(Link& link) {
         socklen_t size = sizeof error;
         getsockopt(link.fd, SOL_SOCKET, SO_ERROR, &error, &size);
         if (error != 0) {
-            return std::unexpected(broken(link, std::string{"connect: "} + std::strerror(error)));
+            return std::unexpected(broken(link, "connect: " + text_of(error)));
         }
         watch(link, EPOLLIN, EPOLL_CTL_MOD);
         say_connect(link);

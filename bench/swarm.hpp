@@ -76,7 +76,7 @@ public:
     [[nodiscard]] Result<void, Failure> turn(Duration timeout, Handler& handler);
 
 private:
-    static constexpr std::size_t read_bytes = 256 * 1024;
+    static constexpr std::size_t read_bytes = 262'144;
     static constexpr int events_max = 1024;
 
     struct Setup;

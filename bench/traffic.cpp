@@ -22,7 +22,7 @@ constexpr std::uint8_t pubcomp_first = 0x70;
 constexpr std::array<std::uint8_t, 2> pingreq{0xC0, 0x00};
 
 /// A publisher with more than this waiting to be written is not given more.
-constexpr std::size_t unwritten_bytes_max = 1024 * 1024;
+constexpr std::size_t unwritten_bytes_max = 1'048'576;
 
 /// Heartbeats go through the devices in this stride, so that neighbours are not warm in any cache.
 constexpr std::uint64_t device_stride = 7'919;
@@ -199,7 +199,7 @@ void Traffic::make_due(Instant now) {
     }
     if (options_.scenario != Scenario::heartbeat) return;
     // The ping of a device comes half a round after its message and half a period off the beat.
-    const auto pings = static_cast<std::uint64_t>(elapsed / period_ns_ + 0.5);
+    const auto pings = static_cast<std::uint64_t>((2 * elapsed + period_ns_) / (2 * period_ns_));
     for (; pings_due_ < pings; ++pings_due_, ++pings_) {
         const std::uint32_t next = round_[(pings_due_ + round_.size() / 2) % round_.size()];
         swarm_.append(*publishers_[next].link, pingreq);
@@ -224,7 +224,7 @@ std::uint64_t Traffic::sendable(const Publisher& publisher) const noexcept {
     const std::uint64_t finished =
         acknowledged ? std::min(publisher.acked, publisher.delivered) : publisher.delivered;
     const std::uint64_t free = publisher.in_flight_max - (publisher.sent - finished);
-    return free * 2 >= publisher.in_flight_max ? free : 0;
+    return free >= std::min(options_.batch, publisher.in_flight_max) ? free : 0;
 }
 
 void Traffic::send_waiting() {

@@ -1,0 +1,1 @@
+"""What bench/compare is made of; only the Python standard library."""

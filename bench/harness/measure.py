@@ -1,0 +1,118 @@
+"""Runs scenarios against brokers, in turns, and keeps what the generator says."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+from harness import brokers as broker_kinds
+from harness import machine
+
+RUN_SECONDS_SPARE = 90  # connecting thousands, draining, a busy machine
+
+
+class Bench:
+    """How a run is made: the generator, the cores, the durations."""
+
+    def __init__(self, generator, cores, warmup, seconds, spin):
+        self.generator = generator
+        self.broker_core, self.load_core = cores
+        self.warmup = warmup
+        self.seconds = seconds
+        self.spin = spin
+
+    def run(self, broker, scenario):
+        """One run of one broker: the generator's report; `failure` in it says what went wrong."""
+        with tempfile.TemporaryDirectory(prefix="mitu-bench-") as parent:
+            folder = broker_kinds.data_folder(parent, broker.name)
+            try:
+                running = broker.start(folder, self.broker_core, scenario)
+            except (broker_kinds.StartFailure, OSError) as error:
+                return {"ok": False, "failure": str(error)}
+            try:
+                return self.load(running, scenario)
+            finally:
+                running.stop()
+
+    def load(self, running, scenario):
+        command = [str(self.generator), *scenario.arguments(), f"--port={running.port}",
+                   f"--broker-pid={running.pid}", f"--warmup={self.warmup:g}",
+                   f"--seconds={self.seconds:g}", "--quiet"]
+        # With few thousand connections and nothing to send, polling would only heat the room.
+        if self.spin and scenario.shape != "connect":
+            command.append("--spin")
+        core = self.load_core
+        busy_before, stolen_before = machine.busy_seconds()
+        children_before = os.times()
+        broker_before = running.cpu_seconds()
+        begin = time.monotonic()
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False,
+                timeout=self.warmup * 2 + self.seconds + RUN_SECONDS_SPARE,
+                preexec_fn=(lambda: os.sched_setaffinity(0, {core})) if core is not None else None)
+        except subprocess.TimeoutExpired:
+            return {"ok": False, "failure": "the generator did not end in time"}
+        elapsed = time.monotonic() - begin
+        try:
+            report = json.loads(done.stdout)
+        except ValueError:
+            return {"ok": False, "failure": f"the generator ended with {done.returncode}: "
+                                            f"{done.stderr.strip()}"}
+        if running.process.poll() is not None:
+            report["ok"] = False
+            report["failure"] = (f"the broker ended with {running.process.returncode}\n"
+                                 f"{running.log_tail()}")
+        children = os.times()
+        own = (children.children_user + children.children_system
+               - children_before.children_user - children_before.children_system)
+        busy, stolen = machine.busy_seconds()
+        other = busy - busy_before - own - (running.cpu_seconds() - broker_before)
+        report["other_cores_busy"] = max(0.0, other / elapsed)
+        report["cores_stolen"] = (stolen - stolen_before) / elapsed
+        return report
+
+
+def summary(report):
+    """One run as a few words, for the progress line."""
+    if report.get("failure"):
+        return "FAILED: " + report["failure"].splitlines()[0]
+    words = []
+    if "memory" in report:
+        words.append(f'{report["memory"]["bytes_per_connection"]:.0f} B/connection')
+    if "broker_cpu_us_per_message" in report:
+        words.append(f'{report["broker_cpu_us_per_message"]:.3g} us')
+    words.append(f'{report.get("delivered_per_s", 0):,.0f}/s')
+    if "latency_us" in report:
+        words.append(f'p99 {report["latency_us"]["p99"]:,.0f} us')
+    if not report["ok"]:
+        words.append(f'UNSOUND {json.dumps(report["verification"])}')
+    return ", ".join(words)
+
+
+def measure(bench, scenarios, brokers, repeat, say):
+    """All runs: {scenario: {broker: [report, ...]}}. Within a repeat the brokers take turns, and
+    each repeat starts with another, so that drift of the machine meets all of them."""
+    results = {}
+    total = len(scenarios) * repeat * len(brokers)
+    done = 0
+    begin = time.monotonic()
+    for scenario in scenarios:
+        say(f"\n{scenario.name}")
+        runs = results[scenario] = {broker.name: [] for broker in brokers}
+        for turn in range(repeat):
+            shift = turn % len(brokers)
+            for broker in brokers[shift:] + brokers[:shift]:
+                report = bench.run(broker, scenario)
+                runs[broker.name].append(report)
+                done += 1
+                left = (time.monotonic() - begin) / done * (total - done)
+                say(f"  [{done}/{total}, {left / 60:.0f} min left] {broker.name}: "
+                    f"{summary(report)}")
+    return results
+
+
+def progress_to_stderr(text):
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,234 @@
+"""Medians, spread and ratios of the runs; tables for people, one document for programs."""
+
+import statistics
+
+OURS = "mitu"
+YARDSTICK = "null relay"
+LIMITED_SHARE = 0.9  # of its core that a broker uses when it is the limit
+
+
+def at(path):
+    """A function that takes the value at `path` out of a run's report; None: it is not there."""
+    def take(run):
+        value = run
+        for key in path.split("."):
+            if not isinstance(value, dict) or key not in value:
+                return None
+            value = value[key]
+        return value
+    return take
+
+
+METRICS = {
+    "cpu_us": at("broker_cpu_us_per_message"),
+    "per_s": at("delivered_per_s"),
+    "broker_share": at("broker_cpu_share"),
+    "generator_share": at("generator_cpu_share"),
+    "p50_us": at("latency_us.p50"),
+    "p99_us": at("latency_us.p99"),
+    "p999_us": at("latency_us.p999"),
+    "max_us": at("latency_us.max"),
+    "bytes_per_connection": at("memory.bytes_per_connection"),
+    "idle_share": at("idle_cpu_share"),
+}
+
+
+def values(runs, metric):
+    """The metric of each run, None where a run failed: places stay, so that turns can be paired."""
+    return [None if run.get("failure") else METRICS[metric](run) for run in runs]
+
+
+def spread(numbers):
+    """Median, median absolute deviation, least and greatest; None when there is nothing."""
+    known = [number for number in numbers if number is not None]
+    if not known:
+        return None
+    median = statistics.median(known)
+    return {"median": median, "mad": statistics.median(abs(n - median) for n in known),
+            "min": min(known), "max": max(known), "runs": len(known)}
+
+
+def ratio(runs, other_runs, metric):
+    """The ratio of two brokers, turn by turn: what the machine does to one turn, it does to both."""
+    pairs = zip(values(runs, metric), values(other_runs, metric))
+    return spread([a / b if a is not None and b else None for a, b in pairs])
+
+
+def summarize(results):
+    """Everything computed, as it is written to JSON."""
+    summary = []
+    for scenario, by_broker in results.items():
+        entry = {"name": scenario.name, "arguments": scenario.arguments(), "brokers": {},
+                 "ratios": {}}
+        for name, runs in by_broker.items():
+            metrics = {metric: spread(values(runs, metric)) for metric in METRICS}
+            entry["brokers"][name] = {
+                "metrics": {metric: found for metric, found in metrics.items() if found},
+                "sound": all(run.get("ok") for run in runs),
+                "runs": runs,
+            }
+            for other in by_broker:
+                if other == name or not (name == OURS or other == YARDSTICK):
+                    continue
+                ratios = {metric: ratio(runs, by_broker[other], metric)
+                          for metric in METRICS if not metric.endswith("_share")}
+                entry["ratios"][f"{name} / {other}"] = {
+                    metric: found for metric, found in ratios.items() if found}
+        summary.append(entry)
+    return summary
+
+
+# ---- tables ------------------------------------------------------------------------------------
+
+def number(value):
+    """Three significant digits, thousands grouped."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    digits = 3
+    for limit in (1, 10, 100):
+        if abs(value) >= limit:
+            digits -= 1
+    return f"{value:.{digits}f}"
+
+
+def cell(found):
+    return "-" if not found else f'{number(found["median"])} ±{number(found["mad"])}'
+
+
+def ratio_cell(found):
+    if not found:
+        return "-"
+    return f'{number(found["median"])} ({number(found["min"])}..{number(found["max"])})'
+
+
+def table(title, head, rows):
+    if not rows:
+        return ""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(row):
+        first, *rest = row
+        return "  ".join([first.ljust(widths[0]),
+                          *(text.rjust(width) for text, width in zip(rest, widths[1:]))]).rstrip()
+
+    return "\n".join([title, "", line(head), line(["-" * width for width in widths]),
+                      *map(line, rows)]) + "\n"
+
+
+def metric_of(entry, broker, metric):
+    return entry["brokers"].get(broker, {}).get("metrics", {}).get(metric)
+
+
+def state(entry, broker, text):
+    """Marks what was lost or failed: a figure of such a run is not one."""
+    runs = entry["brokers"][broker]["runs"]
+    if all(run.get("failure") for run in runs):
+        return "failed"
+    return text if entry["brokers"][broker]["sound"] else text + " !"
+
+
+def metric_table(title, summary, brokers, metric, mark=None):
+    """One metric of all brokers, then Mitu against each of the others and each against the relay."""
+    pairs = [(OURS, other) for other in brokers if other not in (OURS, YARDSTICK)
+             and OURS in brokers]
+    pairs += [(name, YARDSTICK) for name in brokers if name != YARDSTICK and YARDSTICK in brokers]
+    head = ["", *brokers, *(f"{a} / {b}" for a, b in pairs)]
+    rows = []
+    for entry in summary:
+        if not any(metric_of(entry, broker, metric) for broker in brokers):
+            continue
+        cells = []
+        for broker in brokers:
+            text = cell(metric_of(entry, broker, metric))
+            cells.append(state(entry, broker, text + (mark(entry, broker) if mark else "")))
+        ratios = [ratio_cell(entry["ratios"].get(f"{a} / {b}", {}).get(metric)) for a, b in pairs]
+        rows.append([entry["name"], *cells, *ratios])
+    return table(title, head, rows)
+
+
+def mark_idle(entry, broker):
+    """A star where the broker had CPU time left, so that its rate is the generator's."""
+    share = metric_of(entry, broker, "broker_share")
+    return "" if not share or share["median"] >= LIMITED_SHARE else "*"
+
+
+def latency_table(summary, brokers):
+    head = ["", *(f"{broker} {label}" for broker in brokers
+                  for label in ("p50", "p99", "p99.9", "max"))]
+    rows = []
+    for entry in summary:
+        if not any(metric_of(entry, broker, "p99_us") for broker in brokers):
+            continue
+        cells = []
+        for broker in brokers:
+            group = [metric_of(entry, broker, metric)
+                     for metric in ("p50_us", "p99_us", "p999_us", "max_us")]
+            cells += [number(found["median"]) if found else "-" for found in group]
+        rows.append([entry["name"], *cells])
+    return table("Latency, microseconds from when a message was due until it was read: medians",
+                 head, rows)
+
+
+def kept_up(entry, broker):
+    """Whether every run delivered what was offered, within 5 %, and had nothing waiting to be sent."""
+    offered = next((float(word.split("=")[1]) for word in entry["arguments"]
+                    if word.startswith("--rate=")), 0)
+    for run in entry["brokers"][broker]["runs"]:
+        copies = run["parameters"]["clients"] if run.get("scenario") == "fan-out" else 1
+        if run.get("failure") or run["delivered_per_s"] < 0.95 * offered * copies:
+            return False
+    return True
+
+
+def remarks(summary, brokers):
+    """What a reader must know before believing the tables."""
+    lines = []
+    disturbed = total = 0
+    for entry in summary:
+        for broker in brokers:
+            by_broker = entry["brokers"][broker]
+            if not by_broker["sound"]:
+                worst = next(run for run in by_broker["runs"] if not run.get("ok"))
+                why = worst.get("failure") or f'{worst["verification"]}'
+                lines.append(f"! {entry['name']}, {broker}: {why}")
+            elif not kept_up(entry, broker):
+                lines.append(f"! {entry['name']}, {broker}: did not keep up with the offered rate")
+            for run in by_broker["runs"]:
+                total += 1
+                disturbed += run.get("other_cores_busy", 0) + run.get("cores_stolen", 0) > 0.1
+    if disturbed:
+        lines.append(f"{disturbed} of {total} runs shared the machine with other work (more than a "
+                     "tenth of a core): trust ratios before times, and none of them too much")
+    return lines
+
+
+def tables(summary, brokers, repeat):
+    def of(*kinds):
+        return [entry for entry in summary if entry["arguments"][0] in kinds]
+
+    traffic = of("fan-in", "fan-out", "pairs")
+    fixed = [entry for entry in traffic if any("--rate=" in word for word in entry["arguments"])]
+    by_window = [entry for entry in traffic if entry not in fixed]
+    saturated = [entry for entry in by_window if "--window=1" not in entry["arguments"]]
+    note = f"median ±median absolute deviation of {repeat} runs; ratios: median (least..greatest)"
+    parts = [
+        metric_table(f"Broker's CPU, microseconds per delivered message; {note}", by_window,
+                     brokers, "cpu_us"),
+        metric_table(f"Messages delivered per second; {note}; * the broker had CPU time left",
+                     saturated, brokers, "per_s", mark_idle),
+        latency_table([entry for entry in traffic + of("heartbeat")
+                       if "--window=1" in entry["arguments"] or entry not in by_window], brokers),
+        metric_table(f"Broker's CPU at fixed rates, microseconds per message; {note}", fixed,
+                     brokers, "cpu_us"),
+        metric_table(f"Heartbeats, microseconds of the broker's CPU for one PING and one PUBLISH; "
+                     f"{note}", of("heartbeat"), brokers, "cpu_us"),
+        metric_table(f"Connections, microseconds of the broker's CPU to set one up; {note}",
+                     of("connect"), brokers, "cpu_us"),
+        metric_table(f"Connections, bytes (PSS) of one that idles; {note}", of("connect"), brokers,
+                     "bytes_per_connection"),
+        metric_table("Connections, share of a core while all idle", of("connect"), brokers,
+                     "idle_share"),
+    ]
+    return "\n".join(part for part in parts if part)
