@@ -125,7 +125,7 @@ class Process:
         return "\n".join(self.lines)
 
 
-def run(command, patience_s=None, stdin=None, check=True):
+def run(command, patience_s=None, stdin=None, check=True, environment=None):
     """Runs a command to its end; returns (status, output)."""
     finished = subprocess.run(
         [str(word) for word in command],
@@ -134,6 +134,7 @@ def run(command, patience_s=None, stdin=None, check=True):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=PATIENCE_S if patience_s is None else patience_s,
+        env=environment,
         check=False,
     )
     output = finished.stdout.decode("utf-8", "backslashreplace")
