@@ -136,6 +136,7 @@ class Mitu(Broker):
         return None if self.binary.exists() else f"{self.binary} is not built"
 
     def command(self, folder, scenario):
+        (folder / "data").mkdir()
         return [str(self.binary), "--listen", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0",
                 "--data", str(folder / "data"), "--shards", "1", "--allow-anonymous",
                 "--port-file", str(folder / "port.json"), *self.extra], None
