@@ -67,12 +67,13 @@ def unused_port():
 class Process:
     """A child with its output in a file (for the log) and as lines (for the test)."""
 
-    def __init__(self, command, environment=None, stdin=None):
+    def __init__(self, command, environment=None, stdin=None, files_max=None):
         self.command = [str(word) for word in command]
+        limit = [] if files_max is None else ["prlimit", f"--nofile={files_max}:{files_max}"]
         self.lines = collections.deque(maxlen=100_000)
         self._child = subprocess.Popen(
             # Nothing outlives a test run that is itself killed.
-            ["setpriv", "--pdeathsig", "KILL", "--", *self.command],
+            [*limit, "setpriv", "--pdeathsig", "KILL", "--", *self.command],
             stdin=stdin if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -146,13 +147,16 @@ def run(command, patience_s=None, stdin=None, check=True, environment=None):
 class Broker:
     """One running broker with a data directory of its own."""
 
-    def __init__(self, options=(), config_lines=(), environment=None, anonymous=True):
+    def __init__(
+        self, options=(), config_lines=(), environment=None, anonymous=True, files_max=None
+    ):
         """`options` are mitud's; `config_lines` say the same in mosquitto's words."""
         self.kind = BROKER
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="mitu-e2e-"))
         self.host, self.port, self.http_port = HOST, None, None
         self._options, self._config_lines = list(options), list(config_lines)
         self._environment, self._anonymous = environment, anonymous
+        self._files_max = files_max
         self.process = None
         self.start()
 
@@ -173,7 +177,7 @@ class Broker:
             *(["--allow-anonymous"] if self._anonymous else []),
             *self._options,
         ]
-        self.process = Process(command, self._environment)
+        self.process = Process(command, self._environment, files_max=self._files_max)
 
         def ports():
             if not self.process.is_running():
