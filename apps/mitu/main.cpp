@@ -1,0 +1,40 @@
+// `mitu`, the command line: reads options and calls commands, no more.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "apps/mitu/commands.hpp"
+
+int main(int argc, char** argv) {
+    using namespace mitu::cli;
+
+    CLI::App app{"mitu: publish and subscribe, simulate a fleet, watch a server", "mitu"};
+    app.set_version_flag("--version", std::string{"mitu "} + MITU_VERSION);
+    app.require_subcommand(1);
+    app.get_formatter()->column_width(36);
+    app.footer(R"(
+`mitu COMMAND --help` tells more about each command.
+
+Exit codes: 0 done; 1 the server refused or something failed; 2 wrong use, or it cannot start;
+3 no connection; 4 timed out.
+)");
+
+    Outcome outcome;
+    add_pub_command(app, outcome);
+    add_sub_command(app, outcome);
+    add_fleet_command(app, outcome);
+#ifdef MITU_HAS_DEVICE_COMMAND
+    add_device_command(app, outcome);
+#endif
+    add_top_command(app, outcome);
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        // Help and version are asked for and are no error; the rest is wrong use.
+        return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+    }
+    return static_cast<int>(outcome.exit_code);
+}
