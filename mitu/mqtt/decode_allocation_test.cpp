@@ -24,12 +24,16 @@ void* counted(std::size_t size) {
 
 }  // namespace
 
+// The analyzer takes free() in operator delete for a second release.
+// NOLINTBEGIN(clang-analyzer-cplusplus.NewDelete)
 void* operator new(std::size_t size) { return counted(size); }
 void* operator new[](std::size_t size) { return counted(size); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t /*size*/) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t /*size*/) noexcept { std::free(memory); }
+
+// NOLINTEND(clang-analyzer-cplusplus.NewDelete)
 
 namespace mitu::mqtt {
 

@@ -156,6 +156,7 @@ bool PropertyCursor::next() noexcept {
                           property_at_);
             return false;
         }
+        // The table has said that there is such a property. NOLINTNEXTLINE(*EnumCastOutOfRange)
         id_ = static_cast<Property>(id);
         const bool may_repeat =
             id_ == Property::user_property ||
