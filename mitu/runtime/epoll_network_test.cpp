@@ -52,6 +52,8 @@ public:
     std::size_t send(ByteView bytes) override {
         const ssize_t n =
             ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        // A failed send takes the socket's error with it: recv() would only tell of an end.
+        seen_reset_ |= n < 0 && errno != EAGAIN;
         return n < 0 ? 0 : static_cast<std::size_t>(n);
     }
     Bytes receive() override {
@@ -363,6 +365,18 @@ TEST(epoll_network, a_torrent_does_not_starve_a_quiet_neighbour) {
     EXPECT_LE(server.polls - before, 4);  // five queued, two per poll
 }
 
+TEST(epoll_network, a_paused_connection_with_unread_bytes_does_not_keep_the_shard_awake) {
+    Server server;
+    const UniqueFd client = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+    server.network->pause_reading(server.opened[0]);
+    ASSERT_EQ(::send(client.get(), "unread", 6, MSG_NOSIGNAL), 6);
+    const std::uint64_t before = server.network->counters().polls_total.read();
+    server.network->poll(system_clock.now() + Duration::milliseconds(20), server.events);
+    EXPECT_TRUE(server.events.empty());
+    EXPECT_LE(server.network->counters().polls_total.read() - before, 5u);
+}
+
 TEST(epoll_network, refuses_over_the_limit_and_accepts_again_below_it) {
     EpollLimits limits;
     limits.connections_max = 3;
@@ -438,6 +452,38 @@ TEST(epoll_network, a_peer_that_never_stops_sending_is_cut_after_the_limit) {
         return server.network->counters().connections.read() == 0;
     }));
     EXPECT_EQ(server.network->counters().linger_cut_total.read(), 1u);
+}
+
+TEST(epoll_network, lingering_ends_in_time_though_nothing_else_happens) {
+    EpollLimits limits;
+    limits.linger_time_max = Duration::milliseconds(20);
+    Server server{limits};
+    const UniqueFd client = connect_to(server.port);  // never closes
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+    server.network->close(server.opened[0]);
+    std::thread poller{[&] { server.network->poll(Instant::never(), server.events); }};
+    const Instant give_up = system_clock.now() + Duration::seconds(20);
+    const trace::Counter& connections = server.network->counters().connections;
+    while (connections.read() > 0 && system_clock.now() < give_up) std::this_thread::yield();
+    EXPECT_EQ(connections.read(), 0u);
+    server.network->wake();
+    poller.join();
+}
+
+TEST(epoll_network, a_paused_connection_that_is_closed_does_not_linger_for_a_peer_that_is_gone) {
+    EpollLimits limits;
+    limits.linger_time_max = Duration::seconds(60);
+    Server server{limits};
+    const UniqueFd client = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+    server.network->pause_reading(server.opened[0]);
+    ASSERT_EQ(::send(client.get(), "unread", 6, MSG_NOSIGNAL), 6);
+    ::shutdown(client.get(), SHUT_WR);
+    server.poll_once();  // the edge is spent here
+    server.network->close(server.opened[0]);
+    EXPECT_TRUE(
+        server.run_until([&] { return server.network->counters().connections.read() == 0; }));
+    EXPECT_TRUE(waits_for_end(client.get()));
 }
 
 TEST(epoll_network, refuses_clearly_when_the_process_has_no_file_left) {
