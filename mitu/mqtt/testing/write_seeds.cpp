@@ -62,6 +62,7 @@ constexpr Seed server_seeds[] = {
     {"connack", 0x20, "00 00 00"},
     {"connack_3_1_1", 0x20, "01 00"},
     {"connack_3_1_1_refused", 0x20, "00 05"},
+    {"connack_of_older_server", 0x20, "00 01"},
     {"connack_with_every_property", 0x20, "01 00 {11 00000001 21 0002 24 01 25 00 27 00000003 12 <id> 22 0004 1F <why> 28 00 29 01 2A 00 13 0005 1A <info> 1C <ref> 15 <m> 16 <d> 26 <k> <v>}"},
     {"publish_with_subscription_identifiers", 0x32, "<a/b> 0001 {0B 01 26 <k> <v> 0B FFFFFF7F} 'payload'"},
     {"publish_3_1_1", 0x30, "<a/b> 'payload'"},
