@@ -40,12 +40,16 @@ std::optional<std::uint64_t> pss_bytes_of(int pid) {
     if (pid <= 0) return std::nullopt;
     std::ifstream rollup{"/proc/" + std::to_string(pid) + "/smaps_rollup"};
     std::string word;
+    std::optional<std::uint64_t> all_kib;
+    std::uint64_t files_kib = 0;  // told by Linux 5.9 and later
     while (rollup >> word) {
         std::uint64_t kib = 0;
-        if (word == "Pss:" && rollup >> kib) return kib * 1024;
+        if (word == "Pss:" && rollup >> kib) all_kib = kib;
+        if (word == "Pss_File:" && rollup >> kib) files_kib = kib;
         rollup.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
     }
-    return std::nullopt;
+    if (!all_kib) return std::nullopt;
+    return (*all_kib - files_kib) * 1024;
 }
 
 std::uint64_t raise_open_files_max() noexcept {

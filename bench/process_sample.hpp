@@ -19,7 +19,9 @@ namespace mitu::bench {
 /// Units   nanoseconds from the scheduler, not ticks, so a window of a second is exact to 1e-6.
 [[nodiscard]] std::optional<Duration> cpu_of(int pid) noexcept;
 
-/// Proportional set size of process `pid`, in bytes. Kernel memory (socket buffers) is not in it.
+/// Proportional set size of process `pid` without mapped files, in bytes. Files (code, libraries)
+/// are left out because their share moves when another process that maps them starts or ends;
+/// kernel memory (socket buffers) was never in it.
 /// Cost  the kernel walks the page tables: milliseconds.
 [[nodiscard]] std::optional<std::uint64_t> pss_bytes_of(int pid);
 
