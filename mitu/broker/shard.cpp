@@ -55,8 +55,9 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     now_ = now;
     counters_.turns_total.add();
     ports_.mailroom.stay_awake(id_);
-    take_mail();
+    // Events first: a connection taken over from the mail may get the index of one that closed.
     for (const auto& event : events) on_event(event);
+    take_mail();
     resume_all();
     run_timers();
     run_things();

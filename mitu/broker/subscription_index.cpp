@@ -156,7 +156,9 @@ std::optional<Recipient> SubscriptionIndex::next_member(std::uint32_t share_seri
     const auto it = groups_by_serial_.find(share_serial);
     if (it == groups_by_serial_.end()) return std::nullopt;
     Group& group = *it->second;
-    if (attempts >= group.members.size()) return std::nullopt;
+    if (attempts >= std::min<std::size_t>(group.members.size(), share_attempts_max)) {
+        return std::nullopt;
+    }
     group.next = group.next < group.members.size() ? group.next : 0;
     Recipient r = recipient(group.members[group.next++], matches);
     r.share_serial = share_serial;

@@ -25,6 +25,9 @@ struct Subscriber {
     std::uint32_t subscription_identifier = 0;  // 0: none
 };
 
+/// So many members of a shared subscription are asked before one has to take the message.
+inline constexpr std::uint32_t share_attempts_max = 16;
+
 /// More overlapping subscriptions with identifiers than this name only so many in one PUBLISH.
 inline constexpr std::uint16_t identifiers_per_recipient_max = 256;
 
@@ -65,7 +68,7 @@ public:
                Matches& matches);
 
     /// The next member in turn of a shared subscription, for a message that another could not
-    /// take; nullopt: no member is left, or `attempts` have been made with all of them.
+    /// take; nullopt: no member is left, or enough have been asked (share_attempts_max, or all).
     [[nodiscard]] std::optional<Recipient> next_member(std::uint32_t share_serial,
                                                        std::uint32_t attempts, Matches& matches);
 
