@@ -29,6 +29,7 @@ endforeach()
 file(WRITE "${OUTPUT}" "// Written by mitu_embed_directory().
 #include \"embedded/${NAME}.hpp\"
 
+#pragma GCC diagnostic ignored \"-Woverlength-strings\"
 __asm__(R\"MITU(
 .pushsection .rodata
 .balign 16

@@ -211,6 +211,12 @@ TEST(templates, tell_kinds_yaml_and_names_that_are_wrong) {
               "indentation\n");
     EXPECT_EQ(problems_of("kind: Tenant\nname: \xFF\n"),
               "policies/acme.yaml: not UTF-8; save the file in that encoding\n");
+    EXPECT_EQ(problems_of(std::string_view{"kind: Tenant\nname: a\0b\n", 23}),
+              "policies/acme.yaml:2: a control character; remove it\n");
+    EXPECT_EQ(
+        problems_of("kind: Tenant\nname: a\ndescription: \"\\_\"\n"),
+        "policies/acme.yaml:3: text that is not UTF-8; write the escapes \\_ as \\u00A0, \\N as "
+        "\\u0085\n");
     EXPECT_EQ(problems_of(std::string(100, '[') + std::string(100, ']')),
               "policies/acme.yaml:1: not YAML: nested deeper than 32; check quotes and "
               "indentation\n");

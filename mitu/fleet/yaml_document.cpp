@@ -24,6 +24,42 @@ std::uint32_t line_of_mark(const YAML::Mark& mark) noexcept {
     return mark.line < 0 ? 0u : static_cast<std::uint32_t>(mark.line) + 1;
 }
 
+/// RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF.
+bool is_utf8(std::string_view text) noexcept {
+    for (std::size_t i = 0; i < text.size();) {
+        const auto byte = [&](std::size_t at) {
+            return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u;
+        };
+        const unsigned lead = byte(i);
+        if (lead < 0x80) {
+            ++i;
+            continue;
+        }
+        const std::size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+        if (length == 0 || lead > 0xF4) return false;
+        // The second byte has the narrower range where the lead alone would allow too much.
+        const unsigned second_min = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+        const unsigned second_max = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+        if (byte(i + 1) < second_min || byte(i + 1) > second_max) return false;
+        for (std::size_t j = 2; j < length; ++j) {
+            if ((byte(i + j) & 0xC0) != 0x80) return false;
+        }
+        i += length;
+    }
+    return true;
+}
+
+/// YAML has none but tab and line ends; to yaml-cpp 0x00 is an escape and 0x04 the end of the file.
+std::optional<std::uint32_t> line_of_control_character(std::string_view text) noexcept {
+    std::uint32_t line = 1;
+    for (const char c : text) {
+        if (c == '\n') ++line;
+        const auto byte = static_cast<unsigned char>(c);
+        if ((byte < 0x20 && c != '\n' && c != '\t' && c != '\r') || byte == 0x7F) return line;
+    }
+    return std::nullopt;
+}
+
 /// A stream over text that is not copied.
 class ViewBuffer : public std::streambuf {
 public:
@@ -113,6 +149,13 @@ public:
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& value) override {
         refuse_anchor(mark, anchor);
+        // yaml-cpp 0.7 makes single bytes of the escapes \_ and \N (found by policy_fuzz).
+        if (!is_utf8(value)) {
+            add_problem(mark,
+                        "text that is not UTF-8; write the escapes \\_ as \\u00A0, \\N as \\u0085");
+            if (!take_key(mark, "?")) put(mark, "?");
+            return;
+        }
         if (take_key(mark, value)) return;
         const bool plain = tag == "?" || tag.empty();
         if (!plain) refuse_tag(mark, tag);
@@ -242,19 +285,15 @@ private:
     bool is_empty_ = true;
 };
 
-bool is_utf8(std::string_view text) {
-    try {
-        return !json(text).dump().empty();
-    } catch (const json::exception&) {
-        return false;
-    }
-}
-
 /// Runs the parser over every document. yaml-cpp's exceptions stop here.
 template <class OnDocument>
 void run(const SourceFile& file, Problems& problems, Builder& builder, OnDocument on_document) {
     if (!is_utf8(file.text)) {
         problems.push_back({file.name, 0, "not UTF-8; save the file in that encoding"});
+        return;
+    }
+    if (const auto line = line_of_control_character(file.text)) {
+        problems.push_back({file.name, *line, "a control character; remove it"});
         return;
     }
     ViewBuffer buffer{file.text};
