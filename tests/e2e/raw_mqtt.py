@@ -276,6 +276,7 @@ class Connection:
         self._socket = socket.create_connection((broker.host, broker.port), harness.PATIENCE_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._input = b""
+        self.is_closed = False  # what poll() has seen
 
     def __enter__(self):
         return self
@@ -318,6 +319,18 @@ class Connection:
             if not chunk:
                 raise Closed
             self._input += chunk
+
+    def poll(self):
+        """The packets that have come, without waiting; `is_closed` tells whether more can."""
+        packets = []
+        while not self.is_closed:
+            try:
+                packets.append(self.receive(patience_s=0))
+            except Closed:
+                self.is_closed = True
+            except AssertionError:
+                break
+        return packets
 
     def _take_packet(self):
         for digits in range(1, 5):
