@@ -23,13 +23,13 @@ struct Connection {
     ports::ConnectionId id;
     State state = State::free;
     mqtt::ProtocolVersion version = mqtt::ProtocolVersion::v5;
-    bool is_touched = false;  // has something to write this turn
+    bool is_touched = false;    // has something to write this turn
     bool is_resumable = false;  // is in the list of those whose input goes on
-    bool is_paused = false;   // the network was told not to read it
-    bool is_blocked = false;  // the network took less than it was given; `writable` will come
+    bool is_paused = false;     // the network was told not to read it
+    bool is_blocked = false;    // the network took less than it was given; `writable` will come
     std::uint16_t listener_index = 0;
     std::uint32_t admission_serial = 0;
-    SessionRef session;       // attached only
+    SessionRef session;                    // attached only
     Instant deadline = Instant::never();   // connect or close timeout
     Instant resume_at = Instant::never();  // paused for the client's message rate
     ports::PeerAddress peer;

@@ -4,18 +4,30 @@ namespace mitu::broker {
 
 std::string_view to_text(DropReason reason) noexcept {
     switch (reason) {
-        case DropReason::queue_full: return "queue_full";
-        case DropReason::evicted_qos0: return "evicted_qos0";
-        case DropReason::offline_qos0: return "offline_qos0";
-        case DropReason::expired: return "expired";
-        case DropReason::too_large_for_client: return "too_large_for_client";
-        case DropReason::no_memory: return "no_memory";
-        case DropReason::not_authorized: return "not_authorized";
-        case DropReason::payload_too_large: return "payload_too_large";
-        case DropReason::no_shared_member: return "no_shared_member";
-        case DropReason::retained_quota: return "retained_quota";
-        case DropReason::session_ended: return "session_ended";
-        case DropReason::count_: break;
+        case DropReason::queue_full:
+            return "queue_full";
+        case DropReason::evicted_qos0:
+            return "evicted_qos0";
+        case DropReason::offline_qos0:
+            return "offline_qos0";
+        case DropReason::expired:
+            return "expired";
+        case DropReason::too_large_for_client:
+            return "too_large_for_client";
+        case DropReason::no_memory:
+            return "no_memory";
+        case DropReason::not_authorized:
+            return "not_authorized";
+        case DropReason::payload_too_large:
+            return "payload_too_large";
+        case DropReason::no_shared_member:
+            return "no_shared_member";
+        case DropReason::retained_quota:
+            return "retained_quota";
+        case DropReason::session_ended:
+            return "session_ended";
+        case DropReason::count_:
+            break;
     }
     return "unknown";
 }

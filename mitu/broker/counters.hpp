@@ -11,17 +11,17 @@ namespace mitu::broker {
 
 /// Why a message did not reach a client.
 enum class DropReason : std::uint8_t {
-    queue_full,             // QoS 1 or 2: the client's queue is at its limit
-    evicted_qos0,           // the oldest QoS 0 message made room for a newer one
-    offline_qos0,           // QoS 0 for a session whose client is away
-    expired,                // its Message Expiry Interval has passed
-    too_large_for_client,   // above the client's Maximum Packet Size
-    no_memory,              // the shard's message_bytes_max is reached
-    not_authorized,         // the publisher may not publish to this topic
-    payload_too_large,      // above the publisher's policy
-    no_shared_member,       // every member of the shared subscription is gone or full
-    retained_quota,         // not stored as retained: retained_messages_max
-    session_ended,          // it was still queued when its session ended
+    queue_full,            // QoS 1 or 2: the client's queue is at its limit
+    evicted_qos0,          // the oldest QoS 0 message made room for a newer one
+    offline_qos0,          // QoS 0 for a session whose client is away
+    expired,               // its Message Expiry Interval has passed
+    too_large_for_client,  // above the client's Maximum Packet Size
+    no_memory,             // the shard's message_bytes_max is reached
+    not_authorized,        // the publisher may not publish to this topic
+    payload_too_large,     // above the publisher's policy
+    no_shared_member,      // every member of the shared subscription is gone or full
+    retained_quota,        // not stored as retained: retained_messages_max
+    session_ended,         // it was still queued when its session ended
     count_
 };
 inline constexpr std::size_t drop_reason_count = static_cast<std::size_t>(DropReason::count_);
@@ -40,16 +40,16 @@ struct Counters {
     trace::Counter keep_alive_timeouts_total;
     trace::Counter protocol_errors_total;
     trace::Counter wills_published_total;
-    trace::Counter messages_received_total;  // PUBLISH packets from clients
-    trace::Counter messages_sent_total;      // PUBLISH packets to clients
-    trace::Counter messages_routed_total;    // messages matched on this, their home shard
+    trace::Counter messages_received_total;   // PUBLISH packets from clients
+    trace::Counter messages_sent_total;       // PUBLISH packets to clients
+    trace::Counter messages_routed_total;     // messages matched on this, their home shard
     trace::Counter messages_unmatched_total;  // of those, with no subscriber
     trace::Counter bytes_received_total;
     trace::Counter bytes_sent_total;
-    trace::Counter subscriptions;      // gauge
-    trace::Counter retained_messages;  // gauge
-    trace::Counter stored_messages;    // gauge: in this shard's store
-    trace::Counter stored_bytes;       // gauge: topic, properties, payload
+    trace::Counter subscriptions;       // gauge
+    trace::Counter retained_messages;   // gauge
+    trace::Counter stored_messages;     // gauge: in this shard's store
+    trace::Counter stored_bytes;        // gauge: topic, properties, payload
     trace::Counter rate_limited_total;  // times a client was paused for its message rate
     trace::Counter lane_stalls_total;   // turns in which another shard had no room
     std::array<trace::Counter, drop_reason_count> dropped;

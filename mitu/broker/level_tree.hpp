@@ -144,7 +144,8 @@ private:
             if (!n.payload.empty()) visit(n.payload);
             return;
         }
-        if (wildcards && n.plus_child != none) match_topic_at(n.plus_child, levels, depth + 1, visit);
+        if (wildcards && n.plus_child != none)
+            match_topic_at(n.plus_child, levels, depth + 1, visit);
         const NodeIndex literal = child(at, levels.at[depth]);
         if (literal != none) match_topic_at(literal, levels, depth + 1, visit);
     }

@@ -45,8 +45,8 @@ struct Limits {
     Duration shutdown_timeout = Duration::seconds(5);
 
     // --- one turn ---
-    std::uint32_t turn_mail_bytes_max = 4u << 20;       // read from other shards
-    std::uint32_t output_bytes_turn_max = 256u << 10;   // written to one connection
+    std::uint32_t turn_mail_bytes_max = 4u << 20;         // read from other shards
+    std::uint32_t output_bytes_turn_max = 256u << 10;     // written to one connection
     std::uint32_t output_backlog_bytes_max = 256u << 10;  // answers waiting: stop reading
     /// Payloads from here on are gathered by the write instead of copied.
     std::uint32_t gather_bytes_min = 4'096;

@@ -116,8 +116,7 @@ MailedMessage take_content(Reader& in, const MessageHeader& h) noexcept {
     m.expires_at = h.expires_at;
     m.publisher = h.publisher;
     const std::size_t size = std::size_t{h.topic_bytes} + h.properties_bytes + h.payload_bytes;
-    const ByteView bytes =
-        h.large != nullptr ? ByteView{h.large->data(), size} : in.take(size);
+    const ByteView bytes = h.large != nullptr ? ByteView{h.large->data(), size} : in.take(size);
     m.topic = as_text(bytes.first(h.topic_bytes));
     m.properties = bytes.subspan(h.topic_bytes, h.properties_bytes);
     m.payload = bytes.subspan(std::size_t{h.topic_bytes} + h.properties_bytes);
@@ -201,8 +200,7 @@ bool write_subscription(memory::Lane& lane, MailKind kind, const SubscriptionMai
     Writer out{*room};
     out.put(SubscriptionHeader{mail.subscriber, mail.token, mail.tenant,
                                static_cast<std::uint16_t>(mail.filter.size()),
-                               static_cast<std::uint16_t>(mail.group.size()),
-                               mail.send_retained});
+                               static_cast<std::uint16_t>(mail.group.size()), mail.send_retained});
     out.put(mail.filter.data(), mail.filter.size());
     out.put(mail.group.data(), mail.group.size());
     lane.commit();

@@ -17,13 +17,13 @@
 namespace mitu::broker {
 
 enum class MailKind : std::uint16_t {
-    publish = 1,   // publish lane: route this at its home
-    redispatch,    // publish lane: another member of a shared subscription, please
-    deliver,       // deliver lane: these sessions of yours get this
-    subscribe,     // control lane
-    unsubscribe,   // control lane
-    completion,    // control lane: the answer to a token
-    connection,    // control lane: this client's session is yours
+    publish = 1,  // publish lane: route this at its home
+    redispatch,   // publish lane: another member of a shared subscription, please
+    deliver,      // deliver lane: these sessions of yours get this
+    subscribe,    // publish lane, behind the client's publishes
+    unsubscribe,  // publish lane
+    completion,   // control lane: the answer to a token
+    connection,   // control lane: this client's session is yours
 };
 
 /// A session of the receiving shard that gets a message.

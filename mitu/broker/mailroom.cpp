@@ -4,8 +4,7 @@ namespace mitu::broker {
 
 Mailroom::Mailroom(std::uint16_t shard_count, const LaneSizes& sizes)
     : shard_count_{shard_count}, sleepers_(shard_count) {
-    const std::array<std::uint32_t, lane_kind_count> bytes{sizes.control_bytes,
-                                                           sizes.deliver_bytes,
+    const std::array<std::uint32_t, lane_kind_count> bytes{sizes.control_bytes, sizes.deliver_bytes,
                                                            sizes.publish_bytes};
     for (std::uint32_t from = 0; from < shard_count; ++from) {
         for (std::uint32_t to = 0; to < shard_count; ++to) {

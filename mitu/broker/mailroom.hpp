@@ -17,15 +17,16 @@ namespace mitu::broker {
 /// room to deliver it; a delivery is always taken in and needs nothing further; control is never
 /// held up by either. So no two shards can wait for each other.
 enum class LaneKind : std::uint8_t {
-    control,  // subscriptions, completions, connections that move
+    control,  // completions, connections that move
     deliver,  // home shard -> subscribers' shard
-    publish,  // publisher's shard -> home shard
+    publish,  // publisher's shard -> home shard; subscriptions too, in the client's order
 };
 inline constexpr std::size_t lane_kind_count = 3;
 
 struct LaneSizes {
-    std::uint32_t control_bytes = 512u << 10;  // at least: one record holds a filter and a group
+    std::uint32_t control_bytes = 256u << 10;
     std::uint32_t deliver_bytes = 1u << 20;
+    /// A SUBSCRIBE travels whole: half of this holds the longest filter and group (128 KiB).
     std::uint32_t publish_bytes = 1u << 20;
 };
 

@@ -47,7 +47,9 @@ public:
     [[nodiscard]] static LargeBlock* create(const MessageView& message);
     void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept;
-    [[nodiscard]] std::uint8_t* data() noexcept { return reinterpret_cast<std::uint8_t*>(this + 1); }
+    [[nodiscard]] std::uint8_t* data() noexcept {
+        return reinterpret_cast<std::uint8_t*>(this + 1);
+    }
 
 private:
     explicit LargeBlock() noexcept = default;

@@ -32,8 +32,8 @@ std::optional<ThingTopic> parse_thing_topic(std::string_view topic) noexcept {
     const std::size_t slash = topic.find('/');
     const std::string_view device = topic.substr(0, slash);
     if (device.empty()) return std::nullopt;
-    return ThingTopic{device, slash == std::string_view::npos ? std::string_view{}
-                                                              : topic.substr(slash + 1)};
+    return ThingTopic{
+        device, slash == std::string_view::npos ? std::string_view{} : topic.substr(slash + 1)};
 }
 
 ShardId session_home(TenantId tenant, std::string_view client_id,

@@ -83,10 +83,11 @@ bool AccessList::may_publish(std::string_view topic, const AccessVariables& valu
 
 bool AccessList::may_subscribe(std::string_view filter, const AccessVariables& values) const {
     if (allows_everything_) return true;
-    return !any(deny_, values,
-                [&](std::string_view denied) { return mqtt::intersects(denied, filter); }) &&
-           any(allow_, values,
-               [&](std::string_view allowed) { return mqtt::covers(allowed, filter); });
+    return !any(deny_, values, [&](std::string_view denied) {
+        return mqtt::intersects(denied, filter);
+    }) && any(allow_, values, [&](std::string_view allowed) {
+        return mqtt::covers(allowed, filter);
+    });
 }
 
 std::shared_ptr<const Profile> open_profile() {

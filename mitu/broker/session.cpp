@@ -135,10 +135,14 @@ void Session::send_ack(mqtt::PacketType type, std::uint16_t packet_id, ReasonCod
     }
     const auto as_packet = [&]() -> mqtt::Packet {
         switch (type) {
-            case mqtt::PacketType::puback: return mqtt::Puback{ack};
-            case mqtt::PacketType::pubrec: return mqtt::Pubrec{ack};
-            case mqtt::PacketType::pubrel: return mqtt::Pubrel{ack};
-            default: return mqtt::Pubcomp{ack};
+            case mqtt::PacketType::puback:
+                return mqtt::Puback{ack};
+            case mqtt::PacketType::pubrec:
+                return mqtt::Pubrec{ack};
+            case mqtt::PacketType::pubrel:
+                return mqtt::Pubrel{ack};
+            default:
+                return mqtt::Pubcomp{ack};
         }
     };
     if (mqtt::encoded_size(as_packet(), version_) > packet_bytes_max_) {
@@ -208,9 +212,10 @@ void Session::end(Instant now, Effects& effects) {
     if (will_) publish_will(now, effects);  // the session ends before the delay [MQTT-3.1.3-9]
     for (const auto& [filter, subscription] : subscriptions_) {
         const auto shared = mqtt::parse_shared(filter);
-        effects.list.emplace_back(UnsubscribeEffect{
-            {}, shared ? shared->filter : std::string_view{filter},
-            shared ? shared->group : std::string_view{}});
+        effects.list.emplace_back(
+            UnsubscribeEffect{{},
+                              shared ? shared->filter : std::string_view{filter},
+                              shared ? shared->group : std::string_view{}});
     }
     context_.counters.subscriptions.subtract(subscriptions_.size());
     redispatch_shared(effects);
@@ -232,8 +237,8 @@ void Session::redispatch_shared(Effects& effects) {
     const auto hand_over = [&](memory::RingQueue<Outgoing>& queue, bool was_begun) {
         for (std::uint32_t i = 0; i < queue.size();) {
             const Outgoing entry = queue.at(i);
-            const bool stays = entry.share_serial == 0 || entry.message.is_none() ||
-                               (was_begun && entry.qos == 2);
+            const bool stays =
+                entry.share_serial == 0 || entry.message.is_none() || (was_begun && entry.qos == 2);
             if (stays) {
                 ++i;
                 continue;

@@ -158,15 +158,15 @@ public:
 private:
     /// A message queued or in flight. 16 bytes: a fleet has very many.
     struct Outgoing {
-        MessageHandle message;  // none: PUBREC came, only the id is still in use
+        MessageHandle message;          // none: PUBREC came, only the id is still in use
         std::uint32_t identifiers = 0;  // 0: none; a subscription identifier; or set_flag | index
         std::uint32_t share_serial = 0;
-        std::uint16_t packet_id = 0;
+        std::uint16_t packet_id = 0;  // while it waits: its number in the order of arrival
         std::uint8_t qos : 2 = 0;
         std::uint8_t retain : 1 = 0;
         std::uint8_t is_retained_replay : 1 = 0;
-        std::uint8_t sent : 1 = 0;            // at least once, on whatever connection
-        std::uint8_t uses_quota : 1 = 0;      // counts against this connection's receive maximum
+        std::uint8_t sent : 1 = 0;        // at least once, on whatever connection
+        std::uint8_t uses_quota : 1 = 0;  // counts against this connection's receive maximum
         std::uint8_t awaits_pubcomp : 1 = 0;
         std::uint8_t attempts = 0;
     };
@@ -215,7 +215,7 @@ private:
 
     // session.cpp
     [[nodiscard]] Result<StoredWill, mqtt::ReasonCode> store_will(const mqtt::Will& will,
-                                                                 const Profile& profile);
+                                                                  const Profile& profile);
     void drop_will() noexcept;
     void publish_will(Instant now, Effects& effects);
     void send_connack(const mqtt::Connect& connect, const Attachment& attachment,
@@ -251,7 +251,8 @@ private:
     void on_puback(const mqtt::Puback& puback);
     void on_pubrec(const mqtt::Pubrec& pubrec, Effects& effects);
     void on_pubcomp(const mqtt::Pubcomp& pubcomp);
-    [[nodiscard]] std::optional<std::uint32_t> find_inflight(std::uint16_t packet_id) const noexcept;
+    [[nodiscard]] std::optional<std::uint32_t> find_inflight(
+        std::uint16_t packet_id) const noexcept;
     void finish_inflight(std::uint32_t position);
     [[nodiscard]] std::uint32_t intern(std::span<const std::uint32_t> identifiers);
     [[nodiscard]] std::span<const std::uint32_t> identifiers_of(const Outgoing& entry) const;
@@ -260,6 +261,10 @@ private:
     [[nodiscard]] std::uint16_t take_packet_id() noexcept;
     enum class Sent : std::uint8_t { yes, no_room, impossible };
     [[nodiscard]] Sent send_publish(Outgoing& entry, Instant now, OutputBatch& batch);
+    [[nodiscard]] static bool arrived_before(const Outgoing& a, const Outgoing& b) noexcept;
+    /// False: the batch has no room, and nothing changed.
+    [[nodiscard]] bool pump_one(memory::RingQueue<Outgoing>& queue, Instant now, OutputBatch& batch,
+                                Effects& effects);
     [[nodiscard]] bool resend(Instant now, OutputBatch& batch, Effects& effects);
     void give_up(const Outgoing& entry, DropReason reason, Effects& effects);
     void restart_inflight() noexcept;
@@ -279,12 +284,12 @@ private:
     bool ended_ = false;
     Parting last_parting_ = Parting::lost;
     bool wants_problem_information_ = true;
-    std::uint16_t send_quota_max_ = 0;   // the client's receive maximum, at most ours
+    std::uint16_t send_quota_max_ = 0;  // the client's receive maximum, at most ours
     std::uint16_t send_quota_used_ = 0;
     std::uint32_t packet_bytes_max_ = mqtt::packet_bytes_limit;  // the client's
-    Duration keep_alive_;  // 0: none; already times 1.5
+    Duration keep_alive_;                                        // 0: none; already times 1.5
     Instant last_heard_;
-    Instant rate_due_;     // message rate: when the bucket will be full again (GCRA)
+    Instant rate_due_;  // message rate: when the bucket will be full again (GCRA)
     Instant rate_pause_until_;
     std::unique_ptr<Aliases> aliases_;
     memory::RingQueue<PendingAck> pending_acks_;
@@ -294,16 +299,17 @@ private:
 
     // The session, with or without connection.
     std::uint32_t expiry_s_ = 0;
-    Instant expires_at_ = Instant::never();   // detached only
-    Instant will_at_ = Instant::never();      // detached only
+    Instant expires_at_ = Instant::never();  // detached only
+    Instant will_at_ = Instant::never();     // detached only
     std::optional<StoredWill> will_;
     std::map<std::string, Subscription, std::less<>> subscriptions_;
     std::vector<std::uint16_t> incoming_qos2_;  // ids between PUBLISH and PUBREL, sorted
     std::uint16_t next_packet_id_ = 1;
-    bool ids_are_ordered_ = true;  // along inflight_, so that they can be searched
-    memory::RingQueue<Outgoing> inflight_;      // in the order of their first sending
-    std::uint32_t resend_position_ = 0;         // inflight_ from here on is not yet resent
-    memory::RingQueue<Outgoing> waiting_;       // QoS 1 and 2
+    std::uint16_t next_arrival_ = 0;
+    bool ids_are_ordered_ = true;           // along inflight_, so that they can be searched
+    memory::RingQueue<Outgoing> inflight_;  // in the order of their first sending
+    std::uint32_t resend_position_ = 0;     // inflight_ from here on is not yet resent
+    memory::RingQueue<Outgoing> waiting_;   // QoS 1 and 2
     memory::RingQueue<Outgoing> waiting_qos0_;
     std::uint32_t waiting_retained_ = 0;
     std::uint64_t waiting_bytes_ = 0;

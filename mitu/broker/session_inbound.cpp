@@ -115,8 +115,8 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
     if (!topic) return;
 
     if (publish.qos == QoS::exactly_once) {
-        const auto at = std::lower_bound(incoming_qos2_.begin(), incoming_qos2_.end(),
-                                         publish.packet_id);
+        const auto at =
+            std::lower_bound(incoming_qos2_.begin(), incoming_qos2_.end(), publish.packet_id);
         if (at != incoming_qos2_.end() && *at == publish.packet_id) {
             // A repeat: it was passed on already. Its PUBREC is on its way, or is sent again.
             for (std::uint32_t i = 0; i < pending_acks_.size(); ++i) {
@@ -183,9 +183,9 @@ void Session::owe_ack(const mqtt::Publish& publish, std::uint32_t serial,
     pending_acks_.push(ack);
     if (ack.qos == QoS::at_least_once) ++pending_qos1_count_;
     if (publish.qos == QoS::exactly_once && (!ack.done || !mqtt::is_error(ack.reason))) {
-        incoming_qos2_.insert(std::lower_bound(incoming_qos2_.begin(), incoming_qos2_.end(),
-                                               publish.packet_id),
-                              publish.packet_id);
+        incoming_qos2_.insert(
+            std::lower_bound(incoming_qos2_.begin(), incoming_qos2_.end(), publish.packet_id),
+            publish.packet_id);
     }
 }
 
@@ -288,9 +288,9 @@ void Session::on_unsubscribe(const mqtt::Unsubscribe& unsubscribe, Effects& effe
         context_.counters.subscriptions.subtract();
         operation.reasons.push_back(static_cast<std::uint8_t>(ReasonCode::success));
         const auto shared = mqtt::parse_shared(*filter);
-        effects.list.emplace_back(UnsubscribeEffect{
-            {operation.serial, index}, shared ? shared->filter : *filter,
-            shared ? shared->group : std::string_view{}});
+        effects.list.emplace_back(UnsubscribeEffect{{operation.serial, index},
+                                                    shared ? shared->filter : *filter,
+                                                    shared ? shared->group : std::string_view{}});
         ++operation.remaining;
     }
     if (operation.remaining == 0) {

@@ -21,7 +21,10 @@ DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
         count_drop(reason);
         return DeliveryOutcome::dropped;
     };
-    if (ended_) return shared ? DeliveryOutcome::give_to_another : DeliveryOutcome::dropped;
+    if (ended_) {
+        return shared && !delivery.must_take() ? DeliveryOutcome::give_to_another
+                                               : drop(DropReason::session_ended);
+    }
     if (view.expires_at <= now) return drop(DropReason::expired);
     if (!is_attached()) {
         if (shared && !delivery.must_take()) return DeliveryOutcome::give_to_another;
@@ -41,6 +44,7 @@ DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
     entry.retain = delivery.retain ? 1 : 0;
     entry.is_retained_replay = delivery.is_retained_replay ? 1 : 0;
     entry.attempts = delivery.attempts;
+    entry.packet_id = next_arrival_++;
     context_.messages.retain(delivery.message);
     waiting_bytes_ += bytes;
     waiting_retained_ += entry.is_retained_replay;
@@ -110,47 +114,51 @@ std::span<const std::uint32_t> Session::identifiers_of(const Outgoing& entry) co
 bool Session::pump(Instant now, OutputBatch& batch, Effects& effects) {
     if (!is_attached()) return false;
     if (resend(now, batch, effects)) return true;
-    while (!waiting_.empty() && send_quota_used_ < send_quota_max_ &&
-           inflight_.size() < context_.limits.inflight_max) {
+    for (;;) {
+        const bool has_quota = resend_position_ == inflight_.size() &&
+                               send_quota_used_ < send_quota_max_ &&
+                               inflight_.size() < context_.limits.inflight_max;
+        const bool has_acknowledged = !waiting_.empty() && has_quota;
+        if (!has_acknowledged && waiting_qos0_.empty()) return false;
         if (!batch.has_room()) return true;
-        Outgoing entry = waiting_.front();
-        if (context_.messages.view(entry.message).expires_at <= now) {
-            waiting_.pop();
-            leave_queue(entry);
-            give_up(entry, DropReason::expired, effects);
-            continue;
-        }
-        entry.packet_id = take_packet_id();
-        const Sent sent = send_publish(entry, now, batch);
-        if (sent == Sent::no_room) return true;
-        waiting_.pop();
-        leave_queue(entry);
-        if (sent == Sent::impossible) {
-            give_up(entry, DropReason::too_large_for_client, effects);
-            continue;
-        }
-        entry.sent = 1;
-        entry.uses_quota = 1;
-        ++send_quota_used_;
-        inflight_.push(entry);
-        resend_position_ = inflight_.size();
+        // In the order of arrival, whatever the QoS; only a full window lets QoS 0 overtake.
+        const bool is_qos0 =
+            !has_acknowledged ||
+            (!waiting_qos0_.empty() && arrived_before(waiting_qos0_.front(), waiting_.front()));
+        if (!pump_one(is_qos0 ? waiting_qos0_ : waiting_, now, batch, effects)) return true;
     }
-    while (!waiting_qos0_.empty()) {
-        if (!batch.has_room()) return true;
-        Outgoing entry = waiting_qos0_.front();
-        const bool expired = context_.messages.view(entry.message).expires_at <= now;
-        const Sent sent = expired ? Sent::impossible : send_publish(entry, now, batch);
-        if (sent == Sent::no_room) return true;
-        waiting_qos0_.pop();
-        leave_queue(entry);
-        if (sent == Sent::impossible) {
-            give_up(entry, expired ? DropReason::expired : DropReason::too_large_for_client,
-                    effects);
-            continue;
-        }
+}
+
+bool Session::arrived_before(const Outgoing& a, const Outgoing& b) noexcept {
+    return static_cast<std::int16_t>(a.packet_id - b.packet_id) < 0;
+}
+
+bool Session::pump_one(memory::RingQueue<Outgoing>& queue, Instant now, OutputBatch& batch,
+                       Effects& effects) {
+    Outgoing entry = queue.front();
+    const bool expired = context_.messages.view(entry.message).expires_at <= now;
+    Sent sent = Sent::impossible;
+    if (!expired) {
+        entry.packet_id = entry.qos == 0 ? std::uint16_t{0} : take_packet_id();
+        sent = send_publish(entry, now, batch);
+        if (sent == Sent::no_room) return false;
+    }
+    queue.pop();
+    leave_queue(entry);
+    if (sent == Sent::impossible) {
+        give_up(entry, expired ? DropReason::expired : DropReason::too_large_for_client, effects);
+        return true;
+    }
+    if (entry.qos == 0) {
         forget(entry);
+        return true;
     }
-    return false;
+    entry.sent = 1;
+    entry.uses_quota = 1;
+    ++send_quota_used_;
+    inflight_.push(entry);
+    resend_position_ = inflight_.size();
+    return true;
 }
 
 bool Session::resend(Instant now, OutputBatch& batch, Effects& effects) {
@@ -257,8 +265,8 @@ void Session::give_up(const Outgoing& entry, DropReason reason, Effects& effects
     if (entry.share_serial != 0 && reason == DropReason::too_large_for_client &&
         entry.attempts != attempts_exhausted) {
         // Another member may take larger packets (MQTT 5.0 section 3.1.2.11.4).
-        effects.list.emplace_back(RedispatchEffect{
-            entry.message, entry.share_serial, static_cast<std::uint8_t>(entry.attempts + 1)});
+        effects.list.emplace_back(RedispatchEffect{entry.message, entry.share_serial,
+                                                   static_cast<std::uint8_t>(entry.attempts + 1)});
         return;
     }
     forget(entry);

@@ -48,7 +48,8 @@ public:
         return *slot.session;
     }
 
-    void erase(const SessionRef& ref) {
+    /// By value: the caller's reference is often the session's own.
+    void erase(SessionRef ref) {
         Slot& slot = slots_[ref.index];
         by_name_.erase(Name{slot.session->tenant(), slot.session->client_id()});
         slot.session.reset();

@@ -20,10 +20,10 @@ Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
       peers_(ports.mailroom.shard_count()) {
     for (std::uint16_t i = 0; i < peers_.size(); ++i) {
         if (ShardId{i} == id_) continue;
-        lane_record_bytes_max_ = std::min(
-            {lane_record_bytes_max_,
-             ports_.mailroom.lane(id_, ShardId{i}, LaneKind::publish).record_bytes_max(),
-             ports_.mailroom.lane(id_, ShardId{i}, LaneKind::deliver).record_bytes_max()});
+        lane_record_bytes_max_ =
+            std::min({lane_record_bytes_max_,
+                      ports_.mailroom.lane(id_, ShardId{i}, LaneKind::publish).record_bytes_max(),
+                      ports_.mailroom.lane(id_, ShardId{i}, LaneKind::deliver).record_bytes_max()});
     }
 }
 
@@ -35,15 +35,20 @@ Shard::~Shard() {
             auto& lane = ports_.mailroom.lane(ShardId{from}, id_, kind);
             while (const auto record = lane.peek()) {
                 switch (static_cast<MailKind>(record->kind)) {
-                    case MailKind::connection: delete read_connection(record->bytes).input; break;
+                    case MailKind::connection:
+                        delete read_connection(record->bytes).input;
+                        break;
                     case MailKind::deliver:
-                        if (auto* large = read_deliver(record->bytes).content.large) large->release();
+                        if (auto* large = read_deliver(record->bytes).content.large)
+                            large->release();
                         break;
                     case MailKind::publish:
                     case MailKind::redispatch:
-                        if (auto* large = read_publish(record->bytes).content.large) large->release();
+                        if (auto* large = read_publish(record->bytes).content.large)
+                            large->release();
                         break;
-                    default: break;
+                    default:
+                        break;  // owns nothing
                 }
                 lane.pop();
             }

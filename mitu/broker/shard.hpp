@@ -88,12 +88,13 @@ private:
         RecipientList recipients;
     };
     struct PublishBacklog {
-        MessageHandle message;  // one reference
+        MessageHandle message;  // one reference; none: a subscription
         MailKind kind = MailKind::publish;
         Token token;
         SessionRef answer_to;
         std::uint32_t share_serial = 0;
         std::uint8_t attempts = 0;
+        std::function<bool(memory::Lane&)> subscription;  // writes it, with texts of its own
     };
     struct Peer {
         std::deque<DeliverBacklog> deliver;
@@ -118,8 +119,7 @@ private:
     void open(const ports::NetworkEvent& event);
     void closed(Connection& connection);
     [[nodiscard]] Connection* find(ports::ConnectionId id) noexcept;
-    [[nodiscard]] Connection& add_connection(ports::ConnectionId id,
-                                             const ports::PeerAddress& peer,
+    [[nodiscard]] Connection& add_connection(ports::ConnectionId id, const ports::PeerAddress& peer,
                                              std::uint16_t listener_index);
     void remove_connection(Connection& connection);
     void receive(Connection& connection, ByteView bytes);
@@ -151,13 +151,14 @@ private:
     void deliver_matches(MessageHandle message);
     void deliver_local(MessageHandle message, const MailRecipient& recipient,
                        std::span<const std::uint32_t> identifiers);
-    void dispatch_shared(MessageHandle message, std::uint32_t share_serial,
-                         std::uint8_t attempts);
+    void dispatch_shared(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts);
     void redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts);
     void send_deliver(ShardId to, MessageHandle message, RecipientList& recipients);
     void subscribe(TenantId tenant, const SubscribeEffect& effect);
     void unsubscribe(TenantId tenant, const SessionRef& session, const UnsubscribeEffect& effect);
     void subscribe_here(const SubscriptionMail& mail);
+    void unsubscribe_here(const SubscriptionMail& mail);
+    void send_subscription(ShardId to, MailKind kind, const SubscriptionMail& mail);
     void send_retained(const SubscriptionMail& mail);
     void complete(const SessionRef& session, Token token, mqtt::ReasonCode reason);
     [[nodiscard]] std::optional<MessageHandle> store(const MailedMessage& content);
@@ -168,6 +169,7 @@ private:
     void take_control(ShardId from);
     void take_deliver(ShardId from);
     void take_publish(ShardId from);
+    void take_publish_record(const memory::Lane::Record& record);
     void on_connection_mail(const ConnectionMail& mail);
     void send_control(ShardId to, std::function<bool(memory::Lane&)> write);
     [[nodiscard]] bool try_send_publish(ShardId to, const PublishBacklog& item);

@@ -32,8 +32,10 @@ bool has_return_code(ReasonCode reason) noexcept {
         case ReasonCode::quota_exceeded:
         case ReasonCode::bad_user_name_or_password:
         case ReasonCode::banned:
-        case ReasonCode::not_authorized: return true;
-        default: return false;
+        case ReasonCode::not_authorized:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -121,8 +123,7 @@ void Shard::on_admission(const Admission& admission, Instant now) {
     connection->state = Connection::State::greeting;
     admit(*connection, *connect, *claim, admission.profile);
     if (connection->state != Connection::State::attached) return;
-    input.erase(input.begin(),
-                input.begin() + static_cast<std::ptrdiff_t>((*decoded)->size_bytes));
+    input.erase(input.begin(), input.begin() + static_cast<std::ptrdiff_t>((*decoded)->size_bytes));
     connection->input = std::move(input);
     if (!connection->input.empty() || connection->is_paused) resume_later(*connection);
 }
@@ -165,8 +166,7 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
     attachment.profile = profile;
     attachment.client_id_assigned = connect.client_id.empty();
     Effects effects{output_of(connection)};
-    if (const auto refused =
-            session->attach(connect, attachment, session_present, now_, effects)) {
+    if (const auto refused = session->attach(connect, attachment, session_present, now_, effects)) {
         if (!session_present) sessions_.erase(session->self());
         refuse_connect(connection, *refused, "the will was refused");
         return;
@@ -192,8 +192,8 @@ void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::strin
         Bytes& out = output_of(connection);
         const std::size_t before = out.size();
         out.resize(before + mqtt::encoded_size(connack, connection.version));
-        const auto written = mqtt::encode(connack, connection.version,
-                                          MutableByteView{out}.subspan(before));
+        const auto written =
+            mqtt::encode(connack, connection.version, MutableByteView{out}.subspan(before));
         MITU_CHECK(written != 0);
     }
     close(connection);

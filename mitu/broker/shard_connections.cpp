@@ -80,8 +80,11 @@ void Shard::on_event(const ports::NetworkEvent& event) {
             touch(*connection);
             if (connection->is_paused) resume_later(*connection);
             break;
-        case Kind::closed: closed(*connection); break;
-        case Kind::opened: break;
+        case Kind::closed:
+            closed(*connection);
+            break;
+        case Kind::opened:
+            break;
     }
 }
 

@@ -31,21 +31,16 @@ void Shard::take_control(ShardId from) {
     while (const auto record = lane.peek()) {
         any = true;
         switch (static_cast<MailKind>(record->kind)) {
-            case MailKind::subscribe: subscribe_here(read_subscription(record->bytes)); break;
-            case MailKind::unsubscribe: {
-                const auto mail = read_subscription(record->bytes);
-                subscriptions_.remove(mail.tenant, mail.filter, mail.group,
-                                      mail.subscriber.session);
-                complete(mail.subscriber.session, mail.token, mqtt::ReasonCode::success);
-                break;
-            }
             case MailKind::completion: {
                 const auto mail = read_completion(record->bytes);
                 complete({mail.index, mail.generation, id_}, mail.token, mail.reason);
                 break;
             }
-            case MailKind::connection: on_connection_mail(read_connection(record->bytes)); break;
-            default: MITU_CHECK_MSG(false, "not for the control lane");
+            case MailKind::connection:
+                on_connection_mail(read_connection(record->bytes));
+                break;
+            default:
+                MITU_CHECK_MSG(false, "not for the control lane");
         }
         lane.pop();
     }
@@ -88,16 +83,7 @@ void Shard::take_publish(ShardId from) {
         const auto record = lane.peek();
         if (!record) break;
         any = true;
-        const PublishMail mail = read_publish(record->bytes);
-        if (static_cast<MailKind>(record->kind) == MailKind::publish) {
-            complete(mail.answer_to, mail.token, route_at_home(mail.content));
-        } else if (const auto handle = store(mail.content)) {
-            dispatch_shared(*handle, mail.share_serial, mail.attempts);
-            messages_.release(*handle);
-        } else {
-            counters_.drop(DropReason::no_memory);
-        }
-        if (mail.content.large != nullptr) mail.content.large->release();
+        take_publish_record(*record);
         const auto size = static_cast<std::uint32_t>(record->bytes.size());
         lane.pop();
         if (size >= budget_bytes) break;
@@ -106,6 +92,28 @@ void Shard::take_publish(ShardId from) {
     if (!any) return;
     lane.release();
     ports_.mailroom.wake(from);
+}
+
+void Shard::take_publish_record(const memory::Lane::Record& record) {
+    const auto kind = static_cast<MailKind>(record.kind);
+    if (kind == MailKind::subscribe) {
+        subscribe_here(read_subscription(record.bytes));
+        return;
+    }
+    if (kind == MailKind::unsubscribe) {
+        unsubscribe_here(read_subscription(record.bytes));
+        return;
+    }
+    const PublishMail mail = read_publish(record.bytes);
+    if (kind == MailKind::publish) {
+        complete(mail.answer_to, mail.token, route_at_home(mail.content));
+    } else if (const auto handle = store(mail.content)) {
+        dispatch_shared(*handle, mail.share_serial, mail.attempts);
+        messages_.release(*handle);
+    } else {
+        counters_.drop(DropReason::no_memory);
+    }
+    if (mail.content.large != nullptr) mail.content.large->release();
 }
 
 bool Shard::peers_are_clear() const noexcept {
@@ -131,13 +139,15 @@ MailedMessage Shard::mailable(MessageHandle message) {
 }
 
 bool Shard::try_send_publish(ShardId to, const PublishBacklog& item) {
+    auto& lane = ports_.mailroom.lane(id_, to, LaneKind::publish);
+    if (item.message.is_none()) return item.subscription(lane);
     PublishMail mail;
     mail.content = mailable(item.message);
     mail.answer_to = item.answer_to;
     mail.token = item.token;
     mail.share_serial = item.share_serial;
     mail.attempts = item.attempts;
-    return write_publish(ports_.mailroom.lane(id_, to, LaneKind::publish), item.kind, mail);
+    return write_publish(lane, item.kind, mail);
 }
 
 void Shard::flush_backlogs() {
@@ -159,7 +169,8 @@ void Shard::flush_backlogs() {
             peer.deliver.pop_front();
         }
         while (!peer.publish.empty() && try_send_publish(to, peer.publish.front())) {
-            messages_.release(peer.publish.front().message);
+            const MessageHandle message = peer.publish.front().message;
+            if (!message.is_none()) messages_.release(message);
             peer.publish.pop_front();
         }
     }

@@ -10,11 +10,20 @@ namespace mitu::broker {
 using mqtt::QoS;
 using mqtt::ReasonCode;
 
+namespace {
+
+/// Another member has been asked in vain. attempts_exhausted stays what it is.
+std::uint8_t one_more(std::uint8_t attempts) noexcept {
+    return attempts == attempts_exhausted ? attempts_exhausted
+                                          : static_cast<std::uint8_t>(attempts + 1);
+}
+
+}  // namespace
+
 // --- from the publisher to the topic's home ---
 
 void Shard::route(const MessageView& message, Token token, const SessionRef& answer_to) {
-    const ShardId home =
-        topic_home(message.tenant, message.topic, ports_.mailroom.shard_count());
+    const ShardId home = topic_home(message.tenant, message.topic, ports_.mailroom.shard_count());
     if (home == id_) {
         const ReasonCode reason = route_at_home({message, nullptr});
         if (token.serial != 0) complete(answer_to, token, reason);
@@ -43,7 +52,7 @@ void Shard::route(const MessageView& message, Token token, const SessionRef& ans
         if (token.serial != 0) complete(answer_to, token, ReasonCode::quota_exceeded);
         return;
     }
-    peer.publish.push_back({*handle, MailKind::publish, token, answer_to, 0, 0});
+    peer.publish.push_back({*handle, MailKind::publish, token, answer_to, 0, 0, {}});
 }
 
 bool Shard::can_route() {
@@ -145,7 +154,7 @@ void Shard::deliver_local(MessageHandle message, const MailRecipient& recipient,
     if (session == nullptr) {
         if (recipient.share_serial != 0) {
             messages_.retain(message);
-            redispatch(message, recipient.share_serial, recipient.attempts);
+            redispatch(message, recipient.share_serial, one_more(recipient.attempts));
         }
         return;
     }
@@ -161,11 +170,11 @@ void Shard::deliver_local(MessageHandle message, const MailRecipient& recipient,
         case DeliveryOutcome::queued:
             if (Connection* const connection = find(session->connection())) touch(*connection);
             break;
-        case DeliveryOutcome::dropped: break;
+        case DeliveryOutcome::dropped:
+            break;
         case DeliveryOutcome::give_to_another:
             messages_.retain(message);
-            redispatch(message, recipient.share_serial,
-                       static_cast<std::uint8_t>(recipient.attempts + 1));
+            redispatch(message, recipient.share_serial, one_more(recipient.attempts));
             break;
     }
 }
@@ -193,7 +202,7 @@ void Shard::redispatch(MessageHandle message, std::uint32_t share_serial, std::u
         messages_.release(message);
         return;
     }
-    const PublishBacklog item{message, MailKind::redispatch, {}, {}, share_serial, attempts};
+    const PublishBacklog item{message, MailKind::redispatch, {}, {}, share_serial, attempts, {}};
     if (peers_[home.value].publish.empty() && try_send_publish(home, item)) {
         messages_.release(message);
         return;
@@ -206,8 +215,8 @@ void Shard::redispatch(MessageHandle message, std::uint32_t share_serial, std::u
 void Shard::dispatch_shared(MessageHandle message, std::uint32_t share_serial,
                             std::uint8_t attempts) {
     const bool was_last = attempts == attempts_exhausted;
-    auto member = was_last ? std::nullopt
-                           : subscriptions_.next_member(share_serial, attempts, matches_);
+    auto member =
+        was_last ? std::nullopt : subscriptions_.next_member(share_serial, attempts, matches_);
     if (!member && !was_last) {
         attempts = attempts_exhausted;
         member = subscriptions_.next_member(share_serial, 0, matches_);
@@ -258,20 +267,36 @@ void Shard::subscribe(TenantId tenant, const SubscribeEffect& effect) {
             subscribe_here(mail);
             continue;
         }
-        send_control(ShardId{i}, [mail, filter = std::string{mail.filter},
-                                  group = std::string{mail.group}](memory::Lane& lane) mutable {
-            mail.filter = filter;
-            mail.group = group;
-            return write_subscription(lane, MailKind::subscribe, mail);
-        });
+        send_subscription(ShardId{i}, MailKind::subscribe, mail);
     }
 }
 
 void Shard::subscribe_here(const SubscriptionMail& mail) {
-    static_cast<void>(
-        subscriptions_.add(mail.tenant, mail.filter, mail.group, mail.subscriber));
+    static_cast<void>(subscriptions_.add(mail.tenant, mail.filter, mail.group, mail.subscriber));
     if (mail.send_retained) send_retained(mail);
     complete(mail.subscriber.session, mail.token, ReasonCode::success);
+}
+
+void Shard::unsubscribe_here(const SubscriptionMail& mail) {
+    subscriptions_.remove(mail.tenant, mail.filter, mail.group, mail.subscriber.session);
+    complete(mail.subscriber.session, mail.token, ReasonCode::success);
+}
+
+/// Subscriptions travel behind the publishes of the same client, so that a client that does not
+/// wait for answers still has its packets handled in order.
+void Shard::send_subscription(ShardId to, MailKind kind, const SubscriptionMail& mail) {
+    Peer& peer = peers_[to.value];
+    auto& lane = ports_.mailroom.lane(id_, to, LaneKind::publish);
+    if (peer.publish.empty() && write_subscription(lane, kind, mail)) return;
+    PublishBacklog item;
+    item.kind = kind;
+    item.subscription = [kind, mail, filter = std::string{mail.filter},
+                         group = std::string{mail.group}](memory::Lane& later) mutable {
+        mail.filter = filter;
+        mail.group = group;
+        return write_subscription(later, kind, mail);
+    };
+    peer.publish.push_back(std::move(item));
 }
 
 void Shard::unsubscribe(TenantId tenant, const SessionRef& session,
@@ -292,16 +317,10 @@ void Shard::unsubscribe(TenantId tenant, const SessionRef& session,
     for (std::uint16_t i = 0; i < peers_.size(); ++i) {
         if (home && *home != ShardId{i}) continue;
         if (ShardId{i} == id_) {
-            subscriptions_.remove(tenant, mail.filter, mail.group, session);
-            complete(session, mail.token, ReasonCode::success);
+            unsubscribe_here(mail);
             continue;
         }
-        send_control(ShardId{i}, [mail, filter = std::string{mail.filter},
-                                  group = std::string{mail.group}](memory::Lane& lane) mutable {
-            mail.filter = filter;
-            mail.group = group;
-            return write_subscription(lane, MailKind::unsubscribe, mail);
-        });
+        send_subscription(ShardId{i}, MailKind::unsubscribe, mail);
     }
 }
 

@@ -10,10 +10,9 @@ auto order_of(const SessionRef& s) noexcept { return std::tuple{s.shard, s.index
 
 template <class List>
 auto lower_bound(List& list, const SessionRef& session) {
-    return std::lower_bound(list.begin(), list.end(), session,
-                            [](const Subscriber& a, const SessionRef& b) {
-                                return order_of(a.session) < order_of(b);
-                            });
+    return std::lower_bound(
+        list.begin(), list.end(), session,
+        [](const Subscriber& a, const SessionRef& b) { return order_of(a.session) < order_of(b); });
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ public:
 
     virtual ~Things() = default;
     [[nodiscard]] virtual Cookie on_attached(TenantId tenant, std::string_view client_id,
-                                             Instant now, std::vector<ServerPublish>& publishes) = 0;
+                                             Instant now,
+                                             std::vector<ServerPublish>& publishes) = 0;
     /// `said_goodbye`: with DISCONNECT 0x00.
     virtual void on_detached(Cookie cookie, bool said_goodbye, Instant now) = 0;
     virtual void on_heard(Cookie cookie, Instant now) = 0;
