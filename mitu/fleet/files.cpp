@@ -122,7 +122,8 @@ std::optional<Problem> replace_file(const std::string& path, std::string_view te
 
     struct stat before{};
     const bool existed = ::stat(target.c_str(), &before) == 0;
-    const mode_t mode = existed ? before.st_mode & 07777 : static_cast<mode_t>(options.mode_new);
+    const mode_t mode =
+        existed && options.keep_mode ? before.st_mode & 07777 : static_cast<mode_t>(options.mode);
     // The owner too, where we may; else a service that reads the file would lose it.
     const bool owned =
         !existed || ::fchown(file.get(), before.st_uid, before.st_gid) == 0 || errno == EPERM;

@@ -29,7 +29,8 @@ struct LoadedFile {
 [[nodiscard]] std::vector<SourceFile> sources(const std::vector<LoadedFile>& files);
 
 struct ReplaceOptions {
-    std::uint32_t mode_new = 0600;  // permissions of a file that was not there; others keep theirs
+    std::uint32_t mode = 0600;  // permissions
+    bool keep_mode = true;      // unless the file was there: then it keeps its own
 };
 
 /// Writes `text` beside `path`, syncs it and renames it over `path`: after a crash the old file or

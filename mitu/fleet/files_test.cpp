@@ -42,6 +42,8 @@ TEST_F(Files, replace_writes_new_files_private_and_keeps_the_mode_of_others) {
     EXPECT_FALSE(replace_file(path("r.csv"), "two"));
     EXPECT_EQ(load_file(path("r.csv"))->text, "two");
     EXPECT_EQ(mode_of(path("r.csv")), 0640u);
+    EXPECT_FALSE(replace_file(path("r.csv"), "two", {.mode = 0600, .keep_mode = false}));
+    EXPECT_EQ(mode_of(path("r.csv")), 0600u);
     std::size_t count = 0;
     for ([[maybe_unused]] const auto& entry : fs::directory_iterator{root_}) ++count;
     EXPECT_EQ(count, 1u) << "no temporary file stays";

@@ -37,7 +37,7 @@ using boost::system::error_code;
 using tcp = asio::ip::tcp;
 
 // What an unwilling reader may still send us after our last answer, and for how long.
-constexpr std::size_t drain_bytes_max = 256 * 1'024;
+constexpr std::size_t drain_bytes_max = 262'144;
 constexpr auto drain_time_max = std::chrono::seconds{1};
 constexpr auto accept_pause = std::chrono::milliseconds{100};
 
@@ -56,7 +56,7 @@ public:
     Session(tcp::socket socket, Shared& shared)
         : shared_{shared},
           stream_{std::move(socket)},
-          buffer_{shared.options.header_bytes_max + 64 * 1'024} {
+          buffer_{shared.options.header_bytes_max + 65'536} {
         ++shared_.connections;
     }
     ~Session() { --shared_.connections; }

@@ -36,8 +36,8 @@ struct ServerOptions {
     std::string host = "127.0.0.1";  // an IPv4 or IPv6 literal; "*": every interface
     std::uint16_t port = 0;          // 0: any that is free
     std::size_t connections_max = 256;
-    std::size_t header_bytes_max = 16 * 1024;
-    std::size_t body_bytes_max = 1024 * 1024;
+    std::size_t header_bytes_max = 16'384;
+    std::size_t body_bytes_max = 1'048'576;
     Duration request_time_max = Duration::seconds(15);  // for one to begin and be whole
     Duration response_time_max = Duration::seconds(30);
 };

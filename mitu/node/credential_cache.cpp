@@ -28,7 +28,8 @@ bool CredentialCache::is_known(fleet::DeviceIndex device, std::string_view passw
     const Digest wanted = digest(device, password);
     const MutexLock lock{mutex_};
     const auto it = proved_.find(device.value);
-    return it != proved_.end() && sodium_memcmp(it->second.data(), wanted.data(), wanted.size()) == 0;
+    return it != proved_.end() &&
+           sodium_memcmp(it->second.data(), wanted.data(), wanted.size()) == 0;
 }
 
 void CredentialCache::remember(fleet::DeviceIndex device, std::string_view password) {

@@ -40,10 +40,10 @@ Result<Claim, Refusal> FleetGate::claim(const Login& login) {
 
 Result<Claim, Refusal> FleetGate::claim_anonymous(const Login& login) const {
     if (!options_.allow_anonymous) {
-        return std::unexpected(login.user_name
-                                   ? Refusal{ReasonCode::bad_user_name_or_password, ""}
-                                   : Refusal{ReasonCode::not_authorized,
-                                             "log in: anonymous clients are not allowed"});
+        return std::unexpected(
+            login.user_name
+                ? Refusal{ReasonCode::bad_user_name_or_password, ""}
+                : Refusal{ReasonCode::not_authorized, "log in: anonymous clients are not allowed"});
     }
     if (catalog_->find(tenant_default, login.client_id)) {
         return std::unexpected(Refusal{ReasonCode::client_identifier_not_valid,

@@ -30,8 +30,7 @@ class FleetGate final : public broker::Gate {
 public:
     FleetGate(std::shared_ptr<const fleet::Catalog> catalog, FleetGateOptions options);
 
-    [[nodiscard]] Result<broker::Claim, broker::Refusal> claim(
-        const broker::Login& login) override;
+    [[nodiscard]] Result<broker::Claim, broker::Refusal> claim(const broker::Login& login) override;
     void prove(const broker::AdmissionTicket& ticket, const broker::Login& login) override;
 
 private:

@@ -99,8 +99,8 @@ http::Response client_response(const HttpApiContext& context, std::string_view r
     const auto tenant = context.catalog->find_tenant(rest.substr(0, slash));
     const std::string client_id{rest.substr(slash + 1)};
     if (!tenant) return refuse(404, "no such tenant");
-    const auto home = broker::session_home(*tenant, client_id,
-                                           static_cast<std::uint16_t>(context.hosts.size()));
+    const auto home =
+        broker::session_home(*tenant, client_id, static_cast<std::uint16_t>(context.hosts.size()));
     const auto answer = ask<std::optional<Json>>(
         *context.hosts[home.value],
         [tenant = *tenant, client_id](broker::Shard& shard, Instant now) -> std::optional<Json> {
@@ -138,9 +138,9 @@ void add_http_api(http::Server& server, HttpApiContext context) {
             networks.push_back(&host->network_counters());
             status.push_back(&host->status());
         }
-        return http::Response{200, "text/plain; version=0.0.4; charset=utf-8",
-                              metrics_text(*shared->catalog, counters, networks, status,
-                                           shared->clock.now())};
+        return http::Response{
+            200, "text/plain; version=0.0.4; charset=utf-8",
+            metrics_text(*shared->catalog, counters, networks, status, shared->clock.now())};
     });
     server.handle("GET", "/api/v1/overview",
                   [shared](const http::Request&) { return json_response(overview(*shared)); });
@@ -152,7 +152,8 @@ void add_http_api(http::Server& server, HttpApiContext context) {
     });
     server.handle("GET", "/api/v1/clients/*", [shared](const http::Request& request) {
         constexpr std::string_view prefix = "/api/v1/clients/";
-        return client_response(*shared, std::string_view{request.target.path}.substr(prefix.size()));
+        return client_response(*shared,
+                               std::string_view{request.target.path}.substr(prefix.size()));
     });
 }
 

@@ -21,8 +21,8 @@ public:
         if (is_new) {
             prometheus::MetricFamily family;
             family.name = name;
-            family.type = is_gauge ? prometheus::MetricType::Gauge
-                                   : prometheus::MetricType::Counter;
+            family.type =
+                is_gauge ? prometheus::MetricType::Gauge : prometheus::MetricType::Counter;
             families_.push_back(std::move(family));
         }
         prometheus::ClientMetric metric;
@@ -61,7 +61,8 @@ void add_fleet(Families& families, const fleet::Catalog& catalog,
         const auto numbers = fleet::sum_group(catalog, fleet::GroupIndex{i}, status);
         const auto add = [&](const char* name, std::uint64_t value) {
             families.add(name, true, static_cast<double>(value),
-                         {{"tenant", group.tenant_name}, {"class", group.class_name},
+                         {{"tenant", group.tenant_name},
+                          {"class", group.class_name},
                           {"policy", group.policy->name}});
         };
         add("mitu_fleet_devices", numbers.devices);

@@ -22,8 +22,8 @@ using trace::log;
 
 namespace {
 
-/// Files that are open beside connections: listeners, epoll, logs, the store.
-constexpr std::uint64_t files_reserved = 64;
+/// Files that are open beside MQTT connections: listeners, epoll, logs, HTTP.
+constexpr std::uint64_t files_reserved = 48;
 
 }  // namespace
 
@@ -81,17 +81,18 @@ private:
 };
 
 std::optional<std::string> Node::Impl::start() {
-    const auto files = runtime::raise_open_files_limit(options_.connections_wanted + files_reserved);
+    const auto files =
+        runtime::raise_open_files_limit(options_.connections_wanted + files_reserved);
     if (!files.is_enough()) {
         log(Level::info, "open_files_limited",
-            {{"limit", files.soft}, {"wanted", files.wanted},
+            {{"limit", files.soft},
+             {"wanted", files.wanted},
              {"remedy", "raise LimitNOFILE or `ulimit -n` for more connections"}});
     }
-    const std::uint64_t connections_max =
-        std::min<std::uint64_t>(files.soft > files_reserved ? files.soft - files_reserved : 1,
-                                options_.connections_wanted);
-    budget_ = std::make_unique<runtime::ConnectionBudget>(
-        static_cast<std::uint32_t>(connections_max));
+    const std::uint64_t connections_max = std::min<std::uint64_t>(
+        files.soft > files_reserved ? files.soft - files_reserved : 1, options_.connections_wanted);
+    budget_ =
+        std::make_unique<runtime::ConnectionBudget>(static_cast<std::uint32_t>(connections_max));
 
     FleetGateOptions gate;
     gate.allow_anonymous = options_.allow_anonymous;
@@ -102,19 +103,22 @@ std::optional<std::string> Node::Impl::start() {
         hosts_[admission.ticket.shard.value]->post(std::move(admission));
     };
     gate_ = std::make_unique<FleetGate>(catalog_, std::move(gate));
-    logins_ = std::make_unique<runtime::WorkerPool>(options_.login_threads,
-                                                    options_.logins_waiting_max);
+    logins_ =
+        std::make_unique<runtime::WorkerPool>(options_.login_threads, options_.logins_waiting_max);
 
-    const auto count = options_.shards != 0
-                           ? options_.shards
-                           : static_cast<std::uint16_t>(runtime::usable_cores());
+    const auto count = options_.shards != 0 ? options_.shards
+                                            : static_cast<std::uint16_t>(runtime::usable_cores());
     if (auto problem = start_shards(count)) return problem;
     if (auto problem = start_http()) return problem;
     if (auto problem = write_port_file()) return problem;
     log(Level::info, "serving",
-        {{"mqtt_port", ports_.mqtt}, {"http_port", ports_.http}, {"shards", count},
-         {"connections_max", connections_max}, {"devices", catalog_->device_count()},
-         {"policies", catalog_->policies().size()}, {"anonymous", options_.allow_anonymous}});
+        {{"mqtt_port", ports_.mqtt},
+         {"http_port", ports_.http},
+         {"shards", count},
+         {"connections_max", connections_max},
+         {"devices", catalog_->device_count()},
+         {"policies", catalog_->policies().size()},
+         {"anonymous", options_.allow_anonymous}});
     return std::nullopt;
 }
 
@@ -132,8 +136,8 @@ std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
     }
     mailroom_ = std::make_unique<broker::Mailroom>(count);
     for (std::uint16_t i = 0; i < count; ++i) {
-        auto network = runtime::EpollNetwork::create(clock_, std::move(sockets[i]), {},
-                                                     budget_.get());
+        auto network =
+            runtime::EpollNetwork::create(clock_, std::move(sockets[i]), {}, budget_.get());
         if (!network) return network.error();
         hosts_.push_back(std::make_unique<ShardHost>(ShardId{i}, options_.limits, *mailroom_,
                                                      *gate_, catalog_, std::move(*network)));

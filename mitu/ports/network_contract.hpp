@@ -181,7 +181,7 @@ TEST_P(NetworkContract, waits_until_the_deadline_and_not_past_a_wake) {
 
 TEST_P(NetworkContract, a_short_write_is_followed_by_writable_once_there_is_room) {
     Stream stream = open();
-    const Bytes bytes = make_pattern(32 * 1024 * 1024);
+    const Bytes bytes = make_pattern(33'554'432);
     const ByteView part = bytes;
     const std::size_t taken = first().write(stream.id, std::span{&part, 1});
     ASSERT_GT(taken, 0u);

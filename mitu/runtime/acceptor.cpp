@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "mitu/trace/log.hpp"
@@ -131,7 +132,7 @@ void Acceptor::rest(std::uint16_t listener, int error, Instant now) {
     counters_.accept_pauses_total.add();
     trace::log(trace::Level::warn, "accept_paused",
                {{"listener", listener},
-                {"reason", std::strerror(error)},
+                {"reason", std::generic_category().message(error)},
                 {"ms", accept_pause.count_ms()}});
     if (!watch(listener, false)) return;
     resting_.push_back(listener);

@@ -9,6 +9,7 @@
 #include <climits>
 #include <cstring>
 #include <ctime>
+#include <system_error>
 #include <utility>
 
 #include "mitu/base/check.hpp"
@@ -39,7 +40,7 @@ constexpr int to_fd(std::uint64_t handle) noexcept { return static_cast<int>(han
 // A read with less room than this is left to the next poll.
 constexpr std::size_t read_room_min = 4'096;
 // Where bytes that nobody wants would land; MSG_TRUNC makes TCP drop them without copying.
-constexpr std::size_t discard_bytes = 64 * 1'024;
+constexpr std::size_t discard_bytes = 65'536;
 
 NetworkEvent make_event(NetworkEvent::Kind kind, ConnectionId id) {
     NetworkEvent event;
@@ -56,7 +57,7 @@ Result<std::unique_ptr<EpollNetwork>, std::string> EpollNetwork::create(
     UniqueFd epoll{epoll_create1(EPOLL_CLOEXEC)};
     UniqueFd wake_event{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
     const auto refuse = [](const char* what) {
-        return std::unexpected(std::string{what} + ": " + std::strerror(errno));
+        return std::unexpected(std::string{what} + ": " + std::generic_category().message(errno));
     };
     if (!epoll.is_open() || !wake_event.is_open()) return refuse("cannot create an epoll reactor");
     // Edge-triggered: every write to the eventfd is an edge, so that nobody needs to read it.
@@ -231,12 +232,9 @@ EpollNetwork::ReadResult EpollNetwork::read(ConnectionId id, ConnectionSlot& slo
             // Short: the socket is empty, and what comes later is a new edge. Only the peer's end
             // has already been announced and would not be again.
             if (!slot.ended) return ReadResult::drained;
-        } else if (got == 0) {
-            return ReadResult::closed;
-        } else if (errno == EAGAIN) {
-            return slot.broken ? ReadResult::closed : ReadResult::drained;
-        } else if (errno != EINTR) {
-            return ReadResult::closed;
+        } else if (got == 0 || errno != EINTR) {
+            const bool is_empty = got < 0 && errno == EAGAIN && !slot.broken;
+            return is_empty ? ReadResult::drained : ReadResult::closed;
         }
     }
 }
@@ -255,12 +253,9 @@ EpollNetwork::ReadResult EpollNetwork::throw_away(ConnectionSlot& slot) {
             if (static_cast<std::size_t>(got) < discard_bytes && !slot.ended) {
                 return ReadResult::drained;
             }
-        } else if (got == 0) {
-            return ReadResult::closed;
-        } else if (errno == EAGAIN) {
-            return slot.broken ? ReadResult::closed : ReadResult::drained;
-        } else if (errno != EINTR) {
-            return ReadResult::closed;
+        } else if (got == 0 || errno != EINTR) {
+            const bool is_empty = got < 0 && errno == EAGAIN && !slot.broken;
+            return is_empty ? ReadResult::drained : ReadResult::closed;
         }
     }
 }

@@ -28,12 +28,12 @@
 namespace mitu::runtime {
 
 struct EpollLimits {
-    std::size_t read_bytes_max = 64 * 1024;     // per connection and poll
-    std::size_t poll_bytes_max = 1024 * 1024;   // per poll: the size of the shared read buffer
+    std::size_t read_bytes_max = 65'536;        // per connection and poll
+    std::size_t poll_bytes_max = 1'048'576;     // per poll: the size of the shared read buffer
     std::uint32_t connections_max = 1'000'000;  // of this shard, lingering ones included
     std::uint32_t accepts_max = 64;             // per listener and poll
     std::uint32_t lingering_max = 1'024;        // then the oldest goes
-    std::size_t linger_bytes_max = 256 * 1024;  // thrown away per closed connection
+    std::size_t linger_bytes_max = 262'144;     // thrown away per closed connection
     Duration linger_time_max = Duration::seconds(1);
 };
 

@@ -14,6 +14,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -39,7 +40,7 @@ UniqueFd connect_to(std::uint16_t port) {
     to.sin_port = htons(port);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0)
-        << std::strerror(errno);
+        << std::generic_category().message(errno);
     const int on = 1;
     setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return fd;
@@ -247,12 +248,13 @@ TEST(epoll_network, a_connection_wanders_between_two_threads_while_bytes_flow) {
                 has_news = true;
             }
             if (received.size() == bytes.size()) {
-                arrived = std::move(received);
+                arrived = std::exchange(received, {});
                 done = true;
                 networks[other]->wake();
             } else if (has_news) {
                 ++moves;
-                EXPECT_TRUE(inboxes[other].try_push({network.detach(id), std::move(received)}));
+                EXPECT_TRUE(
+                    inboxes[other].try_push({network.detach(id), std::exchange(received, {})}));
                 networks[other]->wake();
                 id = {};
             }
@@ -278,6 +280,7 @@ TEST(epoll_network, accepts_a_burst_in_bounded_batches) {
     limits.accepts_max = 10;
     Server server{limits};
     std::vector<UniqueFd> clients;
+    clients.reserve(1'000);
     for (int i = 0; i < 95; ++i) clients.push_back(connect_to(server.port));
     server.poll_once();
     EXPECT_EQ(server.opened.size(), 10u);
@@ -306,6 +309,7 @@ TEST(epoll_network, a_thousand_connections_each_get_their_own_answer) {
     constexpr std::size_t connections = 1'000;
     Server server;
     std::vector<UniqueFd> clients;
+    clients.reserve(1'000);
     for (std::size_t i = 0; i < connections; ++i) {
         clients.push_back(connect_to(server.port));
         const std::string text = "client " + std::to_string(i);
@@ -349,6 +353,7 @@ TEST(epoll_network, a_torrent_does_not_starve_a_quiet_neighbour) {
     limits.poll_bytes_max = 8'192;
     Server server{limits};
     std::vector<UniqueFd> loud;
+    loud.reserve(1'000);
     for (int i = 0; i < 4; ++i) loud.push_back(connect_to(server.port));
     const UniqueFd quiet = connect_to(server.port);
     ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 5; }));
@@ -382,6 +387,7 @@ TEST(epoll_network, refuses_over_the_limit_and_accepts_again_below_it) {
     limits.connections_max = 3;
     Server server{limits};
     std::vector<UniqueFd> clients;
+    clients.reserve(1'000);
     for (int i = 0; i < 5; ++i) clients.push_back(connect_to(server.port));
     const NetworkCounters& counters = server.network->counters();
     ASSERT_TRUE(server.run_until([&] { return counters.refused_limit_total.read() == 2; }));
@@ -426,6 +432,7 @@ TEST(epoll_network, closes_the_oldest_when_too_many_linger_and_all_in_time) {
     limits.linger_time_max = Duration::milliseconds(20);
     Server server{limits};
     std::vector<UniqueFd> clients;  // none of them ever closes
+    clients.reserve(1'000);
     for (int i = 0; i < 5; ++i) clients.push_back(connect_to(server.port));
     ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 5; }));
     for (const ConnectionId id : server.opened) server.network->close(id);
@@ -492,6 +499,7 @@ TEST(epoll_network, refuses_clearly_when_the_process_has_no_file_left) {
     ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
     // Connected, but not yet accepted, when the files run out.
     std::vector<UniqueFd> late;
+    late.reserve(1'000);
     for (int i = 0; i < 3; ++i) late.push_back(connect_to(server.port));
 
     rlimit limit{};

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <system_error>
 
 namespace mitu::runtime {
 namespace {
@@ -96,8 +97,8 @@ std::string describe(const ListenAddress& address, int error) {
     } else if (error == EADDRNOTAVAIL) {
         remedy = "; use an address of this machine";
     }
-    return fmt::format("cannot listen on {}: {}{}", address.to_text("tcp"), std::strerror(error),
-                       remedy);
+    return fmt::format("cannot listen on {}: {}{}", address.to_text("tcp"),
+                       std::generic_category().message(error), remedy);
 }
 
 }  // namespace
@@ -122,8 +123,9 @@ Result<ListenAddress, std::string> parse_listen_address(std::string_view text,
 
     ListenAddress address;
     const std::string_view port_text = rest.substr(colon + 1);
-    const char* const end = port_text.data() + port_text.size();
-    const auto [stop, error] = std::from_chars(port_text.data(), end, address.port);
+    const char* const begin = port_text.data();
+    const char* const end = begin + port_text.size();
+    const auto [stop, error] = std::from_chars(begin, end, address.port);
     if (port_text.empty() || error != std::errc{} || stop != end) {
         return refuse(
             fmt::format("the port is `{}`; use 0..65535 (0: any that is free)", port_text));

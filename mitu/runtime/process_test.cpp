@@ -34,7 +34,7 @@ TEST(open_files_limit, rises_to_what_is_allowed_and_never_falls) {
 TEST(process, knows_its_size) {
     const std::uint64_t before = resident_bytes();
     EXPECT_GT(before, 100'000u);
-    constexpr std::size_t grow = 64 * 1024 * 1024;
+    constexpr std::size_t grow = 67'108'864;
     // volatile: memory that nobody looks at may be optimised away.
     const auto big = std::make_unique_for_overwrite<volatile char[]>(grow);
     for (std::size_t i = 0; i < grow; i += 4'096) big[i] = 'x';

@@ -97,7 +97,7 @@ std::string format_time(WallTime time, bool with_date) {
     const sys_time<milliseconds> point{milliseconds{time.unix_ms}};
     const auto day = floor<days>(point);
     const hh_mm_ss clock{point - day};
-    const std::string time_of_day =
+    std::string time_of_day =
         fmt::format("{:02}:{:02}:{:02}.{:03}", clock.hours().count(), clock.minutes().count(),
                     clock.seconds().count(), clock.subseconds().count());
     if (!with_date) return time_of_day;

@@ -129,6 +129,7 @@ TEST_F(LogTest, limits_each_event_by_itself_and_tells_how_much_is_missing) {
 TEST_F(LogTest, takes_lines_from_many_threads) {
     capture(Level::info);
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int t = 0; t < 4; ++t) {
         threads.emplace_back([] {
             for (int i = 0; i < 100; ++i) log(Level::info, "together", {{"i", i}});
