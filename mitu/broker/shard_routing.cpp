@@ -290,7 +290,7 @@ void Shard::send_subscription(ShardId to, MailKind kind, const SubscriptionMail&
     if (peer.publish.empty() && write_subscription(lane, kind, mail)) return;
     PublishBacklog item;
     item.kind = kind;
-    item.subscription = [kind, mail, filter = std::string{mail.filter},
+    item.subscription = [kind, mail = SubscriptionMail{mail}, filter = std::string{mail.filter},
                          group = std::string{mail.group}](memory::Lane& later) mutable {
         mail.filter = filter;
         mail.group = group;

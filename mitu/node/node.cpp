@@ -167,7 +167,7 @@ std::optional<std::string> Node::Impl::write_port_file() const {
     if (options_.port_file.empty()) return std::nullopt;
     const auto problem = fleet::replace_file(
         options_.port_file, fmt::format("{{\"mqtt\":{},\"http\":{}}}\n", ports_.mqtt, ports_.http),
-        {.mode_new = 0644});
+        {.mode = 0644, .keep_mode = false});
     if (!problem) return std::nullopt;
     return fleet::to_text(*problem);
 }
