@@ -29,6 +29,7 @@ struct Connection {
     bool is_blocked = false;    // the network took less than it was given; `writable` will come
     std::uint16_t listener_index = 0;
     std::uint32_t admission_serial = 0;
+    std::uint32_t packet_bytes_max = 0;    // the client's, once CONNECT was read; 0: none
     SessionRef session;                    // attached only
     Instant deadline = Instant::never();   // connect or close timeout
     Instant resume_at = Instant::never();  // paused for the client's message rate

@@ -34,10 +34,38 @@ std::uint32_t Session::next_serial() noexcept {
     return next_serial_++;
 }
 
+Session::Terms Session::terms_for(const mqtt::Connect& connect, const Profile& profile) const {
+    const bool is_v5 = connect.version == ProtocolVersion::v5;
+    const auto& properties = connect.properties;
+    Terms terms;
+    // 3.1.1 has no expiry interval: a session that is not clean stays for as long as is allowed.
+    const std::uint32_t wanted_s = is_v5                 ? properties.session_expiry_interval_s
+                                   : connect.clean_start ? 0
+                                                         : never_expires_s;
+    terms.expiry_s = std::min(wanted_s, context_.limits.session_expiry_s_max);
+    terms.keep_alive_s = connect.keep_alive_s;
+    if (is_v5 && profile.heartbeat_interval > Duration{}) {
+        const auto interval_s = static_cast<std::uint16_t>(
+            std::clamp<std::int64_t>(profile.heartbeat_interval.count_s(), 1, 65'535));
+        if (terms.keep_alive_s == 0 || terms.keep_alive_s > interval_s) {
+            terms.keep_alive_s = interval_s;
+        }
+    }
+    if (is_v5 && properties.maximum_packet_size != 0) {
+        terms.packet_bytes_max = properties.maximum_packet_size;
+    }
+    return terms;
+}
+
 std::optional<ReasonCode> Session::attach(const mqtt::Connect& connect,
                                           const Attachment& attachment, bool session_present,
                                           Instant now, Effects& effects) {
     MITU_CHECK(!is_attached() && !ended_);
+    const Terms terms = terms_for(connect, *attachment.profile);
+    const mqtt::Connack connack = make_connack(connect, terms, attachment, session_present);
+    if (mqtt::encoded_size(connack, connect.version) > terms.packet_bytes_max) {
+        return ReasonCode::packet_too_large;  // it could not even be told that it is in
+    }
     std::optional<StoredWill> will;
     if (connect.will) {
         auto stored = store_will(*connect.will, *attachment.profile);
@@ -59,51 +87,38 @@ std::optional<ReasonCode> Session::attach(const mqtt::Connect& connect,
     const bool is_v5 = version_ == ProtocolVersion::v5;
     const auto& properties = connect.properties;
     wants_problem_information_ = !is_v5 || properties.request_problem_information;
-    packet_bytes_max_ = is_v5 && properties.maximum_packet_size != 0
-                            ? properties.maximum_packet_size
-                            : mqtt::packet_bytes_limit;
     send_quota_max_ = std::min(is_v5 ? properties.receive_maximum : std::uint16_t{65'535},
                                context_.limits.inflight_max);
-    // 3.1.1 has no expiry interval: a session that is not clean stays for as long as is allowed.
-    const std::uint32_t wanted_s = is_v5                 ? properties.session_expiry_interval_s
-                                   : connect.clean_start ? 0
-                                                         : never_expires_s;
-    expiry_s_ = std::min(wanted_s, context_.limits.session_expiry_s_max);
-
-    std::uint16_t keep_alive_s = connect.keep_alive_s;
-    if (is_v5 && profile_->heartbeat_interval > Duration{}) {
-        const auto interval_s = static_cast<std::uint16_t>(
-            std::clamp<std::int64_t>(profile_->heartbeat_interval.count_s(), 1, 65'535));
-        if (keep_alive_s == 0 || keep_alive_s > interval_s) keep_alive_s = interval_s;
-    }
-    keep_alive_ = Duration::milliseconds(std::int64_t{keep_alive_s} * 1'500);  // [MQTT-3.1.2-22]
+    packet_bytes_max_ = terms.packet_bytes_max;
+    expiry_s_ = terms.expiry_s;
+    keep_alive_ =
+        Duration::milliseconds(std::int64_t{terms.keep_alive_s} * 1'500);  // [MQTT-3.1.2-22]
 
     if (is_v5 && properties.topic_alias_maximum != 0) {
         aliases_ = std::make_unique<Aliases>();
         aliases_->outgoing_max =
             std::min(properties.topic_alias_maximum, context_.limits.outgoing_aliases_max);
     }
-    send_connack(connect, attachment, session_present, effects);
+    send(connack, effects);
     return std::nullopt;
 }
 
-void Session::send_connack(const mqtt::Connect& connect, const Attachment& attachment,
-                           bool session_present, Effects& effects) {
+mqtt::Connack Session::make_connack(const mqtt::Connect& connect, const Terms& terms,
+                                    const Attachment& attachment, bool session_present) const {
     mqtt::Connack connack;
     connack.session_present = session_present;
-    if (version_ == ProtocolVersion::v5) {
+    if (connect.version == ProtocolVersion::v5) {
         auto& p = connack.properties;
-        if (expiry_s_ != connect.properties.session_expiry_interval_s) {
-            p.session_expiry_interval_s = expiry_s_;
+        if (terms.expiry_s != connect.properties.session_expiry_interval_s) {
+            p.session_expiry_interval_s = terms.expiry_s;
         }
         p.receive_maximum = context_.limits.receive_maximum;
         p.maximum_packet_size = context_.limits.packet_bytes_max;
         p.topic_alias_maximum = context_.limits.topic_alias_maximum;
-        const auto keep_alive_s = static_cast<std::uint16_t>(keep_alive_.count_ms() / 1'500);
-        if (keep_alive_s != connect.keep_alive_s) p.server_keep_alive_s = keep_alive_s;
+        if (terms.keep_alive_s != connect.keep_alive_s) p.server_keep_alive_s = terms.keep_alive_s;
         if (attachment.client_id_assigned) p.assigned_client_identifier = client_id_;
     }
-    send(connack, effects);
+    return connack;
 }
 
 void Session::send(const mqtt::Packet& packet, Effects& effects) {
@@ -116,6 +131,24 @@ void Session::send(const mqtt::Packet& packet, Effects& effects) {
         mqtt::encode(packet, version_, MutableByteView{effects.out}.subspan(before));
     MITU_CHECK(written == size);
 }
+
+namespace {
+
+/// What an acknowledgement adds to its reason code; empty where the code says it all.
+std::string_view remark(ReasonCode reason) noexcept {
+    switch (reason) {
+        case ReasonCode::not_authorized:
+            return "the policy does not allow to publish here";
+        case ReasonCode::quota_exceeded:
+            return "a limit of the policy or of the server is reached";
+        case ReasonCode::topic_name_invalid:
+            return "more levels than the server takes";
+        default:
+            return {};
+    }
+}
+
+}  // namespace
 
 void Session::send_ack(mqtt::PacketType type, std::uint16_t packet_id, ReasonCode reason,
                        Effects& effects) {
@@ -130,8 +163,10 @@ void Session::send_ack(mqtt::PacketType type, std::uint16_t packet_id, ReasonCod
     mqtt::Ack ack;
     ack.packet_id = packet_id;
     ack.reason = reason;
-    if (mqtt::is_error(reason) && wants_problem_information_) {
-        ack.properties.reason_string = mqtt::to_text(reason);  // [MQTT-3.1.2-29]
+    if (wants_problem_information_) {  // [MQTT-3.1.2-29]
+        if (const std::string_view text = remark(reason); !text.empty()) {
+            ack.properties.reason_string = text;
+        }
     }
     const auto as_packet = [&]() -> mqtt::Packet {
         switch (type) {
@@ -260,6 +295,9 @@ Result<Session::StoredWill, ReasonCode> Session::store_will(const mqtt::Will& wi
     if (!Levels{will.topic}.valid()) return std::unexpected(ReasonCode::topic_name_invalid);
     if (!profile.publish.may_publish(will.topic, access_variables(profile))) {
         return std::unexpected(ReasonCode::not_authorized);
+    }
+    if (profile.payload_bytes_max != 0 && will.payload.size() > profile.payload_bytes_max) {
+        return std::unexpected(ReasonCode::quota_exceeded);
     }
     Bytes properties(mqtt::forwarded_properties_size(will.properties));
     const auto written = mqtt::encode_forwarded_properties(will.properties, properties);

@@ -89,7 +89,8 @@ public:
 
     /// Binds a connection and answers with CONNACK. `session_present`: this session existed before.
     /// Errors  not nullopt: refused for this reason (the will is not allowed, or there is no room
-    ///         for it); nothing was sent and the session is as it was.
+    ///         for it; the client cannot take a CONNACK); nothing was sent and the session is as it
+    ///         was.
     [[nodiscard]] std::optional<mqtt::ReasonCode> attach(const mqtt::Connect& connect,
                                                          const Attachment& attachment,
                                                          bool session_present, Instant now,
@@ -209,6 +210,13 @@ private:
         std::optional<std::uint32_t> expiry_s;
     };
 
+    /// What a CONNECT gets: the client's wishes within our limits and its policy.
+    struct Terms {
+        std::uint32_t expiry_s = 0;
+        std::uint16_t keep_alive_s = 0;
+        std::uint32_t packet_bytes_max = mqtt::packet_bytes_limit;
+    };
+
     static constexpr std::uint32_t set_flag = 0x8000'0000;
     static constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
     using DropCounts = std::array<std::uint64_t, drop_reason_count>;
@@ -218,8 +226,11 @@ private:
                                                                   const Profile& profile);
     void drop_will() noexcept;
     void publish_will(Instant now, Effects& effects);
-    void send_connack(const mqtt::Connect& connect, const Attachment& attachment,
-                      bool session_present, Effects& effects);
+    [[nodiscard]] Terms terms_for(const mqtt::Connect& connect, const Profile& profile) const;
+    /// Lifetime  borrows the session.
+    [[nodiscard]] mqtt::Connack make_connack(const mqtt::Connect& connect, const Terms& terms,
+                                             const Attachment& attachment,
+                                             bool session_present) const;
     void forget_connection() noexcept;
     void redispatch_shared(Effects& effects);
     void send(const mqtt::Packet& packet, Effects& effects);

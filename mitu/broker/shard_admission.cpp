@@ -43,6 +43,7 @@ bool has_return_code(ReasonCode reason) noexcept {
 
 void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView input) {
     connection.version = connect.version;
+    connection.packet_bytes_max = connect.properties.maximum_packet_size;
     if (connect.properties.authentication_method) {
         refuse_connect(connection, ReasonCode::bad_authentication_method,
                        "no extended authentication is offered");
@@ -168,7 +169,9 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
     Effects effects{output_of(connection)};
     if (const auto refused = session->attach(connect, attachment, session_present, now_, effects)) {
         if (!session_present) sessions_.erase(session->self());
-        refuse_connect(connection, *refused, "the will was refused");
+        refuse_connect(connection, *refused,
+                       *refused == ReasonCode::packet_too_large ? "CONNACK would be too large"
+                                                                : "the will was refused");
         return;
     }
     connection.state = Connection::State::attached;
@@ -188,6 +191,10 @@ void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::strin
         connack.reason = reason;
         if (connection.version == mqtt::ProtocolVersion::v5 && !text.empty()) {
             connack.properties.reason_string = text;
+            const std::uint32_t bytes_max = connection.packet_bytes_max;
+            if (bytes_max != 0 && mqtt::encoded_size(connack, connection.version) > bytes_max) {
+                connack.properties.reason_string.reset();  // [MQTT-3.2.2-19]
+            }
         }
         Bytes& out = output_of(connection);
         const std::size_t before = out.size();
