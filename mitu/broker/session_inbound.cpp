@@ -369,7 +369,40 @@ void Session::on_completion(Token token, ReasonCode reason, Instant now, Effects
     }
 }
 
+namespace {
+
+/// The reasons that a client may give (MQTT 5.0 table 3-10).
+bool is_reason_of_a_client(ReasonCode reason) noexcept {
+    switch (reason) {
+        case ReasonCode::success:
+        case ReasonCode::disconnect_with_will_message:
+        case ReasonCode::unspecified_error:
+        case ReasonCode::malformed_packet:
+        case ReasonCode::protocol_error:
+        case ReasonCode::implementation_specific_error:
+        case ReasonCode::topic_name_invalid:
+        case ReasonCode::receive_maximum_exceeded:
+        case ReasonCode::topic_alias_invalid:
+        case ReasonCode::packet_too_large:
+        case ReasonCode::message_rate_too_high:
+        case ReasonCode::quota_exceeded:
+        case ReasonCode::administrative_action:
+        case ReasonCode::payload_format_invalid:
+            return true;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
 void Session::on_disconnect(const mqtt::Disconnect& disconnect, Instant now, Effects& effects) {
+    if (!is_reason_of_a_client(disconnect.reason)) {
+        context_.counters.protocol_errors_total.add();
+        refuse(ReasonCode::protocol_error, "a reason that only a server gives [MQTT-3.14.2-1]",
+               Parting::lost, now, effects);
+        return;
+    }
     if (disconnect.session_expiry_interval_s) {
         const std::uint32_t wanted_s = *disconnect.session_expiry_interval_s;
         if (expiry_s_ == 0 && wanted_s != 0) {

@@ -128,8 +128,8 @@ publishes("with_dup_and_qos_0", "[MQTT-3.3.1-2]", dup=True)
 publishes("to_a_plus", "[MQTT-3.3.2-2]", BAD_TOPIC, topic="a/+/b")
 publishes("to_a_hash", "[MQTT-3.3.2-2]", BAD_TOPIC, topic="a/#")
 publishes("to_an_empty_topic", "[MQTT-4.7.3-1]", PROTOCOL_ERROR, topic="")
-publishes("with_packet_id_0_at_qos_1", "[MQTT-2.2.1-3]", qos=1, packet_id=0)
-publishes("with_packet_id_0_at_qos_2", "[MQTT-2.2.1-3]", qos=2, packet_id=0)
+publishes("with_packet_id_0_at_qos_1", "[MQTT-2.2.1-3]", PROTOCOL_ERROR, qos=1, packet_id=0)
+publishes("with_packet_id_0_at_qos_2", "[MQTT-2.2.1-3]", PROTOCOL_ERROR, qos=2, packet_id=0)
 for _name, _bytes in INVALID_TEXTS.items():
     publishes(f"to_a_topic_with_{_name}", UTF8, topic=_bytes)
 both(
@@ -306,13 +306,16 @@ both(
     PROTOCOL_ERROR,
 )
 subscribes(
-    "with_packet_id_0", "[MQTT-2.2.1-3]", lambda version: m.subscribe(0, ("a", 0), version=version)
+    "with_packet_id_0",
+    "[MQTT-2.2.1-3]",
+    lambda version: m.subscribe(0, ("a", 0), version=version),
+    PROTOCOL_ERROR,
 )
 both(
     "unsubscribe_with_packet_id_0",
     "[MQTT-2.2.1-3]",
     lambda version: m.unsubscribe(0, "a", version=version),
-    MALFORMED,
+    PROTOCOL_ERROR,
 )
 subscribes(
     "without_options",
@@ -395,7 +398,7 @@ for _name, _type in {
         f"{_name}_with_packet_id_0",
         "[MQTT-2.2.1-3]",
         lambda version, t=_type: m.ack(t, 0),
-        MALFORMED,
+        PROTOCOL_ERROR,
     )
     both(
         f"{_name}_cut_short",
