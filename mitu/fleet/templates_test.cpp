@@ -112,7 +112,6 @@ TEST(templates, hash_follows_content_and_not_its_spelling) {
     const std::string access = "access: {publish: {}, subscribe: {}}\n";
     const std::string settings = "settings: {a: 1, b: 2}\n";
     const std::uint64_t one = hash(std::string{head} + access + settings);
-    // Golden: the hash is what versions and machines agree on.
     EXPECT_EQ(one, hash(std::string{head} + "settings:\n  b: 2\n  a: 1\n" + access));
     EXPECT_EQ(one, hash("# x\n" + std::string{head} + "revision: 2\n" + access + settings));
     EXPECT_NE(one, hash(std::string{head} + access + "settings: {a: 1, b: 3}\n"));
@@ -217,6 +216,9 @@ TEST(templates, tell_kinds_yaml_and_names_that_are_wrong) {
         problems_of("kind: Tenant\nname: a\ndescription: \"\\_\"\n"),
         "policies/acme.yaml:3: text that is not UTF-8; write the escapes \\_ as \\u00A0, \\N as "
         "\\u0085\n");
+    EXPECT_EQ(problems_of(" a, te sac: xme}\n, "),
+              "policies/acme.yaml:1: kind is missing; use Policy or Tenant\n"
+              "policies/acme.yaml:2: not YAML: a stray , ] or }; check quotes and indentation\n");
     EXPECT_EQ(problems_of(std::string(100, '[') + std::string(100, ']')),
               "policies/acme.yaml:1: not YAML: nested deeper than 32; check quotes and "
               "indentation\n");

@@ -129,7 +129,11 @@ public:
     }
     std::optional<YamlDocument> take() { return std::exchange(document_, std::nullopt); }
 
-    void OnDocumentStart(const YAML::Mark& /*mark*/) override {
+    void OnDocumentStart(const YAML::Mark& mark) override {
+        // yaml-cpp 0.7 does not step over a stray , ] or }: it would give empty documents for ever
+        // (found by registry_fuzz).
+        if (mark.pos == last_start_) throw YAML::ParserException(mark, "a stray , ] or }");
+        last_start_ = mark.pos;
         document_.emplace();
         frames_.clear();
         is_empty_ = true;
@@ -281,6 +285,7 @@ private:
     const Sink* sink_ = nullptr;
     std::optional<YamlDocument> document_;
     std::vector<Frame> frames_;
+    int last_start_ = -1;  // of a document, as an offset in the text
     LineMap outer_lines_;  // what goes on when the lines of a streamed item are dropped
     bool is_empty_ = true;
 };
