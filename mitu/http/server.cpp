@@ -27,6 +27,8 @@
 #include "mitu/http/routes.hpp"
 #include "mitu/trace/log.hpp"
 
+// Asio's functions return the error that they also set.
+// NOLINTBEGIN(bugprone-unused-return-value)
 namespace mitu::http {
 namespace {
 
@@ -314,3 +316,4 @@ Result<std::uint16_t, std::string> Server::start() { return impl_->start(); }
 void Server::stop() { impl_->stop(); }
 
 }  // namespace mitu::http
+// NOLINTEND(bugprone-unused-return-value)

@@ -241,7 +241,7 @@ TEST_F(ServerTest, closes_clients_that_do_not_read) {
     options.connections_max = 1;
     server_ = std::make_unique<Server>(options);
     server_->handle("GET", "/big", [](const Request&) {
-        return Response{200, "text/plain", std::string(64 * 1024 * 1024, 'x')};
+        return Response{200, "text/plain", std::string(67'108'864, 'x')};
     });
     const auto port = server_->start();
     ASSERT_TRUE(port.has_value());

@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <system_error>
 #include <utility>
 
 #include "mitu/trace/log.hpp"
@@ -130,9 +129,10 @@ Acceptor::Status Acceptor::refuse_without_files(std::uint16_t listener, Instant 
 
 void Acceptor::rest(std::uint16_t listener, int error, Instant now) {
     counters_.accept_pauses_total.add();
+    const char* const reason = strerrordesc_np(error);
     trace::log(trace::Level::warn, "accept_paused",
                {{"listener", listener},
-                {"reason", std::generic_category().message(error)},
+                {"reason", reason != nullptr ? reason : "unknown"},
                 {"ms", accept_pause.count_ms()}});
     if (!watch(listener, false)) return;
     resting_.push_back(listener);

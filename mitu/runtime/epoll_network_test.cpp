@@ -18,6 +18,7 @@
 #include <thread>
 #include <utility>
 
+#include "mitu/base/check.hpp"
 #include "mitu/ports/inbox.hpp"
 #include "mitu/ports/network_contract.hpp"
 #include "mitu/runtime/clock.hpp"
@@ -35,6 +36,7 @@ const SystemClock system_clock;
 /// A blocking connect to the loopback; the socket does not block afterwards.
 UniqueFd connect_to(std::uint16_t port) {
     UniqueFd fd{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    MITU_CHECK(fd.is_open());
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(port);
