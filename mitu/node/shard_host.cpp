@@ -66,6 +66,11 @@ void ShardHost::run() {
         }
         shard_.turn(now, events);
     }
+    // What was closed drains: a client whose bytes are unread would get a reset instead of the
+    // reason. The network bounds it (EpollLimits::linger_time_max).
+    while (network_->counters().lingering.read() != 0) {
+        network_->poll(clock_.now() + Duration::milliseconds(50), events);
+    }
 }
 
 }  // namespace mitu::node

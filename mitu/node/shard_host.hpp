@@ -59,7 +59,7 @@ private:
     ports::Inbox<broker::Admission> admissions_;
     ports::Inbox<Question> questions_;
     std::atomic<bool> stop_requested_{false};
-    std::thread thread_;
+    std::thread thread_;  // tidy-allow(threads): this is the thread of a shard
 };
 
 }  // namespace mitu::node
