@@ -8,8 +8,7 @@ namespace mitu::node {
 
 CredentialCache::CredentialCache() {
     MITU_CHECK(sodium_init() >= 0);
-    // tidy-allow(entropy): a key is a secret; the port's numbers may be a simulator's
-    randombytes_buf(key_.data(), key_.size());
+    randombytes_buf(key_.data(), key_.size());  // tidy-allow(entropy): a secret, never a seed
 }
 
 CredentialCache::Digest CredentialCache::digest(fleet::DeviceIndex device,
