@@ -201,11 +201,10 @@ void Session::refuse(ReasonCode reason, std::string_view text, Parting parting, 
     detach(parting, now, effects);
 }
 
-void Session::forget_connection() noexcept {
+void Session::forget_connection() {
     connection_ = ports::ConnectionId{};
     context_.counters.clients.subtract();
-    pending_acks_.clear();
-    pending_qos1_count_ = 0;
+    orphan_pending_acks();
     operations_.clear();
     aliases_.reset();
     send_quota_used_ = 0;
@@ -227,6 +226,7 @@ void Session::detach(Parting parting, Instant now, Effects& effects) {
     if (!waiting_qos0_.empty()) {
         count_drop(DropReason::offline_qos0, waiting_qos0_.size());
         while (!waiting_qos0_.empty()) {
+            leave_queue(waiting_qos0_.front());
             forget(waiting_qos0_.front());
             waiting_qos0_.pop();
         }

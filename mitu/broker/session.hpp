@@ -145,6 +145,9 @@ public:
     }
     [[nodiscard]] std::uint32_t inflight_count() const noexcept { return inflight_.size(); }
     [[nodiscard]] std::size_t subscription_count() const noexcept { return subscriptions_.size(); }
+    [[nodiscard]] std::size_t identifier_set_count() const noexcept {
+        return identifier_sets_.size();
+    }
     [[nodiscard]] std::uint64_t dropped(DropReason reason) const noexcept {
         return drops_ ? (*drops_)[static_cast<std::size_t>(reason)] : 0;
     }
@@ -179,6 +182,8 @@ private:
         std::uint16_t packet_id = 0;
         mqtt::QoS qos = mqtt::QoS::at_least_once;
         bool done = false;
+        /// QoS 2: the connection that it was owed to is gone, and the publish was not yet repeated.
+        bool is_orphaned = false;
         mqtt::ReasonCode reason = mqtt::ReasonCode::success;
     };
 
@@ -231,7 +236,7 @@ private:
     [[nodiscard]] mqtt::Connack make_connack(const mqtt::Connect& connect, const Terms& terms,
                                              const Attachment& attachment,
                                              bool session_present) const;
-    void forget_connection() noexcept;
+    void forget_connection();
     void redispatch_shared(Effects& effects);
     void send(const mqtt::Packet& packet, Effects& effects);
     void send_ack(mqtt::PacketType type, std::uint16_t packet_id, mqtt::ReasonCode reason,
@@ -249,6 +254,7 @@ private:
     void owe_ack(const mqtt::Publish& publish, std::uint32_t serial,
                  std::optional<mqtt::ReasonCode> refused, Effects& effects);
     void send_due_acks(Effects& effects);
+    void orphan_pending_acks();
     [[nodiscard]] std::optional<std::uint32_t> find_pending_ack(
         std::uint32_t serial) const noexcept;
     void on_pubrel(const mqtt::Pubrel& pubrel, Effects& effects);
@@ -322,8 +328,8 @@ private:
     std::uint32_t resend_position_ = 0;     // inflight_ from here on is not yet resent
     memory::RingQueue<Outgoing> waiting_;   // QoS 1 and 2
     memory::RingQueue<Outgoing> waiting_qos0_;
-    std::uint32_t waiting_retained_ = 0;
-    std::uint64_t waiting_bytes_ = 0;
+    std::uint32_t waiting_retained_ = 0;  // retained messages that a SUBSCRIBE brought
+    std::uint64_t waiting_bytes_ = 0;     // of all others
     std::vector<std::vector<std::uint32_t>> identifier_sets_;
     std::unique_ptr<DropCounts> drops_;
 };

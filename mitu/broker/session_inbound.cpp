@@ -120,8 +120,10 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
         if (at != incoming_qos2_.end() && *at == publish.packet_id) {
             // A repeat: it was passed on already. Its PUBREC is on its way, or is sent again.
             for (std::uint32_t i = 0; i < pending_acks_.size(); ++i) {
-                const PendingAck& ack = pending_acks_.at(i);
-                if (ack.qos == QoS::exactly_once && ack.packet_id == publish.packet_id) return;
+                PendingAck& ack = pending_acks_.at(i);
+                if (ack.qos != QoS::exactly_once || ack.packet_id != publish.packet_id) continue;
+                ack.is_orphaned = false;
+                return;
             }
             send_ack(PacketType::pubrec, publish.packet_id, ReasonCode::success, effects);
             return;
@@ -199,8 +201,26 @@ void Session::send_due_acks(Effects& effects) {
             continue;
         }
         if (mqtt::is_error(ack.reason)) std::erase(incoming_qos2_, ack.packet_id);
+        if (ack.is_orphaned) continue;
         send_ack(PacketType::pubrec, ack.packet_id, ack.reason, effects);
     }
+}
+
+/// Nobody waits for the answers any more, but of a QoS 2 message it must still be learned whether
+/// it was passed on: else the repeat of one that was refused would be taken for done.
+void Session::orphan_pending_acks() {
+    for (std::uint32_t left = pending_acks_.size(); left != 0; --left) {
+        PendingAck ack = pending_acks_.front();
+        pending_acks_.pop();
+        if (ack.qos != QoS::exactly_once) continue;
+        if (ack.done) {
+            if (mqtt::is_error(ack.reason)) std::erase(incoming_qos2_, ack.packet_id);
+            continue;
+        }
+        ack.is_orphaned = true;
+        pending_acks_.push(ack);
+    }
+    pending_qos1_count_ = 0;
 }
 
 void Session::on_pubrel(const mqtt::Pubrel& pubrel, Effects& effects) {
@@ -347,7 +367,6 @@ std::optional<std::uint32_t> Session::find_pending_ack(std::uint32_t serial) con
 
 void Session::on_completion(Token token, ReasonCode reason, Instant now, Effects& effects) {
     static_cast<void>(now);
-    if (!is_attached()) return;
     if (const auto position = find_pending_ack(token.serial)) {
         PendingAck& ack = pending_acks_.at(*position);
         ack.done = true;

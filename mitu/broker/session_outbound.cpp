@@ -46,8 +46,11 @@ DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
     entry.attempts = delivery.attempts;
     entry.packet_id = next_arrival_++;
     context_.messages.retain(delivery.message);
-    waiting_bytes_ += bytes;
-    waiting_retained_ += entry.is_retained_replay;
+    if (delivery.is_retained_replay) {
+        ++waiting_retained_;
+    } else {
+        waiting_bytes_ += bytes;
+    }
     (delivery.qos == QoS::at_most_once ? waiting_qos0_ : waiting_).push(entry);
     return DeliveryOutcome::queued;
 }
@@ -64,25 +67,35 @@ bool Session::make_room(const Delivery& delivery, std::uint64_t bytes) {
     const std::uint64_t bytes_max = profile != nullptr && profile->queue_bytes_max != 0
                                         ? profile->queue_bytes_max
                                         : context_.limits.queue_bytes_max;
-    // What a SUBSCRIBE brought at once is bounded by itself and does not push out live messages.
+    if (bytes > bytes_max) return false;
+    // What a SUBSCRIBE brought at once is bounded by itself: it neither pushes live messages out
+    // nor is pushed out by them.
     const auto is_full = [&] {
         return queued_count() - waiting_retained_ >= messages_max ||
                waiting_bytes_ + bytes > bytes_max;
     };
     // The oldest QoS 0 message goes first: its sender never asked for more.
-    while (is_full() && !waiting_qos0_.empty()) {
-        const Outgoing oldest = waiting_qos0_.front();
-        waiting_qos0_.pop();
-        leave_queue(oldest);
-        forget(oldest);
+    std::uint32_t oldest = 0;
+    while (is_full()) {
+        while (oldest < waiting_qos0_.size() && waiting_qos0_.at(oldest).is_retained_replay != 0) {
+            ++oldest;
+        }
+        if (oldest == waiting_qos0_.size()) return false;
+        const Outgoing evicted = waiting_qos0_.at(oldest);
+        waiting_qos0_.erase_at(oldest);
+        leave_queue(evicted);
+        forget(evicted);
         count_drop(DropReason::evicted_qos0);
     }
-    return !is_full();
+    return true;
 }
 
 void Session::leave_queue(const Outgoing& entry) noexcept {
-    waiting_bytes_ -= context_.messages.content_bytes(entry.message);
-    waiting_retained_ -= entry.is_retained_replay;
+    if (entry.is_retained_replay != 0) {
+        --waiting_retained_;
+    } else {
+        waiting_bytes_ -= context_.messages.content_bytes(entry.message);
+    }
 }
 
 void Session::forget(const Outgoing& entry) noexcept {
@@ -92,6 +105,7 @@ void Session::forget(const Outgoing& entry) noexcept {
 std::uint32_t Session::intern(std::span<const std::uint32_t> identifiers) {
     if (identifiers.empty()) return 0;
     if (identifiers.size() == 1) return identifiers[0];
+    if (queued_count() == 0 && inflight_.empty()) identifier_sets_.clear();  // nobody needs them
     // Overlapping subscriptions give few distinct sets, again and again.
     for (std::size_t i = 0; i < identifier_sets_.size(); ++i) {
         if (std::equal(identifier_sets_[i].begin(), identifier_sets_[i].end(), identifiers.begin(),

@@ -361,9 +361,9 @@ void Shard::complete(const SessionRef& session, Token token, ReasonCode reason) 
     Session* const waiting = sessions_.get(session);
     if (waiting == nullptr) return;
     Connection* const connection = find(waiting->connection());
-    if (connection == nullptr) return;
-    Effects effects{output_of(*connection)};
+    Effects effects{connection != nullptr ? output_of(*connection) : nowhere_};
     waiting->on_completion(token, reason, now_, effects);
+    if (connection == nullptr) return;
     touch(*connection);
     if (connection->is_paused) resume_later(*connection);
 }

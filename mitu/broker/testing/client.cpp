@@ -21,6 +21,7 @@ Client& Client::open(std::optional<std::uint16_t> door) {
     cut();
     socket_ = std::make_shared<VirtualSocket>();
     input_.clear();
+    packets_.clear();
     connack_.reset();
     goodbye_.reset();
     counts_.fill(0);

@@ -154,7 +154,7 @@ public:
     std::vector<Message> take_messages();
     /// Only their payloads, in order.
     std::vector<std::string> take_payloads();
-    /// Every packet since the last call.
+    /// Every packet of this connection since the last call.
     std::vector<SeenPacket> take_packets() { return std::exchange(packets_, {}); }
     /// How many packets of a type came on this connection.
     [[nodiscard]] std::uint32_t count(mqtt::PacketType type) const noexcept {
