@@ -238,12 +238,13 @@ class BrokerCase(unittest.TestCase):
 
     broker_options = ()
     mosquitto_config = ()
+    anonymous = True
     broker = None
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.broker = Broker(cls.broker_options, cls.mosquitto_config)
+        cls.broker = Broker(cls.broker_options, cls.mosquitto_config, anonymous=cls.anonymous)
 
     @classmethod
     def tearDownClass(cls):
