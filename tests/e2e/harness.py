@@ -67,7 +67,7 @@ def unused_port():
 class Process:
     """A child with its output in a file (for the log) and as lines (for the test)."""
 
-    def __init__(self, command, environment=None, stdin=None, files_max=None):
+    def __init__(self, command, environment=None, stdin=None, files_max=None, folder=None):
         self.command = [str(word) for word in command]
         limit = [] if files_max is None else ["prlimit", f"--nofile={files_max}:{files_max}"]
         self.lines = collections.deque(maxlen=100_000)
@@ -78,6 +78,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
+            cwd=folder,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -126,7 +127,7 @@ class Process:
         return "\n".join(self.lines)
 
 
-def run(command, patience_s=None, stdin=None, check=True, environment=None):
+def run(command, patience_s=None, stdin=None, check=True, environment=None, folder=None):
     """Runs a command to its end; returns (status, output)."""
     finished = subprocess.run(
         [str(word) for word in command],
@@ -136,6 +137,7 @@ def run(command, patience_s=None, stdin=None, check=True, environment=None):
         stderr=subprocess.STDOUT,
         timeout=PATIENCE_S if patience_s is None else patience_s,
         env=environment,
+        cwd=folder,
         check=False,
     )
     output = finished.stdout.decode("utf-8", "backslashreplace")
