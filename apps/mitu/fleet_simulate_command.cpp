@@ -297,9 +297,10 @@ Examples:
   mitu fleet simulate --credentials credentials.csv --replay readings.csv --qos 1
   mitu fleet simulate --devices 5000 --ramp 500 --rate 2000 --qos 1 --duration 60s --json
 
-Progress goes to stderr, the summary to stdout. Latency counts from the moment a message is published,
-with --rate and --speedup from the moment it was due, to its last acknowledgement. It fails (exit code
-1) if a device may not connect, or a message was refused, lost or never acknowledged.
+Progress goes to stderr, the summary to stdout. Latency counts from the moment a message is
+published, with --rate and --speedup from the moment it was due, to its last acknowledgement. It
+fails (exit code 1) if a device may not connect, or a message was refused, lost or never
+acknowledged.
 )");
     command->callback([flags, &outcome] { outcome.exit_code = run_simulate(*flags); });
 }

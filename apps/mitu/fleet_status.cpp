@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "apps/mitu/text.hpp"
@@ -30,30 +31,30 @@ Result<std::string, std::string> fleet_status_table(std::string_view answer) {
     if (!status.is_object() || !status.contains("groups") || !status["groups"].is_array()) {
         return std::unexpected("the answer is not the status of a fleet; is this a mitud?");
     }
+    constexpr std::array<const char*, 5> keys{"devices", "online", "unseen", "heartbeat_missed",
+                                              "drifted"};
     std::vector<std::vector<std::string>> rows;
-    std::uint64_t sums[4] = {};
+    std::array<std::uint64_t, keys.size()> sums{};
     for (const json& group : status["groups"]) {
         if (!group.is_object()) continue;
-        const std::uint64_t numbers[4] = {number(group, "devices"), number(group, "online"),
-                                          number(group, "heartbeat_missed"),
-                                          number(group, "drifted")};
-        std::vector<std::string> row{text(group, "tenant"), text(group, "class")};
-        for (std::size_t i = 0; i < 4; ++i) {
-            row.push_back(std::to_string(numbers[i]));
-            sums[i] += numbers[i];
+        // A class that nobody is of, such as anonymous clients where there are none.
+        if (number(group, "devices") == 0 && number(group, "online") == 0) continue;
+        std::vector<std::string> row{text(group, "tenant"), text(group, "class"),
+                                     text(group, "policy")};
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            row.push_back(std::to_string(number(group, keys[i])));
+            sums[i] += number(group, keys[i]);
         }
         rows.push_back(std::move(row));
     }
-    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
-        return std::tie(a[0], a[1]) < std::tie(b[0], b[1]);
-    });
-    TextTable table{{"TENANT", "CLASS", "DEVICES", "ONLINE", "MISSED", "DRIFTED"}};
+    std::sort(rows.begin(), rows.end());
+    TextTable table{
+        {"TENANT", "CLASS", "POLICY", "DEVICES", "ONLINE", "UNSEEN", "MISSED", "DRIFTED"}};
     for (auto& row : rows) table.add(std::move(row));
     // The server's own totals where it has them: they may count what no group shows.
     const json totals = status.value("totals", json::object());
-    std::vector<std::string> last{"total", ""};
-    const char* keys[4] = {"devices", "online", "heartbeat_missed", "drifted"};
-    for (std::size_t i = 0; i < 4; ++i) {
+    std::vector<std::string> last{"total", "", ""};
+    for (std::size_t i = 0; i < keys.size(); ++i) {
         last.push_back(
             std::to_string(totals.contains(keys[i]) ? number(totals, keys[i]) : sums[i]));
     }

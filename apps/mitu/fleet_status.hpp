@@ -8,7 +8,7 @@
 
 namespace mitu::cli {
 
-/// One row for each tenant and class, one with the sums.
+/// One row for each tenant, class and policy that has devices, one with the sums.
 /// Errors  a text for people: what is wrong with the answer.
 [[nodiscard]] Result<std::string, std::string> fleet_status_table(std::string_view json);
 

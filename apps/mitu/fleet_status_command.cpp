@@ -58,6 +58,7 @@ void add_fleet_status_command(CLI::App& fleet, Outcome& outcome) {
     add_duration_option(*command, "--interval", flags->interval, "how often, with --watch (1s)");
     command->add_flag("--json", flags->json, "print the server's answer, which is JSON");
     command->footer(R"(
+UNSEEN   devices that never connected since the server started
 MISSED   devices that are silent for longer than their policy's heartbeat timeout
 DRIFTED  devices whose reported state is not the one that their policy desires
 )");

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "apps/mitu/commands.hpp"
+#include "apps/mitu/help_format.hpp"
 
 int main(int argc, char** argv) {
     using namespace mitu::cli;
@@ -13,13 +14,7 @@ int main(int argc, char** argv) {
     CLI::App app{"mitu: publish and subscribe, simulate a fleet, watch a server", "mitu"};
     app.set_version_flag("--version", std::string{"mitu "} + MITU_VERSION);
     app.require_subcommand(1);
-    app.get_formatter()->column_width(36);
-    app.footer(R"(
-`mitu COMMAND --help` tells more about each command.
-
-Exit codes: 0 done; 1 the server refused or something failed; 2 wrong use, or it cannot start;
-3 no connection; 4 timed out.
-)");
+    app.formatter(make_help_formatter());
 
     Outcome outcome;
     add_pub_command(app, outcome);
@@ -29,6 +24,13 @@ Exit codes: 0 done; 1 the server refused or something failed; 2 wrong use, or it
     add_device_command(app, outcome);
 #endif
     add_top_command(app, outcome);
+    // Last: commands inherit the footer that is there when they are made.
+    app.footer(R"(
+`mitu COMMAND --help` tells more about each command.
+
+Exit codes: 0 done; 1 the server refused or something failed; 2 wrong use, or it cannot start;
+3 no connection; 4 timed out.
+)");
 
     try {
         app.parse(argc, argv);

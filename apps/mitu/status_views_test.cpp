@@ -13,18 +13,20 @@ namespace {
 Instant at_s(std::int64_t seconds) { return Instant{} + Duration::seconds(seconds); }
 
 TEST(fleet_status, shows_groups_in_order_and_their_sum) {
-    const auto table = fleet_status_table(R"({"revision":12,"totals":{"devices":150,"online":140,
-        "heartbeat_missed":1,"drifted":0},"groups":[
-        {"tenant":"cobalt","class":"tracker","devices":50,"online":42,"heartbeat_missed":0,"drifted":0},
-        {"tenant":"acme","class":"thermostat","devices":100,"online":98,"heartbeat_missed":1,"drifted":0}
-        ]})");
+    const auto table = fleet_status_table(R"({"revision":12,
+        "totals":{"devices":150,"online":140,"unseen":2,"heartbeat_missed":1,"drifted":0},"groups":[
+        {"tenant":"cobalt","class":"tracker","policy":"cobalt-tracker","devices":50,"online":42,
+         "unseen":2,"heartbeat_missed":0,"drifted":0},
+        {"tenant":"acme","class":"thermostat","policy":"acme-thermostat","devices":100,"online":98,
+         "heartbeat_missed":1,"drifted":0},
+        {"tenant":"default","class":"anonymous","policy":"default","devices":0,"online":0}]})");
     ASSERT_TRUE(table) << table.error();
     EXPECT_EQ(*table,
               "revision 12\n"
-              "TENANT  CLASS       DEVICES  ONLINE  MISSED  DRIFTED\n"
-              "acme    thermostat      100      98       1        0\n"
-              "cobalt  tracker          50      42       0        0\n"
-              "total                   150     140       1        0\n");
+              "TENANT  CLASS       POLICY           DEVICES  ONLINE  UNSEEN  MISSED  DRIFTED\n"
+              "acme    thermostat  acme-thermostat      100      98       0       1        0\n"
+              "cobalt  tracker     cobalt-tracker        50      42       2       0        0\n"
+              "total                                    150     140       2       1        0\n");
 }
 
 TEST(fleet_status, refuses_an_answer_that_is_none) {

@@ -23,7 +23,7 @@ constexpr std::uint32_t signal_index = 0xFFFF'FFFF;
 constexpr std::size_t receive_bytes_max = 64 * 1'024;
 constexpr int events_per_turn_max = 512;
 // A replay that is through waits this long for policies that are still being applied or reported.
-constexpr Duration settle_time = Duration::seconds(10);
+constexpr Duration settle_time = Duration::seconds(3);
 
 }  // namespace
 
@@ -420,7 +420,7 @@ void FleetSimulation::handle_agent_event(Device& device, const client::AgentEven
             break;
         case Kind::policy_timeout:
             // A server without shadows does not answer; that is a fact and no error.
-            ++statistics_.policies_failed_total;
+            ++statistics_.policies_unanswered_total;
             break;
         case Kind::policy_refused:
             ++statistics_.policies_failed_total;

@@ -76,9 +76,10 @@ std::string summary_text(const FleetStatistics& s, int qos) {
     text += fmt::format("latency     {} (publish to acknowledgement)\n", latency_text(s.latency));
     text += fmt::format("heartbeats  {}\n", s.heartbeats_total);
     text += fmt::format(
-        "policies    {} applied, {} reported, {} failed, {} devices without; {} in step\n",
+        "policies    {} applied, {} reported, {} failed, {} unanswered, {} devices without; {} in "
+        "step\n",
         s.policies_applied_total, s.policies_reported_total, s.policies_failed_total,
-        s.policies_none_total, s.devices_in_step);
+        s.policies_unanswered_total, s.policies_none_total, s.devices_in_step);
     text += fmt::format("bytes       {} sent, {} received\n",
                         short_bytes(static_cast<double>(s.bytes_sent_total)),
                         short_bytes(static_cast<double>(s.bytes_received_total)));
@@ -108,10 +109,13 @@ std::string summary_json(const FleetStatistics& s, int qos) {
     if (s.rows_total > 0) object["replay"] = {{"rows", s.rows_total}, {"done", s.rows_done}};
     object["latency_ms"] = latency_json(s.latency);
     object["heartbeats"] = s.heartbeats_total;
-    object["policies"] = {
-        {"applied", s.policies_applied_total}, {"reported", s.policies_reported_total},
-        {"failed", s.policies_failed_total},   {"none", s.policies_none_total},
-        {"in_step", s.devices_in_step},        {"latency_ms", latency_json(s.policy_latency)}};
+    object["policies"] = {{"applied", s.policies_applied_total},
+                          {"reported", s.policies_reported_total},
+                          {"failed", s.policies_failed_total},
+                          {"unanswered", s.policies_unanswered_total},
+                          {"none", s.policies_none_total},
+                          {"in_step", s.devices_in_step},
+                          {"latency_ms", latency_json(s.policy_latency)}};
     object["messages_received"] = s.messages_received_total;
     object["bytes"] = {{"sent", s.bytes_sent_total}, {"received", s.bytes_received_total}};
     object["errors"] = s.errors;

@@ -33,8 +33,9 @@ struct FleetStatistics {
     std::uint64_t policies_applied_total = 0;
     std::uint64_t policies_reported_total = 0;
     std::uint64_t policies_none_total = 0;
-    std::uint64_t policies_failed_total = 0;  // rejected, malformed, refused, no answer
-    std::uint64_t devices_in_step = 0;        // hold a policy and owe no report
+    std::uint64_t policies_failed_total = 0;      // rejected, malformed, refused
+    std::uint64_t policies_unanswered_total = 0;  // asked again
+    std::uint64_t devices_in_step = 0;            // hold a policy and owe no report
 
     std::uint64_t rows_total = 0;  // of a replay
     std::uint64_t rows_done = 0;
