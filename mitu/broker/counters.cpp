@@ -26,8 +26,6 @@ std::string_view to_text(DropReason reason) noexcept {
             return "retained_quota";
         case DropReason::session_ended:
             return "session_ended";
-        case DropReason::count_:
-            break;
     }
     return "unknown";
 }

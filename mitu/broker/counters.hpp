@@ -22,9 +22,9 @@ enum class DropReason : std::uint8_t {
     no_shared_member,      // every member of the shared subscription is gone or full
     retained_quota,        // not stored as retained: retained_messages_max
     session_ended,         // it was still queued when its session ended
-    count_
 };
-inline constexpr std::size_t drop_reason_count = static_cast<std::size_t>(DropReason::count_);
+inline constexpr std::size_t drop_reason_count =
+    static_cast<std::size_t>(DropReason::session_ended) + 1;
 
 [[nodiscard]] std::string_view to_text(DropReason reason) noexcept;
 

@@ -171,7 +171,7 @@ private:
     void take_publish(ShardId from);
     void take_publish_record(const memory::Lane::Record& record);
     void on_connection_mail(const ConnectionMail& mail);
-    void send_control(ShardId to, std::function<bool(memory::Lane&)> write);
+    void send_control(ShardId to, const std::function<bool(memory::Lane&)>& write);
     [[nodiscard]] bool try_send_publish(ShardId to, const PublishBacklog& item);
     [[nodiscard]] MailedMessage mailable(MessageHandle message);
     [[nodiscard]] bool peers_are_clear() const noexcept;

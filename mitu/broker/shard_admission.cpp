@@ -5,6 +5,7 @@
 #include "mitu/broker/placement.hpp"
 #include "mitu/broker/shard.hpp"
 #include "mitu/mqtt/encode.hpp"
+#include "mitu/trace/log.hpp"
 
 namespace mitu::broker {
 
@@ -176,6 +177,14 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
     }
     connection.state = Connection::State::attached;
     connection.session = session->self();
+    if (trace::log_enabled(trace::Level::debug)) {
+        trace::log(trace::Level::debug, "client_connected",
+                   {{"client", client_id},
+                    {"tenant", profile->tenant_name},
+                    {"policy", profile->policy_name},
+                    {"session_present", session_present},
+                    {"peer", ports::to_text(connection.peer)}});
+    }
     connection.deadline = Instant::never();
     if (ports_.things != nullptr) {
         session->thing = ports_.things->on_attached(tenant, client_id, now_, server_publishes_);
@@ -186,6 +195,10 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
 
 void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::string_view text) {
     counters_.connections_refused_total.add();
+    trace::log(trace::Level::info, "client_refused",
+               {{"reason", mqtt::to_text(reason)},
+                {"text", text},
+                {"peer", ports::to_text(connection.peer)}});
     if (connection.version == mqtt::ProtocolVersion::v5 || has_return_code(reason)) {
         mqtt::Connack connack;
         connack.reason = reason;

@@ -4,6 +4,7 @@
 
 #include "mitu/broker/placement.hpp"
 #include "mitu/broker/shard.hpp"
+#include "mitu/trace/log.hpp"
 
 namespace mitu::broker {
 namespace {
@@ -217,6 +218,12 @@ void Shard::fail(Connection& connection, const mqtt::DecodeError& error, ByteVie
     }
     Session* const session = sessions_.get(connection.session);
     MITU_CHECK(session != nullptr);
+    trace::log(trace::Level::info, "client_broke_protocol",
+               {{"client", session->client_id()},
+                {"reason", mqtt::to_text(error.reason)},
+                {"rule", error.rule},
+                {"offset", error.offset_bytes},
+                {"peer", ports::to_text(connection.peer)}});
     Effects effects{output_of(connection)};
     session->refuse(error.reason, error.rule, Parting::lost, now_, effects);
     close(connection);

@@ -123,11 +123,11 @@ bool Shard::peers_are_clear() const noexcept {
 
 // --- out ---
 
-void Shard::send_control(ShardId to, std::function<bool(memory::Lane&)> write) {
+void Shard::send_control(ShardId to, const std::function<bool(memory::Lane&)>& write) {
     Peer& peer = peers_[to.value];
     auto& lane = ports_.mailroom.lane(id_, to, LaneKind::control);
     if (peer.control.empty() && write(lane)) return;
-    peer.control.push_back(std::move(write));
+    peer.control.push_back(write);
 }
 
 MailedMessage Shard::mailable(MessageHandle message) {

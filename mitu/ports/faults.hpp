@@ -12,7 +12,6 @@ enum class Fault : std::uint8_t {
     lane_full,          // a lane to another shard says that it has no room
     write_short,        // the network takes only the first byte of what it is given
     admission_slow,     // an authentication answer comes one turn later
-    count_              // not a fault: how many there are
 };
 
 /// Threading  shard-local.

@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "mitu/base/bytes.hpp"
@@ -27,6 +28,9 @@ struct PeerAddress {
     std::uint16_t port = 0;
     constexpr auto operator<=>(const PeerAddress&) const noexcept = default;
 };
+
+/// For logs: "192.0.2.7:1883", "[2001:db8:0:0:0:0:0:7]:1883".
+[[nodiscard]] std::string to_text(const PeerAddress& peer);
 
 /// A connection on its way from one shard to another: plain data, fit for a lane.
 /// Lifetime  whoever holds it owns the socket behind `handle`: attach() it or close it.
