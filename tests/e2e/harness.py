@@ -64,6 +64,13 @@ def unused_port():
         return probe.getsockname()[1]
 
 
+def temporary_folder(case):
+    """A directory that goes with the test."""
+    folder = tempfile.TemporaryDirectory(prefix="mitu-e2e-")
+    case.addCleanup(folder.cleanup)
+    return pathlib.Path(folder.name)
+
+
 class Process:
     """A child with its output in a file (for the log) and as lines (for the test)."""
 
@@ -162,19 +169,19 @@ class Broker:
         self.process = None
         self.start()
 
-    def start(self):
-        """Also starts it again after kill() or stop(), on the same data."""
+    def start(self, port=0):
+        """Also starts it again after kill() or stop(), on the same data; `port`: where it was."""
         if self.kind == "mosquitto":
-            self._start_mosquitto()
+            self._start_mosquitto(port or unused_port())
         else:
-            self._start_mitud()
+            self._start_mitud(port)
 
-    def _start_mitud(self):
+    def _start_mitud(self, port):
         port_file = self.directory / "ports.json"
         port_file.unlink(missing_ok=True)
         command = [
             BIN_DIR / "mitud",
-            *("--listen", f"tcp://{HOST}:0", "--http", f"{HOST}:0"),
+            *("--listen", f"tcp://{HOST}:{port}", "--http", f"{HOST}:0"),
             *("--data", self.directory / "data", "--shards", "2", "--port-file", port_file),
             *(["--allow-anonymous"] if self._anonymous else []),
             *self._options,
@@ -192,8 +199,8 @@ class Broker:
         found = eventually(ports, lambda: f"mitud writes its ports\n{self.process.output()}")
         self.port, self.http_port = found["mqtt"], found["http"]
 
-    def _start_mosquitto(self):
-        self.port = unused_port()
+    def _start_mosquitto(self, port):
+        self.port = port
         config = self.directory / "mosquitto.conf"
         lines = [
             f"listener {self.port} {HOST}",

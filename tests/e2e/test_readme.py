@@ -7,10 +7,9 @@ own, and `./dev test`, which runs this very test, is only looked at.
 """
 
 import json
-import pathlib
+import os
 import re
 import shlex
-import tempfile
 import unittest
 
 import harness
@@ -74,9 +73,7 @@ class Comparison(unittest.TestCase):
 @only_mitud("it is its README")
 class Readme(unittest.TestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="mitu-e2e-readme-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
+        self.folder = harness.temporary_folder(self)
         self.port = harness.unused_port()
 
     def adapted(self, command):
@@ -85,8 +82,6 @@ class Readme(unittest.TestCase):
         words = [word.replace(":1883", f":{self.port}") for word in words]
         if words[0].endswith("/mitud"):
             words += ["--http", "127.0.0.1:0", "--port-file", str(self.folder / "ports.json")]
-        elif words[0].endswith("/mitu") and words[1] in ("pub", "sub"):
-            words += ["--port", str(self.port)]
         return words
 
     def run_block(self, commands):
@@ -100,7 +95,13 @@ class Readme(unittest.TestCase):
                     self.start(self.adapted(command.removesuffix("&")))
                 else:
                     _, output = harness.run(
-                        ["env", "MITU_PORT=0", "MITU_HTTP_PORT=0", *self.adapted(command)],
+                        self.adapted(command),
+                        environment={
+                            **os.environ,
+                            "MITU_PORT": "0",
+                            "MITU_HTTP_PORT": "0",
+                            "MITU_URL": f"mqtt://127.0.0.1:{self.port}",
+                        },
                         patience_s=900,
                         folder=harness.REPOSITORY,
                     )
