@@ -64,7 +64,7 @@ struct MailedMessage {
 };
 struct PublishMail {
     MailedMessage content;
-    SessionRef answer_to;
+    SessionRef answer_to;  // redispatch: the member that did not take it
     Token token;
     std::uint32_t share_serial = 0;  // redispatch only
     std::uint8_t attempts = 0;

@@ -215,14 +215,6 @@ void Session::detach(Parting parting, Instant now, Effects& effects) {
     last_parting_ = parting;
     forget_connection();
     if (parting == Parting::goodbye || parting == Parting::shutdown) drop_will();
-    if (will_) {
-        const std::uint32_t delay_s = std::min(will_->delay_s, expiry_s_);
-        if (delay_s == 0) {
-            publish_will(now, effects);
-        } else {
-            will_at_ = now + Duration::seconds(delay_s);
-        }
-    }
     if (!waiting_qos0_.empty()) {
         count_drop(DropReason::offline_qos0, waiting_qos0_.size());
         while (!waiting_qos0_.empty()) {
@@ -231,20 +223,28 @@ void Session::detach(Parting parting, Instant now, Effects& effects) {
             waiting_qos0_.pop();
         }
     }
-    redispatch_shared(effects);
-    restart_inflight();
     if (expiry_s_ == 0) {
         end(now, effects);
-    } else if (expiry_s_ != never_expires_s) {
-        expires_at_ = now + Duration::seconds(expiry_s_);
+        return;
     }
+    if (expiry_s_ != never_expires_s) expires_at_ = now + Duration::seconds(expiry_s_);
+    if (will_) {
+        const std::uint32_t delay_s = std::min(will_->delay_s, expiry_s_);
+        if (delay_s == 0) {
+            publish_will(now, effects);
+        } else {
+            will_at_ = now + Duration::seconds(delay_s);
+        }
+    }
+    redispatch_shared(effects);
+    restart_inflight();
 }
 
 void Session::end(Instant now, Effects& effects) {
     if (ended_) return;
     if (is_attached()) forget_connection();
     ended_ = true;
-    if (will_) publish_will(now, effects);  // the session ends before the delay [MQTT-3.1.3-9]
+    // First of all nothing more comes here: neither the will nor what others are to have.
     for (const auto& [filter, subscription] : subscriptions_) {
         const auto shared = mqtt::parse_shared(filter);
         effects.list.emplace_back(
@@ -253,6 +253,7 @@ void Session::end(Instant now, Effects& effects) {
                               shared ? shared->group : std::string_view{}});
     }
     context_.counters.subscriptions.subtract(subscriptions_.size());
+    if (will_) publish_will(now, effects);  // the session ends before the delay [MQTT-3.1.3-9]
     redispatch_shared(effects);
     if (const auto left = waiting_.size() + waiting_qos0_.size(); left != 0) {
         count_drop(DropReason::session_ended, left);

@@ -113,12 +113,12 @@ TEST(session_publish, does_not_confirm_a_qos2_message_that_was_lost_while_the_cl
     Client& watcher = world.client_at(1).connect();
     const std::string topic = world.topic_at(1, "t");
     watcher.subscribe(topic, {.qos = qos2});
-    world.faults(1).probability[static_cast<std::size_t>(ports::Fault::message_store_full)] = 1;
+    world.faults(1).probability[ports::Fault::message_store_full] = 1;
     client.resends = false;
     client.publish_later(topic, "1", {.qos = qos2, .packet_id = 5});
     client.cut();
     world.run();
-    world.faults(1).probability = {};
+    world.faults(1).probability.clear();
     client.connect({.clean_start = false, .session_expiry_s = 60});
     ASSERT_TRUE(client.session_present());
     EXPECT_EQ(client.publish(topic, "1", {.qos = qos2, .dup = true, .packet_id = 5}),

@@ -167,7 +167,7 @@ void Shard::apply(Session& session, Effects& effects) {
         } else if (const auto* u = std::get_if<UnsubscribeEffect>(&effect)) {
             unsubscribe(tenant, self, *u);
         } else if (const auto* r = std::get_if<RedispatchEffect>(&effect)) {
-            redispatch(r->message, r->share_serial, r->attempts);
+            redispatch(r->message, r->share_serial, r->attempts, self);
         }
     }
     effects.list.clear();

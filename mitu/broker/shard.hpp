@@ -91,7 +91,7 @@ private:
         MessageHandle message;  // one reference; none: a subscription
         MailKind kind = MailKind::publish;
         Token token;
-        SessionRef answer_to;
+        SessionRef answer_to;  // redispatch: who did not take it
         std::uint32_t share_serial = 0;
         std::uint8_t attempts = 0;
         std::function<bool(memory::Lane&)> subscription;  // writes it, with texts of its own
@@ -151,8 +151,10 @@ private:
     void deliver_matches(MessageHandle message);
     void deliver_local(MessageHandle message, const MailRecipient& recipient,
                        std::span<const std::uint32_t> identifiers);
-    void dispatch_shared(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts);
-    void redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts);
+    void dispatch_shared(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
+                         const SessionRef& refused);
+    void redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
+                    const SessionRef& refused);
     void send_deliver(ShardId to, MessageHandle message, RecipientList& recipients);
     void subscribe(TenantId tenant, const SubscribeEffect& effect);
     void unsubscribe(TenantId tenant, const SessionRef& session, const UnsubscribeEffect& effect);

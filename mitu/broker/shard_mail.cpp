@@ -108,7 +108,7 @@ void Shard::take_publish_record(const memory::Lane::Record& record) {
     if (kind == MailKind::publish) {
         complete(mail.answer_to, mail.token, route_at_home(mail.content));
     } else if (const auto handle = store(mail.content)) {
-        dispatch_shared(*handle, mail.share_serial, mail.attempts);
+        dispatch_shared(*handle, mail.share_serial, mail.attempts, mail.answer_to);
         messages_.release(*handle);
     } else {
         counters_.drop(DropReason::no_memory);

@@ -150,11 +150,12 @@ void Shard::deliver_matches(MessageHandle handle) {
 
 void Shard::deliver_local(MessageHandle message, const MailRecipient& recipient,
                           std::span<const std::uint32_t> identifiers) {
-    Session* const session = sessions_.get(recipient.index, recipient.generation);
+    const SessionRef ref{recipient.index, recipient.generation, id_};
+    Session* const session = sessions_.get(ref);
     if (session == nullptr) {
         if (recipient.share_serial != 0) {
             messages_.retain(message);
-            redispatch(message, recipient.share_serial, one_more(recipient.attempts));
+            redispatch(message, recipient.share_serial, one_more(recipient.attempts), ref);
         }
         return;
     }
@@ -174,7 +175,7 @@ void Shard::deliver_local(MessageHandle message, const MailRecipient& recipient,
             break;
         case DeliveryOutcome::give_to_another:
             messages_.retain(message);
-            redispatch(message, recipient.share_serial, one_more(recipient.attempts));
+            redispatch(message, recipient.share_serial, one_more(recipient.attempts), ref);
             break;
     }
 }
@@ -193,16 +194,18 @@ void Shard::send_deliver(ShardId to, MessageHandle message, RecipientList& recip
 
 // --- shared subscriptions ---
 
-/// Takes over one reference of `message`.
-void Shard::redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts) {
+/// Takes over one reference of `message`. `refused`: the session that does not take it.
+void Shard::redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
+                       const SessionRef& refused) {
     const MessageView view = messages_.view(message);
     const ShardId home = topic_home(view.tenant, view.topic, ports_.mailroom.shard_count());
     if (home == id_) {
-        dispatch_shared(message, share_serial, attempts);
+        dispatch_shared(message, share_serial, attempts, refused);
         messages_.release(message);
         return;
     }
-    const PublishBacklog item{message, MailKind::redispatch, {}, {}, share_serial, attempts, {}};
+    const PublishBacklog item{message, MailKind::redispatch, {}, refused, share_serial, attempts,
+                              {}};
     if (peers_[home.value].publish.empty() && try_send_publish(home, item)) {
         messages_.release(message);
         return;
@@ -210,16 +213,16 @@ void Shard::redispatch(MessageHandle message, std::uint32_t share_serial, std::u
     peers_[home.value].publish.push_back(item);
 }
 
-/// Gives the message to the next member. When all have refused, the one whose turn it is has to
-/// take it, into the queue of an absent client if need be.
+/// Gives the message to the member behind the one that refused it. When all have refused, the next
+/// one has to take it, into the queue of an absent client if need be.
 void Shard::dispatch_shared(MessageHandle message, std::uint32_t share_serial,
-                            std::uint8_t attempts) {
+                            std::uint8_t attempts, const SessionRef& refused) {
     const bool was_last = attempts == attempts_exhausted;
-    auto member =
-        was_last ? std::nullopt : subscriptions_.next_member(share_serial, attempts, matches_);
+    auto member = was_last ? std::nullopt
+                           : subscriptions_.next_member(share_serial, attempts, refused, matches_);
     if (!member && !was_last) {
         attempts = attempts_exhausted;
-        member = subscriptions_.next_member(share_serial, 0, matches_);
+        member = subscriptions_.next_member(share_serial, 0, refused, matches_);
     }
     if (!member) {
         counters_.drop(DropReason::no_shared_member);

@@ -38,6 +38,7 @@ bool SubscriptionIndex::add(TenantId tenant, std::string_view filter, std::strin
         found = entry.groups.back().get();
         found->name = group_name;
         found->serial = next_serial_++;
+        if (next_serial_ == 0) next_serial_ = 1;  // 0 means that a message is not shared
         groups_by_serial_.emplace(found->serial, found);
     } else {
         found = group->get();
@@ -110,7 +111,7 @@ void SubscriptionIndex::match(TenantId tenant, std::string_view topic, const Ses
     if (groups_by_serial_.empty()) return;
     tree_.match_topic(tenant, levels, [&](const Entry& entry) {
         for (const auto& group : entry.groups) {
-            if (auto member = next_member(group->serial, 0, matches)) {
+            if (auto member = next_member(group->serial, 0, SessionRef{}, matches)) {
                 matches.recipients.push_back(*member);
             }
         }
@@ -151,12 +152,22 @@ void SubscriptionIndex::merge(Matches& matches) {
 }
 
 std::optional<Recipient> SubscriptionIndex::next_member(std::uint32_t share_serial,
-                                                        std::uint32_t attempts, Matches& matches) {
+                                                        std::uint32_t attempts,
+                                                        const SessionRef& refused,
+                                                        Matches& matches) {
     const auto it = groups_by_serial_.find(share_serial);
     if (it == groups_by_serial_.end()) return std::nullopt;
     Group& group = *it->second;
     if (attempts >= std::min<std::size_t>(group.members.size(), share_attempts_max)) {
         return std::nullopt;
+    }
+    if (refused.generation != 0) {
+        const auto at =
+            std::find_if(group.members.begin(), group.members.end(),
+                         [&](const Subscriber& member) { return member.session == refused; });
+        if (at != group.members.end()) {
+            group.next = static_cast<std::uint32_t>(at - group.members.begin()) + 1;
+        }
     }
     group.next = group.next < group.members.size() ? group.next : 0;
     Recipient r = recipient(group.members[group.next++], matches);

@@ -67,10 +67,12 @@ public:
     void match(TenantId tenant, std::string_view topic, const SessionRef& publisher,
                Matches& matches);
 
-    /// The next member in turn of a shared subscription, for a message that another could not
-    /// take; nullopt: no member is left, or enough have been asked (share_attempts_max, or all).
+    /// The next member of a shared subscription: in turn, or the one behind `refused`, who could
+    /// not take a message, so that all are asked whatever goes on beside; nullopt: no member is
+    /// left, or enough have been asked (share_attempts_max, or all).
     [[nodiscard]] std::optional<Recipient> next_member(std::uint32_t share_serial,
-                                                       std::uint32_t attempts, Matches& matches);
+                                                       std::uint32_t attempts,
+                                                       const SessionRef& refused, Matches& matches);
 
     [[nodiscard]] std::size_t subscription_count() const noexcept { return subscription_count_; }
 

@@ -3,7 +3,6 @@
 // shard runs only for the reasons that a real one has (bytes, a wake-up, its deadline), so that a
 // lost wake-up shows as something that never happens.
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -30,10 +29,10 @@ class DrawnFaults final : public ports::Faults {
 public:
     explicit DrawnFaults(Prng prng) : prng_{prng} {}
     [[nodiscard]] bool fire(ports::Fault fault) noexcept override {
-        const double p = probability[static_cast<std::size_t>(fault)];
-        return p > 0 && prng_.chance(p);
+        const auto it = probability.find(fault);
+        return it != probability.end() && prng_.chance(it->second);
     }
-    std::array<double, static_cast<std::size_t>(ports::Fault::count_)> probability{};
+    std::map<ports::Fault, double> probability;
 
 private:
     Prng prng_;
