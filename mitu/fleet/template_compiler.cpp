@@ -63,7 +63,8 @@ private:
         Selector result;
         result.tenant = part.value("tenant", "");
         result.class_name = part.value("class", "");
-        for (const auto& [key, value] : part.value("labels", json::object()).items()) {
+        const json labels = part.value("labels", json::object());
+        for (const auto& [key, value] : labels.items()) {
             const std::string path = "selector.labels." + key;
             const auto& text = value.get_ref<const std::string&>();
             if (!is_valid_label_key(key)) {
