@@ -20,9 +20,7 @@ int main(int argc, char** argv) {
     add_pub_command(app, outcome);
     add_sub_command(app, outcome);
     add_fleet_command(app, outcome);
-#ifdef MITU_HAS_DEVICE_COMMAND
     add_device_command(app, outcome);
-#endif
     add_top_command(app, outcome);
     // Last: commands inherit the footer that is there when they are made.
     app.footer(R"(
