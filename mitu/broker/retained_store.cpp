@@ -1,5 +1,8 @@
 #include "mitu/broker/retained_store.hpp"
 
+#include <algorithm>
+#include <functional>
+
 namespace mitu::broker {
 
 bool RetainedStore::put(MessageHandle message) {
@@ -21,8 +24,23 @@ bool RetainedStore::put(MessageHandle message) {
         ++count_;
     }
     entry.message = message;
-    if (!view.expires_at.is_never()) expiries_.push({view.expires_at, node});
+    if (!view.expires_at.is_never()) note_expiry({view.expires_at, node});
     return true;
+}
+
+void RetainedStore::note_expiry(const Expiry& expiry) {
+    constexpr std::size_t outdated_max = 1'024;
+    if (expiries_.size() >= outdated_max + 2 * std::size_t{count_}) {
+        // A topic that is replaced again and again leaves a note each time.
+        std::erase_if(expiries_, [&](const Expiry& note) {
+            const Entry& entry = tree_.node(note.node).payload;
+            return entry.empty() || messages_.view(entry.message).expires_at != note.at;
+        });
+        std::sort(expiries_.begin(), expiries_.end());  // an ordered list is a heap
+        expiries_.erase(std::unique(expiries_.begin(), expiries_.end()), expiries_.end());
+    }
+    expiries_.push_back(expiry);
+    std::push_heap(expiries_.begin(), expiries_.end(), std::greater<>{});
 }
 
 void RetainedStore::remove(std::uint32_t node) {
@@ -33,9 +51,10 @@ void RetainedStore::remove(std::uint32_t node) {
 }
 
 void RetainedStore::expire(Instant now) {
-    while (!expiries_.empty() && expiries_.top().at <= now) {
-        const std::uint32_t node = expiries_.top().node;
-        expiries_.pop();
+    while (!expiries_.empty() && expiries_.front().at <= now) {
+        std::pop_heap(expiries_.begin(), expiries_.end(), std::greater<>{});
+        const std::uint32_t node = expiries_.back().node;
+        expiries_.pop_back();
         const Entry& entry = tree_.node(node).payload;
         // The node may have another message by now, or stand for another topic.
         if (!entry.empty() && messages_.view(entry.message).expires_at <= now) remove(node);

@@ -2,7 +2,6 @@
 // RetainedStore: the last retained message of each topic, on the topic's home shard.
 
 #include <cstdint>
-#include <queue>
 #include <string_view>
 #include <vector>
 
@@ -36,9 +35,11 @@ public:
     void expire(Instant now);
     /// When expire() has something to do next, or earlier.
     [[nodiscard]] Instant next_deadline() const noexcept {
-        return expiries_.empty() ? Instant::never() : expiries_.top().at;
+        return expiries_.empty() ? Instant::never() : expiries_.front().at;
     }
     [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
+    /// At most a small multiple of count().
+    [[nodiscard]] std::size_t note_count() const noexcept { return expiries_.size(); }
 
 private:
     struct Entry {
@@ -49,16 +50,17 @@ private:
     struct Expiry {
         Instant at;
         std::uint32_t node = 0;
-        bool operator>(const Expiry& other) const noexcept { return at > other.at; }
+        auto operator<=>(const Expiry&) const noexcept = default;
     };
 
     void remove(std::uint32_t node);
+    void note_expiry(const Expiry& expiry);
 
     MessageStore& messages_;
     std::uint32_t messages_max_;
     std::uint32_t count_ = 0;
     LevelTree<Entry> tree_;
-    std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;
+    std::vector<Expiry> expiries_;  // a heap, the earliest first
 };
 
 }  // namespace mitu::broker

@@ -35,9 +35,12 @@ Shard::~Shard() {
             auto& lane = ports_.mailroom.lane(ShardId{from}, id_, kind);
             while (const auto record = lane.peek()) {
                 switch (static_cast<MailKind>(record->kind)) {
-                    case MailKind::connection:
-                        delete read_connection(record->bytes).input;
+                    case MailKind::connection: {
+                        const auto mail = read_connection(record->bytes);
+                        const std::unique_ptr<Bytes> input{mail.input};
+                        ports_.network.close(ports_.network.attach(mail.connection));
                         break;
+                    }
                     case MailKind::deliver:
                         if (auto* large = read_deliver(record->bytes).content.large)
                             large->release();
@@ -79,14 +82,14 @@ Instant Shard::next_deadline() {
         return at_once;
     };
     if (!touched_.empty() || !server_publishes_.empty()) return awake();
-    const bool may_route = can_route();
-    if (may_route && !resumable_.empty()) return awake();
+    if (!resumable_.empty() && has_credit()) return awake();
+    const bool takes_publishes = peers_are_clear();
     for (std::uint16_t i = 0; i < peers_.size(); ++i) {
         const ShardId peer{i};
         if (peer == id_) continue;
         if (!ports_.mailroom.lane(peer, id_, LaneKind::control).empty() ||
             !ports_.mailroom.lane(peer, id_, LaneKind::deliver).empty() ||
-            (may_route && !ports_.mailroom.lane(peer, id_, LaneKind::publish).empty())) {
+            (takes_publishes && !ports_.mailroom.lane(peer, id_, LaneKind::publish).empty())) {
             return awake();
         }
         // A lane that has drained half way is worth another try.
@@ -108,7 +111,23 @@ Instant Shard::next_deadline() {
 
 // --- timers ---
 
+void Shard::prune_timers() {
+    constexpr std::size_t outdated_max = 4'096;
+    const std::size_t wanted_max = sessions_.size() + 2 * std::size_t{connection_count_};
+    if (timers_.size() < outdated_max + 2 * wanted_max) return;
+    timers_.prune([&](const TimerQueue::Note& note) {
+        if (note.kind == TimerQueue::Kind::session) {
+            const Session* const session = sessions_.get(note.index, note.generation);
+            return session != nullptr && session->timer_at == note.at;
+        }
+        const Connection* const connection = find({note.index, note.generation});
+        return connection != nullptr &&
+               (connection->deadline == note.at || connection->resume_at == note.at);
+    });
+}
+
 void Shard::run_timers() {
+    prune_timers();
     while (const auto note = timers_.take_due(now_)) {
         if (note->kind == TimerQueue::Kind::session) {
             Session* const session = sessions_.get(note->index, note->generation);
@@ -134,6 +153,7 @@ void Shard::run_timers() {
     }
     resume_all();
     retained_.expire(now_);
+    counters_.retained_messages.set(retained_.count());
 }
 
 void Shard::on_session_timer(Session& session) {

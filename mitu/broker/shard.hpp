@@ -79,6 +79,7 @@ public:
     [[nodiscard]] std::uint32_t stored_message_count() const noexcept {
         return messages_.live_count();
     }
+    [[nodiscard]] std::size_t timer_count() const noexcept { return timers_.size(); }
 
 private:
     /// A message for another shard that its lane had no room for. Bounded: while one waits, no
@@ -106,6 +107,7 @@ private:
 
     // shard.cpp: turns, timers, the life of sessions
     void run_timers();
+    void prune_timers();
     void on_session_timer(Session& session);
     void arm(Session& session);
     void apply(Session& session, Effects& effects);
@@ -165,6 +167,7 @@ private:
     void complete(const SessionRef& session, Token token, mqtt::ReasonCode reason);
     [[nodiscard]] std::optional<MessageHandle> store(const MailedMessage& content);
     [[nodiscard]] bool can_route();
+    [[nodiscard]] bool has_credit();
 
     // shard_mail.cpp: to and from the other shards
     void take_mail();

@@ -40,6 +40,30 @@ bool has_return_code(ReasonCode reason) noexcept {
     }
 }
 
+/// A connection that leaves its shard; closed if it never got into a lane.
+class Departure {
+public:
+    Departure(ports::Network& network, ports::DetachedConnection connection,
+              std::unique_ptr<Bytes> input)
+        : network_{network}, connection_{connection}, input_{std::move(input)} {}
+    ~Departure() {
+        if (input_) network_.close(network_.attach(connection_));
+    }
+    Departure(const Departure&) = delete;
+    Departure& operator=(const Departure&) = delete;
+
+    [[nodiscard]] bool leave(memory::Lane& lane) {
+        if (!write_connection(lane, {connection_, input_.get()})) return false;
+        static_cast<void>(input_.release());  // the record owns it now
+        return true;
+    }
+
+private:
+    ports::Network& network_;
+    ports::DetachedConnection connection_;
+    std::unique_ptr<Bytes> input_;
+};
+
 }  // namespace
 
 void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView input) {
@@ -76,10 +100,14 @@ void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView
 void Shard::migrate(Connection& connection, ShardId to, ByteView input) {
     const Instant deadline = connection.deadline;
     static_cast<void>(deadline);  // the new shard gives a full timeout again: it is bounded still
-    const ConnectionMail mail{ports_.network.detach(connection.id), new Bytes(to_bytes(input))};
+    auto departure =
+        std::make_shared<Departure>(ports_.network, ports_.network.detach(connection.id),
+                                    std::make_unique<Bytes>(to_bytes(input)));
     remove_connection(connection);
     counters_.connections_migrated_total.add();
-    send_control(to, [mail](memory::Lane& lane) { return write_connection(lane, mail); });
+    send_control(to, [departure = std::move(departure)](memory::Lane& lane) {
+        return departure->leave(lane);
+    });
 }
 
 void Shard::on_connection_mail(const ConnectionMail& mail) {

@@ -118,12 +118,13 @@ void Shard::receive(Connection& connection, ByteView bytes) {
     }
     if (!connection.input.empty() || connection.is_paused) {
         connection.input.insert(connection.input.end(), bytes.begin(), bytes.end());
-        // A CONNECT that thinks is followed by as much as one packet may have, no more.
-        if (connection.state == Connection::State::admitting &&
-            connection.input.size() > limits_.packet_bytes_max) {
-            pause(connection);
-        }
-        if (!connection.is_paused) resume_later(connection);
+        // on_admission() resumes this one; whoever was paused is resumed for the reason it was.
+        const bool resumes_itself =
+            connection.state == Connection::State::admitting || connection.is_paused;
+        // Here waits as much as one packet may have and what one read brings; the rest waits in
+        // the socket.
+        if (connection.input.size() > limits_.packet_bytes_max) pause(connection);
+        if (!resumes_itself) resume_later(connection);
         return;
     }
     const ports::ConnectionId id = connection.id;
@@ -259,8 +260,12 @@ void Shard::resume_all() {
         input.swap(connection->input);
         const std::size_t taken = process(*connection, input);
         if (find(id) != connection || connection->state == Connection::State::closing) continue;
-        input.erase(input.begin(), input.begin() + static_cast<std::ptrdiff_t>(taken));
-        connection->input = std::move(input);
+        if (taken == 0) {
+            connection->input = std::move(input);
+        } else {  // a buffer of its own size: what a large packet needed is not kept
+            connection->input.assign(input.begin() + static_cast<std::ptrdiff_t>(taken),
+                                     input.end());
+        }
         if (was_paused && !connection->is_paused) ports_.network.resume_reading(id);
     }
 }

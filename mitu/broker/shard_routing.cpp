@@ -55,9 +55,13 @@ void Shard::route(const MessageView& message, Token token, const SessionRef& ans
     peer.publish.push_back({*handle, MailKind::publish, token, answer_to, 0, 0, {}});
 }
 
+/// Whether publishers may be read.
 bool Shard::can_route() {
     if (peers_.size() == 1) return true;
-    if (ports_.faults.fire(ports::Fault::lane_full)) return false;
+    return !ports_.faults.fire(ports::Fault::lane_full) && has_credit();
+}
+
+bool Shard::has_credit() {
     const std::uint32_t reserve = inline_bytes_max() * 2 + 1'024;
     for (std::uint16_t i = 0; i < peers_.size(); ++i) {
         if (ShardId{i} == id_) continue;

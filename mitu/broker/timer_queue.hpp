@@ -1,9 +1,10 @@
 #pragma once
 // TimerQueue: what is due when, cheap to re-arm because it is lazy.
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <optional>
-#include <queue>
 #include <vector>
 
 #include "mitu/base/time.hpp"
@@ -26,20 +27,33 @@ public:
     };
 
     void add(const Note& note) {
-        if (!note.at.is_never()) heap_.push(note);
+        if (note.at.is_never()) return;
+        heap_.push_back(note);
+        std::push_heap(heap_.begin(), heap_.end(), std::greater<>{});
     }
     [[nodiscard]] Instant next() const noexcept {
-        return heap_.empty() ? Instant::never() : heap_.top().at;
+        return heap_.empty() ? Instant::never() : heap_.front().at;
     }
     [[nodiscard]] std::optional<Note> take_due(Instant now) {
-        if (heap_.empty() || heap_.top().at > now) return std::nullopt;
-        const Note note = heap_.top();
-        heap_.pop();
+        if (heap_.empty() || heap_.front().at > now) return std::nullopt;
+        std::pop_heap(heap_.begin(), heap_.end(), std::greater<>{});
+        const Note note = heap_.back();
+        heap_.pop_back();
         return note;
     }
 
+    [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
+    /// Throws away what `is_wanted(note)` does not hold for, and repetitions. Whoever comes and
+    /// goes quickly would otherwise leave notes behind for as long as its timers are.
+    template <class IsWanted>
+    void prune(IsWanted is_wanted) {
+        std::erase_if(heap_, [&](const Note& note) { return !is_wanted(note); });
+        std::sort(heap_.begin(), heap_.end());  // an ordered list is a heap
+        heap_.erase(std::unique(heap_.begin(), heap_.end()), heap_.end());
+    }
+
 private:
-    std::priority_queue<Note, std::vector<Note>, std::greater<>> heap_;
+    std::vector<Note> heap_;  // the earliest first
 };
 
 }  // namespace mitu::broker

@@ -175,6 +175,8 @@ public:
     /// How many bytes lie unread in its socket.
     [[nodiscard]] std::size_t unread_bytes() const noexcept;
 
+    [[nodiscard]] std::shared_ptr<const VirtualSocket> socket() const noexcept { return socket_; }
+
     // --- for the world ---
     [[nodiscard]] bool has_reason() const noexcept;
     void react();

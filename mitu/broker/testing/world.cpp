@@ -91,6 +91,7 @@ std::uint16_t World::next_door() noexcept {
 }
 
 bool World::has_reason(const Host& host) const {
+    if (host.shard->finished()) return false;
     return !host.is_waiting || host.deadline <= now_ || host.network->has_work();
 }
 
@@ -106,28 +107,35 @@ void World::step(Host& host) {
     host.is_waiting = false;
 }
 
-void World::run() {
-    std::vector<std::size_t> ready;
-    for (std::uint64_t steps = 0;; ++steps) {
-        MITU_CHECK_MSG(steps < steps_max, "the world runs in circles");
-        ready.clear();
-        for (std::size_t i = 0; i < hosts_.size(); ++i) {
-            if (has_reason(*hosts_[i])) ready.push_back(i);
-        }
-        for (std::size_t i = 0; i < clients_.size(); ++i) {
-            if (clients_[i]->has_reason()) ready.push_back(hosts_.size() + i);
-        }
-        if (ready.empty()) return;
-        const std::size_t drawn = options_.draws_order
-                                      ? static_cast<std::size_t>(prng_.below(ready.size()))
-                                      : static_cast<std::size_t>(steps % ready.size());
-        const std::size_t chosen = ready[drawn];
-        if (chosen < hosts_.size()) {
-            step(*hosts_[chosen]);
-        } else {
-            clients_[chosen - hosts_.size()]->react();
-        }
+bool World::step_somebody() {
+    ready_.clear();
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+        if (has_reason(*hosts_[i])) ready_.push_back(i);
     }
+    for (std::size_t i = 0; i < clients_.size(); ++i) {
+        if (clients_[i]->has_reason()) ready_.push_back(hosts_.size() + i);
+    }
+    if (ready_.empty()) return false;
+    const std::uint64_t drawn =
+        options_.draws_order ? prng_.below(ready_.size()) : steps_ % ready_.size();
+    ++steps_;
+    const std::size_t chosen = ready_[static_cast<std::size_t>(drawn)];
+    if (chosen < hosts_.size()) {
+        step(*hosts_[chosen]);
+    } else {
+        clients_[chosen - hosts_.size()]->react();
+    }
+    return true;
+}
+
+void World::run() {
+    for (std::uint64_t steps = 0; step_somebody(); ++steps) {
+        MITU_CHECK_MSG(steps < steps_max, "the world runs in circles");
+    }
+}
+
+void World::run_some(std::uint64_t steps) {
+    while (steps != 0 && step_somebody()) --steps;
 }
 
 void World::advance(Duration time) {
@@ -135,7 +143,9 @@ void World::advance(Duration time) {
     for (;;) {
         run();
         Instant next = Instant::never();
-        for (const auto& host : hosts_) next = std::min(next, host->deadline);
+        for (const auto& host : hosts_) {
+            if (!host->shard->finished()) next = std::min(next, host->deadline);
+        }
         if (next > end) break;
         now_ = std::max(now_, next);
     }

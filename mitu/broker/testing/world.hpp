@@ -97,6 +97,8 @@ public:
 
     /// Runs until nobody has a reason to, at the present time.
     void run();
+    /// The same, but for so many steps at most.
+    void run_some(std::uint64_t steps);
     /// Lets time pass, stopping at every deadline on the way.
     void advance(Duration time);
     /// Answers the oldest login that waits.
@@ -145,6 +147,8 @@ private:
 
     [[nodiscard]] bool has_reason(const Host& host) const;
     void step(Host& host);
+    /// One step of somebody who has a reason; false: nobody has.
+    [[nodiscard]] bool step_somebody();
     /// The shard that a client's next connection reaches first.
     [[nodiscard]] std::uint16_t next_door() noexcept;
 
@@ -157,6 +161,8 @@ private:
     std::vector<std::unique_ptr<Host>> hosts_;
     std::vector<std::unique_ptr<Client>> clients_;
     std::vector<ports::NetworkEvent> events_;
+    std::vector<std::size_t> ready_;
+    std::uint64_t steps_ = 0;
     std::uint16_t door_ = 0;
     std::uint32_t names_ = 0;
 };
