@@ -211,7 +211,7 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
                     {"tenant", profile->tenant_name},
                     {"policy", profile->policy_name},
                     {"session_present", session_present},
-                    {"peer", ports::to_text(connection.peer)}});
+                    {"peer", ports::address_text(connection.peer)}});
     }
     connection.deadline = Instant::never();
     if (ports_.things != nullptr) {
@@ -226,7 +226,7 @@ void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::strin
     trace::log(trace::Level::info, "client_refused",
                {{"reason", mqtt::to_text(reason)},
                 {"text", text},
-                {"peer", ports::to_text(connection.peer)}});
+                {"peer", ports::address_text(connection.peer)}});
     if (connection.version == mqtt::ProtocolVersion::v5 || has_return_code(reason)) {
         mqtt::Connack connack;
         connack.reason = reason;

@@ -224,7 +224,7 @@ void Shard::fail(Connection& connection, const mqtt::DecodeError& error, ByteVie
                 {"reason", mqtt::to_text(error.reason)},
                 {"rule", error.rule},
                 {"offset", error.offset_bytes},
-                {"peer", ports::to_text(connection.peer)}});
+                {"peer", ports::address_text(connection.peer)}});
     Effects effects{output_of(connection)};
     session->refuse(error.reason, error.rule, Parting::lost, now_, effects);
     close(connection);
@@ -317,32 +317,17 @@ void Shard::flush_all() {
 }
 
 void Shard::flush(Connection& connection) {
+    Session* const session = connection.state == Connection::State::attached
+                                 ? sessions_.get(connection.session)
+                                 : nullptr;
+    Effects effects{nowhere_};
     batch_.clear();
     batch_.lend(connection.output);
-    bool more = false;
-    if (connection.state == Connection::State::attached) {
-        if (Session* const session = sessions_.get(connection.session)) {
-            Effects effects{nowhere_};
-            more = session->pump(now_, batch_, effects);
-            apply(*session, effects);
-        }
-    }
-    if (batch_.total_bytes() != 0) {
-        const std::size_t written = ports_.network.write(connection.id, batch_.parts());
-        counters_.writes_total.add();
-        counters_.bytes_sent_total.add(written);
-        if (written < batch_.total_bytes()) {
-            Bytes rest;
-            batch_.copy_rest(written, rest);
-            connection.output = std::move(rest);
-            connection.is_blocked = true;
-            batch_.clear();
-            return;
-        }
-        keep_buffer(std::move(connection.output));
-        connection.output = Bytes{};
-        batch_.clear();
-    }
+    const bool more = session != nullptr && session->pump(now_, batch_, effects);
+    if (batch_.total_bytes() != 0) write_batch(connection);
+    // Not before: what is given to a member on another shard may move bytes that the batch lends.
+    if (session != nullptr) apply(*session, effects);
+    if (connection.is_blocked) return;
     if (connection.state == Connection::State::closing) {
         const ports::ConnectionId id = connection.id;
         remove_connection(connection);
@@ -350,6 +335,22 @@ void Shard::flush(Connection& connection) {
         return;
     }
     if (more) touch(connection);
+}
+
+void Shard::write_batch(Connection& connection) {
+    const std::size_t written = ports_.network.write(connection.id, batch_.parts());
+    counters_.writes_total.add();
+    counters_.bytes_sent_total.add(written);
+    if (written < batch_.total_bytes()) {
+        Bytes rest;
+        batch_.copy_rest(written, rest);
+        connection.output = std::move(rest);
+        connection.is_blocked = true;
+    } else {
+        keep_buffer(std::move(connection.output));
+        connection.output = Bytes{};
+    }
+    batch_.clear();
 }
 
 }  // namespace mitu::broker

@@ -6,7 +6,7 @@
 
 namespace mitu::ports {
 
-std::string to_text(const PeerAddress& peer) {
+std::string address_text(const PeerAddress& peer) {
     constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
     const auto& ip = peer.ip;
     if (std::equal(mapped.begin(), mapped.end(), ip.begin())) {

@@ -30,7 +30,7 @@ struct PeerAddress {
 };
 
 /// For logs: "192.0.2.7:1883", "[2001:db8:0:0:0:0:0:7]:1883".
-[[nodiscard]] std::string to_text(const PeerAddress& peer);
+[[nodiscard]] std::string address_text(const PeerAddress& peer);
 
 /// A connection on its way from one shard to another: plain data, fit for a lane.
 /// Lifetime  whoever holds it owns the socket behind `handle`: attach() it or close it.
