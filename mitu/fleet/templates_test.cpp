@@ -112,6 +112,7 @@ TEST(templates, hash_follows_content_and_not_its_spelling) {
     const std::string access = "access: {publish: {}, subscribe: {}}\n";
     const std::string settings = "settings: {a: 1, b: 2}\n";
     const std::uint64_t one = hash(std::string{head} + access + settings);
+    EXPECT_EQ(one, 1269258908632599872u);  // golden: versions and machines agree on it
     EXPECT_EQ(one, hash(std::string{head} + "settings:\n  b: 2\n  a: 1\n" + access));
     EXPECT_EQ(one, hash("# x\n" + std::string{head} + "revision: 2\n" + access + settings));
     EXPECT_NE(one, hash(std::string{head} + access + "settings: {a: 1, b: 3}\n"));
