@@ -44,7 +44,7 @@ Catalog::~Catalog() = default;
 Result<std::shared_ptr<const Catalog>, Problems> Catalog::build(const Templates& templates,
                                                                 const SourceFile* registry,
                                                                 std::uint64_t revision) {
-    const std::shared_ptr<Catalog> catalog{new Catalog};
+    std::shared_ptr<Catalog> catalog{new Catalog};
     catalog->revision_ = revision;
     catalog->templates_ = templates;
     Problems problems;

@@ -50,6 +50,7 @@ void Catalog::Builder::add(const DeviceRecord& record) {
     const auto tenant = tenants_.find(record.tenant);
     if (tenant == tenants_.end()) {
         std::vector<std::string_view> names;
+        names.reserve(tenants_.size());
         for (const auto& [name, id] : tenants_) names.push_back(name);
         const std::string_view near = did_you_mean(record.tenant, names);
         add_problem(record.line,

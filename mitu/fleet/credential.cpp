@@ -54,9 +54,10 @@ public:
     template <std::size_t Size>
     bool base64(std::array<std::uint8_t, Size>& bytes) noexcept {
         constexpr std::size_t length = (Size * 8 + 5) / 6;
-        if (rest_.size() < length) return false;
+        const std::string_view text = rest_.substr(0, length);
         std::size_t read = 0;
-        if (sodium_base642bin(bytes.data(), Size, rest_.data(), length, nullptr, &read, nullptr,
+        if (text.size() != length ||
+            sodium_base642bin(bytes.data(), Size, text.data(), text.size(), nullptr, &read, nullptr,
                               phc_base64) != 0 ||
             read != Size) {
             return false;

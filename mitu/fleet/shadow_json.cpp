@@ -9,14 +9,16 @@ using nlohmann::json;
 json shadow_delta(const json& desired, const json& reported) {
     json delta;
     for (const auto& [key, want] : desired.items()) {
-        const auto have = reported.is_object() ? reported.find(key) : reported.end();
-        if (!reported.is_object() || have == reported.end()) {
-            delta[key] = want;
-        } else if (want.is_object() && have->is_object()) {
+        const json* have = nullptr;
+        if (reported.is_object()) {
+            const auto found = reported.find(key);
+            if (found != reported.end()) have = &*found;
+        }
+        if (have != nullptr && want.is_object() && have->is_object()) {
             if (json inner = shadow_delta(want, *have); !inner.is_null()) {
                 delta[key] = std::move(inner);
             }
-        } else if (want != *have) {
+        } else if (have == nullptr || want != *have) {
             delta[key] = want;
         }
     }
@@ -68,7 +70,7 @@ json shadow_metadata_of(const json& metadata, const json& state) {
     return result;
 }
 
-std::size_t json_depth(const json& value) noexcept {
+std::size_t json_depth(const json& value) {
     if (!value.is_structured()) return 0;
     std::size_t deepest = 0;
     for (const json& child : value) deepest = std::max(deepest, json_depth(child));

@@ -25,6 +25,6 @@ void shadow_merge(nlohmann::json& state, nlohmann::json& metadata, const nlohman
                                                 const nlohmann::json& state);
 
 /// Maps and lists within each other; 0: a scalar.
-[[nodiscard]] std::size_t json_depth(const nlohmann::json& value) noexcept;
+[[nodiscard]] std::size_t json_depth(const nlohmann::json& value);
 
 }  // namespace mitu::fleet

@@ -90,8 +90,9 @@ private:
         return *result;
     }
     HeartbeatRule heartbeat(const json& part) {
-        const HeartbeatRule rule{duration(part, "interval", Duration::seconds(24 * 3'600)),
-                                 duration(part, "timeout", Duration::seconds(168 * 3'600))};
+        const HeartbeatRule rule{
+            duration(part, "interval", Duration::seconds(std::int64_t{24} * 3'600)),
+            duration(part, "timeout", Duration::seconds(std::int64_t{168} * 3'600))};
         if (rule.timeout > Duration{} && rule.timeout < rule.interval) {
             add("heartbeat.timeout",
                 fmt::format("heartbeat.timeout is {}, below the interval of {}; use two to four "
@@ -181,7 +182,7 @@ private:
 std::optional<Duration> parse_duration(std::string_view text) noexcept {
     std::int64_t count = 0;
     const char* const last = text.data() + text.size();
-    const auto [end, error] = std::from_chars(text.data(), last, count);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
     if (error != std::errc{} || end + 1 != last || count < 0) return std::nullopt;
     std::int64_t unit_s = 0;
     switch (*end) {

@@ -79,6 +79,7 @@ void overlay_layer(Layer& base, Layer over, Problems& problems) {
 
 void check_tenants(const Layer& layer, Problems& problems) {
     std::vector<std::string_view> names;
+    names.reserve(layer.tenants.size());
     for (const auto& [name, tenant] : layer.tenants) names.push_back(name);
     for (const auto& [name, policy] : layer.policies) {
         const std::string& tenant = policy.selector.tenant;
