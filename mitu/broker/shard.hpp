@@ -135,6 +135,7 @@ private:
     [[nodiscard]] Bytes& output_of(Connection& connection);
     void keep_buffer(Bytes&& buffer);
     void flush(Connection& connection);
+    void write_batch(Connection& connection);
     void flush_all();
     void close(Connection& connection);
     void fail(Connection& connection, const mqtt::DecodeError& error, ByteView packet);

@@ -201,6 +201,27 @@ TEST_P(SharedTest, takes_what_is_too_large_for_one_member_to_another) {
     EXPECT_EQ(world.stored_messages(), 0u);
 }
 
+TEST(shared, keeps_the_bytes_that_are_being_written) {
+    // The client takes a large message by its plain subscription, and is 2 bytes too small for the
+    // copy with an identifier, which goes to another shard in the same moment.
+    World world{{.shards = 2, .lanes = tiny_lanes()}};
+    Client& publisher = world.client_at(0).connect();
+    Client& tight = world.client_at(0).connect({.maximum_packet_size = 3 + 2 + 5 + 2 + 1 + 5'000});
+    const std::string topic = [&] {
+        std::string found = world.topic_at(0, "x/00");
+        for (int i = 0; found.size() != 5; ++i) found = world.topic_at(0, "x/" + std::to_string(i));
+        return found;
+    }();
+    tight.subscribe("x/#", {.qos = qos1});
+    tight.subscribe("$share/g/x/#", {.qos = qos1, .identifier = 1});
+    Client& other = world.client_at(1).connect();
+    other.subscribe("$share/g/x/#", {.qos = qos1});
+    const std::string payload(5'000, 'x');
+    publisher.publish(topic, payload, {.qos = qos1});
+    EXPECT_EQ(tight.take_payloads(), Strings{payload});
+    EXPECT_EQ(other.take_payloads(), Strings{payload});
+}
+
 TEST_P(SharedTest, stops_with_the_unsubscribe) {
     Client& m = member(0);
     Client& other = member(1);
