@@ -161,6 +161,11 @@ class Doors(unittest.TestCase):
         for path in ("mitu/broker/mailbox_test.cpp", "mitu/broker/mailbox_bench.cpp"):
             self.assertEqual(findings_in(path, "std::thread reader{run};\n"), [])
 
+    def test_a_benchmark_may_look_at_the_clock(self):
+        line = "const auto start = std::chrono::steady_clock::now();\n"
+        self.assertEqual(findings_in("mitu/fleet/startup_bench.cpp", line), [])
+        self.assertEqual(len(findings_in("mitu/fleet/startup_test.cpp", line)), 1)
+
     def test_an_exception_says_why(self):
         line = "std::thread a;  // tidy-allow(threads): the one that watches the others\n"
         self.assertEqual(findings_in("mitu/broker/a.cpp", line), [])

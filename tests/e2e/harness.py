@@ -186,7 +186,9 @@ class Broker:
             *(["--allow-anonymous"] if self._anonymous else []),
             *self._options,
         ]
-        self.process = Process(command, self._environment, files_max=self._files_max)
+        # With ASan, freed memory waits in quarantine; 256 MB of it would look like a leak.
+        environment = {"ASAN_OPTIONS": "quarantine_size_mb=8", **(self._environment or {})}
+        self.process = Process(command, environment, files_max=self._files_max)
 
         def ports():
             if not self.process.is_running():
