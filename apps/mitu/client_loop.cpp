@@ -13,7 +13,7 @@ namespace mitu::cli {
 
 namespace {
 
-constexpr std::size_t receive_bytes_max = 64 * 1'024;
+constexpr std::size_t receive_bytes_max = std::size_t{64} * 1'024;
 
 }  // namespace
 

@@ -41,12 +41,13 @@ CLI::Option* add_seconds_or_never(CLI::App& app, const std::string& names,
                                   std::optional<std::uint32_t>& seconds,
                                   const std::string& description) {
     return app
-        .add_option_function<std::string>(
+        .add_option(
             names,
-            [&seconds, names](const std::string& text) {
+            [&seconds, names](const CLI::results_t& results) {
+                const std::string& text = results.front();
                 if (text == "never") {
                     seconds = 0xFFFF'FFFF;
-                    return;
+                    return true;
                 }
                 const auto duration = parse_duration(text);
                 if (!duration || duration->count_s() > 0xFFFF'FFFE) {
@@ -56,6 +57,7 @@ CLI::Option* add_seconds_or_never(CLI::App& app, const std::string& names,
                                    "or never");
                 }
                 seconds = static_cast<std::uint32_t>(duration->count_s());
+                return true;
             },
             description)
         ->type_name("TIME");
@@ -66,9 +68,10 @@ CLI::Option* add_seconds_or_never(CLI::App& app, const std::string& names,
 CLI::Option* add_duration_option(CLI::App& app, const std::string& names, Duration& duration,
                                  const std::string& description) {
     return app
-        .add_option_function<std::string>(
+        .add_option(
             names,
-            [&duration, names](const std::string& text) {
+            [&duration, names](const CLI::results_t& results) {
+                const std::string& text = results.front();
                 const auto parsed = parse_duration(text);
                 if (!parsed) {
                     throw CLI::ValidationError(
@@ -76,6 +79,7 @@ CLI::Option* add_duration_option(CLI::App& app, const std::string& names, Durati
                         text + " is not a time; write 250ms, 30s, 5m or a number of seconds");
                 }
                 duration = *parsed;
+                return true;
             },
             description)
         ->type_name("TIME");

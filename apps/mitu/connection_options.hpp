@@ -10,7 +10,7 @@
 #include "mitu/base/result.hpp"
 #include "mitu/client/connect_options.hpp"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the name is CLI11's
 class App;
 class Option;
 }  // namespace CLI

@@ -2,13 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <string>
 
 #include "apps/mitu/commands.hpp"
 #include "apps/mitu/help_format.hpp"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
     using namespace mitu::cli;
 
     CLI::App app{"mitu: publish and subscribe, simulate a fleet, watch a server", "mitu"};
@@ -37,4 +38,8 @@ Exit codes: 0 done; 1 the server refused or something failed; 2 wrong use, or it
         return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
     }
     return static_cast<int>(outcome.exit_code);
+} catch (const std::exception& error) {
+    // What no command has handled is out of memory, or a mistake of ours; say which.
+    std::fprintf(stderr, "mitu: %s\n", error.what());
+    return static_cast<int>(mitu::cli::ExitCode::failed);
 }

@@ -36,7 +36,7 @@ Result<void, std::string> MessageSource::fill() {
         offset_ = 0;
     }
     const std::size_t before = buffer_.size();
-    buffer_.resize(before + 64 * 1'024);
+    buffer_.resize(before + std::size_t{64} * 1'024);
     const ssize_t count = ::read(STDIN_FILENO, buffer_.data() + before, buffer_.size() - before);
     buffer_.resize(before + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count < 0 && errno != EAGAIN && errno != EINTR) {

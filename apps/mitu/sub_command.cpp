@@ -138,7 +138,12 @@ private:
         if (!flags_.unsubscribe.empty()) {
             const std::vector<std::string_view> filters{flags_.unsubscribe.begin(),
                                                         flags_.unsubscribe.end()};
-            (void)loop_.session().unsubscribe(filters, {}, loop_.now(), loop_.out());
+            const auto sent = loop_.session().unsubscribe(filters, {}, loop_.now(), loop_.out());
+            if (!sent) {
+                finished_ = complain(ExitCode::failed,
+                                     fmt::format("cannot unsubscribe: {}", explain(sent.error())));
+                return;
+            }
         }
         if (flags_.filters.empty()) return;
         std::vector<client::Subscription> subscriptions;
@@ -196,7 +201,11 @@ private:
             client::PublishRequest removal;
             removal.topic = message.topic;
             removal.retain = true;
-            (void)loop_.session().publish(removal, loop_.now(), loop_.out());
+            const auto sent = loop_.session().publish(removal, loop_.now(), loop_.out());
+            if (!sent) {
+                complain(ExitCode::failed, fmt::format("{}: cannot be removed: {}", message.topic,
+                                                       explain(sent.error())));
+            }
         }
         if (message.retain && flags_.no_retained) return;
         for (const std::string& filter : flags_.filter_out) {

@@ -13,9 +13,9 @@ namespace {
 template <class Number>
 std::optional<Number> parse_number(std::string_view text) {
     Number value{};
-    const char* end = text.data() + text.size();
-    const auto [at, error] = std::from_chars(text.data(), end, value);
-    if (error != std::errc{} || at != end) return std::nullopt;
+    const char* const begin = text.data();
+    const auto [at, error] = std::from_chars(begin, begin + text.size(), value);
+    if (error != std::errc{} || at != begin + text.size()) return std::nullopt;
     return value;
 }
 
@@ -84,7 +84,7 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
     if (!rest.starts_with(':')) return std::nullopt;
     const auto port = parse_number<std::uint16_t>(rest.substr(1));
     if (!port || *port == 0) return std::nullopt;
-    parsed.port = *port;
+    parsed.port = port;
     return parsed;
 }
 

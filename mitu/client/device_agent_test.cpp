@@ -12,7 +12,6 @@ namespace mitu::client {
 namespace {
 
 using mqtt::QoS;
-using mqtt::ReasonCode;
 using nlohmann::json;
 using test::ack;
 using test::at;

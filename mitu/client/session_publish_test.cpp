@@ -8,7 +8,6 @@
 namespace mitu::client {
 namespace {
 
-using mqtt::ProtocolVersion;
 using mqtt::QoS;
 using mqtt::ReasonCode;
 using test::ack;

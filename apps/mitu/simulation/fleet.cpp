@@ -20,7 +20,7 @@ namespace mitu::cli {
 namespace {
 
 constexpr std::uint32_t signal_index = 0xFFFF'FFFF;
-constexpr std::size_t receive_bytes_max = 64 * 1'024;
+constexpr std::size_t receive_bytes_max = std::size_t{64} * 1'024;
 constexpr int events_per_turn_max = 512;
 // A replay that is through waits this long for policies that are still being applied or reported.
 constexpr Duration settle_time = Duration::seconds(3);

@@ -11,9 +11,12 @@ namespace mitu::cli {
 struct FleetSimulation::Device {
     enum class Phase : std::uint8_t { offline, connecting, open };
 
-    Device(client::DeviceAgent agent_, client::Backoff backoff_, TelemetryGenerator generator_,
-           Prng prng_)
-        : agent{std::move(agent_)}, backoff{backoff_}, generator{generator_}, prng{prng_} {}
+    Device(client::DeviceAgent its_agent, client::Backoff its_backoff,
+           TelemetryGenerator its_generator, Prng its_prng)
+        : agent{std::move(its_agent)},
+          backoff{its_backoff},
+          generator{its_generator},
+          prng{its_prng} {}
 
     client::DeviceAgent agent;
     client::Backoff backoff;

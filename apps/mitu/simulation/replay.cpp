@@ -98,7 +98,8 @@ std::optional<double> parse_time(std::string_view text) noexcept {
         if (error != std::errc{} || end != rest.data() + rest.size()) return std::nullopt;
     }
     const std::int64_t days = days_from_civil(number(0, 4), month, day);
-    return static_cast<double>(days * 86'400 + hour * 3'600 + minute * 60 + second) + fraction;
+    const std::int64_t clock_s = (std::int64_t{hour} * 60 + minute) * 60 + second;
+    return static_cast<double>(days * 86'400 + clock_s) + fraction;
 }
 
 Result<Replay, std::string> Replay::create(std::string text) {

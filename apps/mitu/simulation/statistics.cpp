@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "apps/mitu/text.hpp"
@@ -19,7 +20,7 @@ double per_second(std::uint64_t count, Duration elapsed) {
 
 Json latency_json(const LatencyHistogram& latency) {
     const auto ms = [](Duration duration) {
-        return static_cast<double>(duration.count_ns() / 1'000) / 1'000;
+        return std::round(static_cast<double>(duration.count_ns()) / 1e3) / 1e3;
     };
     return {{"count", latency.count()},
             {"mean", ms(latency.mean())},
