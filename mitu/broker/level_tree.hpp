@@ -127,6 +127,20 @@ public:
         if (start != none) match_filter_at(start, levels, 0, visit);
     }
 
+    /// For audits: the table holds each node once, where a look-up finds it, and nothing else.
+    [[nodiscard]] bool is_sound() const noexcept {
+        std::size_t held = 0;
+        for (const NodeIndex index : table_) held += index != none ? 1 : 0;
+        std::size_t live = 0;
+        for (NodeIndex i = 0; i < nodes_.size(); ++i) {
+            const Node& n = nodes_[i];
+            if (n.parent == none) continue;  // free, or a root
+            ++live;
+            if (child(n.parent, n.level) != i) return false;
+        }
+        return held == live && live == table_used_;
+    }
+
 private:
     [[nodiscard]] static std::uint64_t hash_of(NodeIndex parent, std::string_view level) noexcept {
         return hash_bytes(level, parent);
@@ -197,6 +211,7 @@ private:
     }
 
     NodeIndex add_child(NodeIndex parent, std::string_view level) {
+        if ((table_used_ + 1) * 4 > table_.size() * 3) grow_table();
         const NodeIndex index = new_node(level, parent);
         Node& p = nodes_[parent];
         if (p.first_child != none) nodes_[p.first_child].previous_sibling = index;
@@ -204,7 +219,6 @@ private:
         p.first_child = index;
         if (level == "+") p.plus_child = index;
         if (level == "#") p.hash_child = index;
-        if ((table_used_ + 1) * 4 > table_.size() * 3) grow_table();
         place(index);
         ++table_used_;
         return index;
