@@ -10,12 +10,11 @@ namespace mitu {
 
 }  // namespace mitu
 
-#define MITU_CHECK(condition)                                         \
-    ((condition) ? static_cast<void>(0)                               \
-                 : ::mitu::check_failed(__FILE__, __LINE__, #condition, ""))
+#define MITU_CHECK(condition) \
+    ((condition) ? static_cast<void>(0) : ::mitu::check_failed(__FILE__, __LINE__, #condition, ""))
 
-#define MITU_CHECK_MSG(condition, detail)                             \
-    ((condition) ? static_cast<void>(0)                               \
+#define MITU_CHECK_MSG(condition, detail) \
+    ((condition) ? static_cast<void>(0)   \
                  : ::mitu::check_failed(__FILE__, __LINE__, #condition, detail))
 
 // Costly audits run in debug and in simulation builds only.

@@ -23,14 +23,14 @@ std::optional<MutableByteView> Lane::try_reserve(std::uint16_t kind,
     MITU_CHECK(reserved_bytes_ == 0);
     MITU_CHECK(size_bytes + sizeof(Header) <= record_bytes_max());
     const std::uint64_t need = aligned(sizeof(Header) + size_bytes);
-    const std::uint64_t until_end =
-        capacity_bytes_ - (write_position_ & (capacity_bytes_ - 1));
+    const std::uint64_t until_end = capacity_bytes_ - (write_position_ & (capacity_bytes_ - 1));
     const std::uint64_t padding = until_end < need ? until_end : 0;
     if (capacity_bytes_ - (write_position_ - released_seen_) < need + padding) {
         if (free_bytes() < need + padding) return std::nullopt;
     }
     if (padding != 0) {
-        new (at(write_position_)) Header{static_cast<std::uint32_t>(padding - sizeof(Header)), 0, 1};
+        new (at(write_position_))
+            Header{static_cast<std::uint32_t>(padding - sizeof(Header)), 0, 1};
         write_position_ += padding;
     }
     std::uint8_t* const start = at(write_position_);
@@ -62,8 +62,7 @@ std::optional<Lane::Record> Lane::peek() noexcept {
             read_position_ += sizeof(Header) + header->size_bytes;
             continue;
         }
-        return Record{header->kind,
-                      {at(read_position_) + sizeof(Header), header->size_bytes}};
+        return Record{header->kind, {at(read_position_) + sizeof(Header), header->size_bytes}};
     }
 }
 

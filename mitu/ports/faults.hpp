@@ -7,11 +7,11 @@
 namespace mitu::ports {
 
 enum class Fault : std::uint8_t {
-    outbox_full,        // a session's queue says that it is full
-    message_store_full, // the shard has no memory for one more message
-    lane_full,          // a lane to another shard says that it has no room
-    write_short,        // the network takes only the first byte of what it is given
-    admission_slow,     // an authentication answer comes one turn later
+    outbox_full,         // a session's queue says that it is full
+    message_store_full,  // the shard has no memory for one more message
+    lane_full,           // a lane to another shard says that it has no room
+    write_short,         // the network takes only the first byte of what it is given
+    admission_slow,      // an authentication answer comes one turn later
 };
 
 /// Threading  shard-local.
