@@ -9,13 +9,13 @@
 # them cost nothing. A file that changes, comes or goes rebuilds the object (CONFIGURE_DEPENDS).
 # DEPENDS: for a directory that another build step writes (the console): what that step puts out.
 # DIRECTORY is then listed when the step has run.
-set(_mitu_embed_script ${CMAKE_CURRENT_LIST_DIR}/MituEmbedWrite.cmake)
 
 function(mitu_embed_directory target)
     cmake_parse_arguments(ARG "" "NAME;DIRECTORY" "PATTERNS;DEPENDS" ${ARGN})
     if(NOT ARG_NAME MATCHES "^[a-z][a-z0-9_]*$")
         message(FATAL_ERROR "mitu_embed_directory: NAME is \"${ARG_NAME}\"; use a C++ name in lower case")
     endif()
+    set(script ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/MituEmbedWrite.cmake)
     if(NOT ARG_PATTERNS)
         set(ARG_PATTERNS "*")
     endif()
@@ -43,8 +43,8 @@ namespace mitu::embedded {
     add_custom_command(
         OUTPUT ${out}/${ARG_NAME}.cpp
         COMMAND ${CMAKE_COMMAND} -D NAME=${ARG_NAME} -D DIRECTORY=${directory} -D "PATTERNS=${patterns}"
-                -D OUTPUT=${out}/${ARG_NAME}.cpp -P ${_mitu_embed_script}
-        DEPENDS ${files} ${ARG_DEPENDS} ${out}/${ARG_NAME}.list ${_mitu_embed_script}
+                -D OUTPUT=${out}/${ARG_NAME}.cpp -P ${script}
+        DEPENDS ${files} ${ARG_DEPENDS} ${out}/${ARG_NAME}.list ${script}
         COMMENT "Embedding ${ARG_NAME}" VERBATIM)
     add_library(${target} STATIC ${out}/${ARG_NAME}.cpp)
     target_link_libraries(${target} PUBLIC mitu_base)
