@@ -19,6 +19,11 @@ Client::Client(World& world, std::string client_id)
 
 Client& Client::open(std::optional<std::uint16_t> door) {
     cut();
+    // Both sides know without a word when a session ends with its connection.
+    const bool has_ended = options_.version == mqtt::ProtocolVersion::v5
+                               ? options_.session_expiry_s == 0
+                               : options_.clean_start;
+    if (has_ended) forget_session();
     socket_ = std::make_shared<VirtualSocket>();
     input_.clear();
     packets_.clear();
@@ -258,7 +263,9 @@ std::optional<ReasonCode> Client::outcome(std::uint16_t packet_id) const {
     return it == outcomes_.end() ? std::nullopt : std::optional{it->second};
 }
 
-void Client::set_window(std::size_t bytes) { socket_->window_bytes = bytes; }
+void Client::set_window(std::size_t bytes) noexcept {
+    if (socket_) socket_->window_bytes = bytes;
+}
 
 std::size_t Client::unread_bytes() const noexcept {
     return socket_ ? socket_->to_client.size() : 0;
@@ -317,9 +324,7 @@ void Client::on_connack(const SeenPacket& seen) {
     connack_ = seen;
     if (connack()->reason != ReasonCode::success) return;
     if (!connack()->session_present) {
-        sent_.clear();
-        sent_order_.clear();
-        received_qos2_.clear();
+        forget_session();
         return;
     }
     if (!resends) return;
@@ -333,6 +338,12 @@ void Client::on_connack(const SeenPacket& seen) {
         pubrel.packet_id = id;
         send_later(pubrel);
     }
+}
+
+void Client::forget_session() {
+    sent_.clear();
+    sent_order_.clear();
+    received_qos2_.clear();
 }
 
 void Client::on_publish(const mqtt::Publish& publish) {
@@ -385,6 +396,7 @@ void Client::on_ack(PacketType type, const mqtt::Ack& ack) {
     const bool is_qos2 = it->second.options.qos == qos2;
     if (type == PacketType::pubrec && !mqtt::is_error(ack.reason)) {
         if (!is_qos2) return;
+        if (!it->second.is_released) confirmed_.push_back(it->second.payload);
         it->second.is_released = true;
         outcomes_[ack.packet_id] = ack.reason;
         if (!acknowledges) return;
@@ -394,6 +406,9 @@ void Client::on_ack(PacketType type, const mqtt::Ack& ack) {
         return;
     }
     if (type != PacketType::pubcomp) outcomes_[ack.packet_id] = ack.reason;
+    if (type == PacketType::puback && !mqtt::is_error(ack.reason)) {
+        confirmed_.push_back(it->second.payload);
+    }
     sent_.erase(it);
     std::erase(sent_order_, ack.packet_id);
 }

@@ -163,7 +163,8 @@ public:
     /// The reason of the last acknowledgement of `packet_id`; nullopt: none came.
     [[nodiscard]] std::optional<mqtt::ReasonCode> outcome(std::uint16_t packet_id) const;
     [[nodiscard]] std::size_t unacknowledged_count() const noexcept { return sent_.size(); }
-    /// PUBLISH ids that went out unacknowledged, PUBREC not yet seen.
+    /// Payloads of its own QoS 1 and 2 messages that the broker has taken over since the last call.
+    std::vector<std::string> take_confirmed() { return std::exchange(confirmed_, {}); }
     [[nodiscard]] const std::string& id() const noexcept { return client_id_; }
 
     // --- how it behaves ---
@@ -171,7 +172,7 @@ public:
     bool resends = true;       // when a session is resumed
     bool reads = true;         // takes bytes from its socket
     /// How many unread bytes its socket holds (a slow reader has few).
-    void set_window(std::size_t bytes);
+    void set_window(std::size_t bytes) noexcept;
     /// How many bytes lie unread in its socket.
     [[nodiscard]] std::size_t unread_bytes() const noexcept;
 
@@ -193,6 +194,7 @@ private:
     void send_publish(std::uint16_t id, const SentPublish& publish, bool dup);
     void handle(const SeenPacket& seen);
     void on_connack(const SeenPacket& seen);
+    void forget_session();
     void on_publish(const mqtt::Publish& publish);
     void on_ack(mqtt::PacketType type, const mqtt::Ack& ack);
     template <class T>
@@ -215,6 +217,7 @@ private:
     std::vector<std::uint16_t> sent_order_;      // their ids in the order of their sending
     std::set<std::uint16_t> received_qos2_;      // ids between PUBLISH and PUBREL
     std::map<std::uint16_t, mqtt::ReasonCode> outcomes_;
+    std::vector<std::string> confirmed_;
 };
 
 }  // namespace mitu::broker::testing

@@ -26,7 +26,7 @@ bool VirtualNetwork::has_event(const Slot& slot) noexcept {
     if (!slot.socket) return false;
     const VirtualSocket& socket = *slot.socket;
     if (socket.reset_by_client) return true;
-    if (slot.is_blocked && socket.to_client.size() < socket.window_bytes) return true;
+    if (slot.is_blocked && socket.room() != 0) return true;
     return !slot.is_paused && (!socket.to_broker.empty() || socket.closed_by_client);
 }
 
@@ -64,8 +64,7 @@ void VirtualNetwork::report(std::uint32_t index, std::vector<NetworkEvent>& even
     VirtualSocket& socket = *slot.socket;
     NetworkEvent event;
     event.connection = {index, slot.generation};
-    if (slot.is_blocked && socket.to_client.size() < socket.window_bytes &&
-        !socket.reset_by_client) {
+    if (slot.is_blocked && socket.room() != 0 && !socket.reset_by_client) {
         slot.is_blocked = false;
         event.kind = NetworkEvent::Kind::writable;
         events.push_back(event);
@@ -96,9 +95,7 @@ std::size_t VirtualNetwork::write(ConnectionId connection, std::span<const ByteV
     VirtualSocket& socket = *slot->socket;
     std::size_t offered = 0;
     for (const ByteView part : parts) offered += part.size();
-    const std::size_t room =
-        socket.window_bytes - std::min(socket.window_bytes, socket.to_client.size());
-    std::size_t left = std::min(offered, room);
+    std::size_t left = std::min(offered, socket.room());
     if (left != 0 && options_.chops) left = 1 + static_cast<std::size_t>(prng_.below(left));
     if (left != 0 && faults_.fire(ports::Fault::write_short)) left = 1;
     const std::size_t taken = left;

@@ -1,6 +1,7 @@
 #pragma once
 // A network in memory: what the broker's tests and the simulator put in place of sockets.
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -25,6 +26,12 @@ struct VirtualSocket {
     bool reset_by_client = false;   // at once: what was sent before may be lost
     bool closed_by_broker = false;
     ports::PeerAddress peer;
+
+    /// What is sent to a client that has closed vanishes.
+    [[nodiscard]] std::size_t room() const noexcept {
+        if (closed_by_client) return std::size_t{1} << 40;
+        return window_bytes - std::min(window_bytes, to_client.size());
+    }
 };
 
 /// Connections between detach() and attach().
