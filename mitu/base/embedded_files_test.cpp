@@ -12,6 +12,7 @@ namespace {
 
 std::vector<std::string> names(const std::vector<EmbeddedEntry>& entries) {
     std::vector<std::string> result;
+    result.reserve(entries.size());
     for (const auto& entry : entries) {
         result.push_back(std::string{entry.name} + (entry.is_directory ? "/" : ""));
     }

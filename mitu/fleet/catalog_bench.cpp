@@ -35,7 +35,7 @@ std::shared_ptr<const Catalog> build(const std::string& csv) {
 void build_catalog(benchmark::State& state) {
     const std::string csv = registry_of(static_cast<std::uint32_t>(state.range(0)));
     double bytes = 0;
-    for (auto _ : state) bytes = static_cast<double>(build(csv)->device_bytes());
+    for ([[maybe_unused]] auto _ : state) bytes = static_cast<double>(build(csv)->device_bytes());
     state.counters["bytes_per_device"] = bytes / static_cast<double>(state.range(0));
 }
 
@@ -43,7 +43,7 @@ void find_login(benchmark::State& state) {
     const auto count = static_cast<std::uint64_t>(state.range(0));
     const auto catalog = build(registry_of(static_cast<std::uint32_t>(count)));
     Prng random{1};
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         const auto device = catalog->find_login(device_name(random.below(count)));
         benchmark::DoNotOptimize(device);
     }
@@ -51,19 +51,19 @@ void find_login(benchmark::State& state) {
 
 void verify_random_secret(benchmark::State& state) {
     const std::string phc = hash_password("secret", Salt{}, credential_cost_random);
-    for (auto _ : state) MITU_CHECK(verify_credential(phc, "secret"));
+    for ([[maybe_unused]] auto _ : state) MITU_CHECK(verify_credential(phc, "secret"));
 }
 
 void verify_chosen_password(benchmark::State& state) {
     const std::string phc = hash_password("secret", Salt{}, credential_cost_chosen);
-    for (auto _ : state) MITU_CHECK(verify_credential(phc, "secret"));
+    for ([[maybe_unused]] auto _ : state) MITU_CHECK(verify_credential(phc, "secret"));
 }
 
 void report_to_shadow(benchmark::State& state) {
     const auto desired = DesiredState::create(1, R"({"telemetry_interval_s":10,"setpoint_c":21})");
     const std::string report = R"({"state":{"reported":)" + desired->json() + "}}";
     DeviceShadow shadow{desired, WallTime{}};
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         const auto messages = shadow.on_request("update", report, WallTime{});
         benchmark::DoNotOptimize(messages.data());
     }

@@ -38,7 +38,8 @@ TEST_F(Files, replace_writes_new_files_private_and_keeps_the_mode_of_others) {
     EXPECT_FALSE(replace_file(path("r.csv"), "one"));
     EXPECT_EQ(load_file(path("r.csv"))->text, "one");
     EXPECT_EQ(mode_of(path("r.csv")), 0600u);
-    fs::permissions(path("r.csv"), fs::perms{0640});
+    fs::permissions(path("r.csv"),
+                    fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read);
     EXPECT_FALSE(replace_file(path("r.csv"), "two"));
     EXPECT_EQ(load_file(path("r.csv"))->text, "two");
     EXPECT_EQ(mode_of(path("r.csv")), 0640u);
@@ -83,6 +84,7 @@ TEST_F(Files, template_directory_gives_visible_yaml_files_by_name) {
 TEST_F(Files, lock_makes_writers_wait_for_each_other) {
     write(path("n"), "0");
     std::vector<std::thread> writers;
+    writers.reserve(4);
     for (int i = 0; i < 4; ++i) {
         writers.emplace_back([this] {
             for (int j = 0; j < 10; ++j) {

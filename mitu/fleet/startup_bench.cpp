@@ -62,7 +62,7 @@ void touch(std::string_view text) {
 
 template <class Work>
 void time_cold(benchmark::State& state, Work work) {
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         drop_cached_pages();
         const auto start = std::chrono::steady_clock::now();  // tidy-allow(clocks): it measures
         work();
@@ -73,12 +73,12 @@ void time_cold(benchmark::State& state, Work work) {
 }
 
 void read_1000_embedded(benchmark::State& state) {
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         for (const SourceFile& file : read_embedded()) touch(file.text);
     }
 }
 void read_1000_from_directory_cached(benchmark::State& state) {
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         for (const LoadedFile& file : read_directory()) touch(file.text);
     }
 }
@@ -88,10 +88,10 @@ void read_1000_from_directory_uncached(benchmark::State& state) {
     });
 }
 void start_1000_embedded(benchmark::State& state) {
-    for (auto _ : state) load(read_embedded());
+    for ([[maybe_unused]] auto _ : state) load(read_embedded());
 }
 void start_1000_from_directory_cached(benchmark::State& state) {
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         const auto files = read_directory();
         load(sources(files));
     }
@@ -103,7 +103,8 @@ void start_1000_from_directory_uncached(benchmark::State& state) {
     });
 }
 void start_with_the_compiled_in_templates(benchmark::State& state) {
-    for (auto _ : state) MITU_CHECK(load_templates(embedded_templates()).has_value());
+    for ([[maybe_unused]] auto _ : state)
+        MITU_CHECK(load_templates(embedded_templates()).has_value());
 }
 
 BENCHMARK(read_1000_embedded)->Unit(benchmark::kMillisecond);
