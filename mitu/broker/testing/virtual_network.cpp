@@ -31,7 +31,8 @@ bool VirtualNetwork::has_event(const Slot& slot) noexcept {
 }
 
 bool VirtualNetwork::has_work() const noexcept {
-    return is_woken_ || !accepted_.empty() || std::any_of(slots_.begin(), slots_.end(), has_event);
+    return is_woken_.load(std::memory_order_acquire) || !accepted_.empty() ||
+           std::any_of(slots_.begin(), slots_.end(), has_event);
 }
 
 std::size_t VirtualNetwork::connection_count() const noexcept {
@@ -41,7 +42,7 @@ std::size_t VirtualNetwork::connection_count() const noexcept {
 void VirtualNetwork::poll(Instant /*deadline*/, std::vector<NetworkEvent>& events) {
     events.clear();
     lent_.clear();
-    is_woken_ = false;
+    is_woken_.store(false, std::memory_order_relaxed);
     const auto known = static_cast<std::uint32_t>(slots_.size());
     for (std::uint32_t i = 0; i < known; ++i) {
         if (has_event(slots_[i])) report(i, events);

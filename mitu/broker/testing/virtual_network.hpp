@@ -2,6 +2,7 @@
 // A network in memory: what the broker's tests and the simulator put in place of sockets.
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -77,7 +78,7 @@ public:
     void close(ports::ConnectionId connection) override;
     [[nodiscard]] ports::DetachedConnection detach(ports::ConnectionId connection) override;
     [[nodiscard]] ports::ConnectionId attach(ports::DetachedConnection connection) override;
-    void wake() noexcept override { is_woken_ = true; }
+    void wake() noexcept override { is_woken_.store(true, std::memory_order_release); }
 
 private:
     struct Slot {
@@ -101,7 +102,7 @@ private:
     std::vector<std::uint32_t> free_;
     std::deque<std::shared_ptr<VirtualSocket>> accepted_;
     std::deque<Bytes> lent_;
-    bool is_woken_ = false;
+    std::atomic<bool> is_woken_{false};
 };
 
 }  // namespace mitu::broker::testing
