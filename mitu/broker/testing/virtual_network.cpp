@@ -79,6 +79,7 @@ void VirtualNetwork::report(std::uint32_t index, std::vector<NetworkEvent>& even
         socket.to_broker.erase(socket.to_broker.begin(), end);
         event.kind = NetworkEvent::Kind::received;
         event.bytes = lent_.back();
+        if (socket.tap != nullptr) socket.tap->on_read(event.bytes);
         events.push_back(event);
         event.bytes = {};
     }
@@ -86,6 +87,7 @@ void VirtualNetwork::report(std::uint32_t index, std::vector<NetworkEvent>& even
     if (socket.reset_by_client || (socket.closed_by_client && is_read_out)) {
         event.kind = NetworkEvent::Kind::closed;
         events.push_back(event);
+        if (socket.tap != nullptr) socket.tap->on_closed(false);
         release(index);
     }
 }
@@ -103,6 +105,7 @@ std::size_t VirtualNetwork::write(ConnectionId connection, std::span<const ByteV
     for (const ByteView part : parts) {
         const ByteView now = part.first(std::min(part.size(), left));
         socket.to_client.insert(socket.to_client.end(), now.begin(), now.end());
+        if (socket.tap != nullptr && !now.empty()) socket.tap->on_written(now);
         left -= now.size();
     }
     slot->is_blocked = taken < offered;
@@ -121,6 +124,7 @@ void VirtualNetwork::close(ConnectionId connection) {
     Slot* const slot = find(connection);
     if (slot == nullptr) return;
     slot->socket->closed_by_broker = true;
+    if (slot->socket->tap != nullptr) slot->socket->tap->on_closed(true);
     release(connection.index);
 }
 
@@ -147,6 +151,7 @@ VirtualNetwork::Slot* VirtualNetwork::find(ConnectionId id) noexcept {
 ConnectionId VirtualNetwork::add(std::shared_ptr<VirtualSocket> socket) {
     if (connection_count() >= options_.connections_max) {
         socket->closed_by_broker = true;
+        if (socket->tap != nullptr) socket->tap->on_closed(true);
         return {};
     }
     if (free_.empty()) {

@@ -17,6 +17,15 @@
 
 namespace mitu::broker::testing {
 
+/// Sees what crosses the broker's edge of one connection, in the order in which it happens.
+class SocketTap {
+public:
+    virtual ~SocketTap() = default;
+    virtual void on_read(ByteView bytes) = 0;     // the broker has taken them in
+    virtual void on_written(ByteView bytes) = 0;  // the broker has given them to the network
+    virtual void on_closed(bool by_broker) = 0;   // as the broker sees it
+};
+
 /// Two byte pipes between a client and whichever shard has the connection.
 struct VirtualSocket {
     Bytes to_broker;
@@ -27,6 +36,7 @@ struct VirtualSocket {
     bool reset_by_client = false;   // at once: what was sent before may be lost
     bool closed_by_broker = false;
     ports::PeerAddress peer;
+    SocketTap* tap = nullptr;  // outlives the socket
 
     /// What is sent to a client that has closed vanishes.
     [[nodiscard]] std::size_t room() const noexcept {

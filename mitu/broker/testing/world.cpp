@@ -42,23 +42,14 @@ void ScriptedGate::prove(const AdmissionTicket& ticket, const Login& login) {
 // --- the world ---
 
 World::World(const WorldOptions& options)
-    : options_{options}, prng_{options.seed}, mailroom_{options.shards, options.lanes} {
-    for (std::uint16_t i = 0; i < options.shards; ++i) {
-        auto host = std::make_unique<Host>(
-            Host{nullptr, DrawnEntropy{prng_.split()}, DrawnFaults{prng_.split()}, nullptr, {}});
-        host->network = std::make_unique<VirtualNetwork>(transit_, host->faults, prng_.split(),
-                                                         options_.network);
-        mailroom_.connect(ShardId{i}, host->network.get());
-        hosts_.push_back(std::move(host));
-    }
-    for (std::uint16_t i = 0; i < options.shards; ++i) {
-        Host& host = *hosts_[i];
-        Things* const things = options_.things.empty() ? nullptr : options_.things[i];
-        host.shard = std::make_unique<Shard>(
-            ShardId{i}, options_.limits,
-            ShardPorts{mailroom_, *host.network, host.entropy, host.faults, gate_, things});
-    }
-}
+    : options_{options},
+      prng_{options.seed},
+      server_{{options.shards, options.limits, options.lanes, options.network},
+              gate_,
+              prng_,
+              [&](std::uint16_t shard) {
+                  return options.things.empty() ? nullptr : options.things[shard];
+              }} {}
 
 World::~World() = default;
 
@@ -86,44 +77,27 @@ std::string World::topic_at(std::uint16_t shard, std::string_view prefix) const 
 }
 
 std::uint16_t World::next_door() noexcept {
-    door_ = static_cast<std::uint16_t>((door_ + 1) % hosts_.size());
-    return options_.draws_order ? static_cast<std::uint16_t>(prng_.below(hosts_.size())) : door_;
-}
-
-bool World::has_reason(const Host& host) const {
-    if (host.shard->finished()) return false;
-    return !host.is_waiting || host.deadline <= now_ || host.network->has_work();
-}
-
-void World::step(Host& host) {
-    // A turn and the decision to sleep are two steps, so that mail may come between them.
-    if (!host.is_waiting) {
-        host.deadline = host.shard->next_deadline();
-        host.is_waiting = true;
-        return;
-    }
-    host.network->poll(host.deadline, events_);
-    host.shard->turn(now_, events_);
-    host.is_waiting = false;
+    door_ = static_cast<std::uint16_t>((door_ + 1) % shard_count());
+    return options_.draws_order ? static_cast<std::uint16_t>(prng_.below(shard_count())) : door_;
 }
 
 bool World::step_somebody() {
     ready_.clear();
-    for (std::size_t i = 0; i < hosts_.size(); ++i) {
-        if (has_reason(*hosts_[i])) ready_.push_back(i);
+    for (std::uint16_t i = 0; i < shard_count(); ++i) {
+        if (server_.has_reason(i, now_)) ready_.push_back(i);
     }
     for (std::size_t i = 0; i < clients_.size(); ++i) {
-        if (clients_[i]->has_reason()) ready_.push_back(hosts_.size() + i);
+        if (clients_[i]->has_reason()) ready_.push_back(std::size_t{shard_count()} + i);
     }
     if (ready_.empty()) return false;
     const std::uint64_t drawn =
         options_.draws_order ? prng_.below(ready_.size()) : steps_ % ready_.size();
     ++steps_;
     const std::size_t chosen = ready_[static_cast<std::size_t>(drawn)];
-    if (chosen < hosts_.size()) {
-        step(*hosts_[chosen]);
+    if (chosen < shard_count()) {
+        server_.step(static_cast<std::uint16_t>(chosen), now_);
     } else {
-        clients_[chosen - hosts_.size()]->react();
+        clients_[chosen - shard_count()]->react();
     }
     return true;
 }
@@ -142,10 +116,7 @@ void World::advance(Duration time) {
     const Instant end = now_ + time;
     for (;;) {
         run();
-        Instant next = Instant::never();
-        for (const auto& host : hosts_) {
-            if (!host->shard->finished()) next = std::min(next, host->deadline);
-        }
+        const Instant next = server_.next_deadline();
         if (next > end) break;
         now_ = std::max(now_, next);
     }
@@ -161,55 +132,10 @@ void World::answer(bool admitted, const Refusal& refusal) {
     admission.ticket = waiting.ticket;
     admission.refusal = refusal;
     if (admitted) admission.profile = gate_.profile_of(waiting.client_id);
-    Host& host = *hosts_[waiting.ticket.shard.value];
-    host.shard->on_admission(admission, now_);
-    host.network->wake();
+    const std::uint16_t index = waiting.ticket.shard.value;
+    server_.shard(index).on_admission(admission, now_);
+    server_.network(index).wake();
     run();
-}
-
-// --- to look at ---
-
-std::uint64_t World::dropped(DropReason reason) const {
-    std::uint64_t sum = 0;
-    for (const auto& host : hosts_) {
-        sum += host->shard->counters().dropped[static_cast<std::size_t>(reason)].read();
-    }
-    return sum;
-}
-
-std::uint64_t World::dropped() const {
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < drop_reason_count; ++i) sum += dropped(static_cast<DropReason>(i));
-    return sum;
-}
-
-std::uint64_t World::counted(trace::Counter Counters::* counter) const {
-    std::uint64_t sum = 0;
-    for (const auto& host : hosts_) sum += (host->shard->counters().*counter).read();
-    return sum;
-}
-
-std::uint64_t World::stored_messages() const {
-    std::uint64_t sum = 0;
-    for (const auto& host : hosts_) sum += host->shard->stored_message_count();
-    return sum;
-}
-
-Session* World::session(std::string_view client_id, TenantId tenant) {
-    const ShardId home = session_home(tenant, client_id, shard_count());
-    return hosts_[home.value]->shard->sessions().find(tenant, client_id);
-}
-
-void World::begin_shutdown() {
-    for (const auto& host : hosts_) {
-        host->shard->begin_shutdown(now_);
-        host->network->wake();
-    }
-}
-
-bool World::finished() const {
-    return std::all_of(hosts_.begin(), hosts_.end(),
-                       [](const auto& host) { return host->shard->finished(); });
 }
 
 }  // namespace mitu::broker::testing

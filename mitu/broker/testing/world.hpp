@@ -1,7 +1,6 @@
 #pragma once
-// A world of shards in one thread: virtual time, virtual sockets, an order drawn from a seed. A
-// shard runs only for the reasons that a real one has (bytes, a wake-up, its deadline), so that a
-// lost wake-up shows as something that never happens.
+// A server and its clients in one thread: virtual time, sockets without delay, an order drawn from
+// a seed. For tests of the broker alone; the simulator (sim/) has networks, storms and checkers.
 
 #include <cstdint>
 #include <deque>
@@ -14,38 +13,11 @@
 #include "mitu/base/random.hpp"
 #include "mitu/broker/gate.hpp"
 #include "mitu/broker/limits.hpp"
-#include "mitu/broker/mailroom.hpp"
-#include "mitu/broker/shard.hpp"
-#include "mitu/broker/testing/virtual_network.hpp"
-#include "mitu/ports/entropy.hpp"
-#include "mitu/ports/faults.hpp"
+#include "mitu/broker/testing/virtual_server.hpp"
 
 namespace mitu::broker::testing {
 
 class Client;
-
-/// Fault points that fire with a probability of their own; 0 unless told.
-class DrawnFaults final : public ports::Faults {
-public:
-    explicit DrawnFaults(Prng prng) : prng_{prng} {}
-    [[nodiscard]] bool fire(ports::Fault fault) noexcept override {
-        const auto it = probability.find(fault);
-        return it != probability.end() && prng_.chance(it->second);
-    }
-    std::map<ports::Fault, double> probability;
-
-private:
-    Prng prng_;
-};
-
-class DrawnEntropy final : public ports::Entropy {
-public:
-    explicit DrawnEntropy(Prng prng) : prng_{prng} {}
-    [[nodiscard]] std::uint64_t next() noexcept override { return prng_.next(); }
-
-private:
-    Prng prng_;
-};
 
 /// Lets everybody in, unless told otherwise by client id or user name.
 class ScriptedGate final : public Gate {
@@ -80,9 +52,6 @@ struct WorldOptions {
     std::vector<Things*> things{};  // one per shard, or none
 };
 
-/// Lanes so small that they are full most of the time.
-[[nodiscard]] inline LaneSizes tiny_lanes() noexcept { return {8u << 10, 8u << 10, 8u << 10}; }
-
 class World {
 public:
     explicit World(const WorldOptions& options = {});
@@ -105,48 +74,39 @@ public:
     void answer(bool admitted, const Refusal& refusal = {});
 
     [[nodiscard]] Instant now() const noexcept { return now_; }
-    [[nodiscard]] std::uint16_t shard_count() const noexcept {
-        return static_cast<std::uint16_t>(hosts_.size());
-    }
-    [[nodiscard]] Shard& shard(std::uint16_t index = 0) { return *hosts_[index]->shard; }
+    [[nodiscard]] std::uint16_t shard_count() const noexcept { return server_.shard_count(); }
+    [[nodiscard]] Shard& shard(std::uint16_t index = 0) { return server_.shard(index); }
     [[nodiscard]] VirtualNetwork& network(std::uint16_t index = 0) {
-        return *hosts_[index]->network;
+        return server_.network(index);
     }
-    [[nodiscard]] DrawnFaults& faults(std::uint16_t index = 0) { return hosts_[index]->faults; }
+    [[nodiscard]] DrawnFaults& faults(std::uint16_t index = 0) { return server_.faults(index); }
     [[nodiscard]] ScriptedGate& gate() noexcept { return gate_; }
-    [[nodiscard]] Transit& transit() noexcept { return transit_; }
-    [[nodiscard]] Mailroom& mailroom() noexcept { return mailroom_; }
+    [[nodiscard]] Transit& transit() noexcept { return server_.transit(); }
+    [[nodiscard]] Mailroom& mailroom() noexcept { return server_.mailroom(); }
     [[nodiscard]] Prng& prng() noexcept { return prng_; }
 
     /// The sum over all shards.
-    [[nodiscard]] std::uint64_t dropped(DropReason reason) const;
-    [[nodiscard]] std::uint64_t dropped() const;
-    [[nodiscard]] std::uint64_t counted(trace::Counter Counters::* counter) const;
-    [[nodiscard]] std::uint64_t stored_messages() const;
+    [[nodiscard]] std::uint64_t dropped(DropReason reason) const { return server_.dropped(reason); }
+    [[nodiscard]] std::uint64_t dropped() const { return server_.dropped(); }
+    [[nodiscard]] std::uint64_t counted(trace::Counter Counters::* counter) const {
+        return server_.counted(counter);
+    }
+    [[nodiscard]] std::uint64_t stored_messages() const { return server_.stored_messages(); }
 
     /// The session of a client, wherever it is; null: there is none.
-    [[nodiscard]] Session* session(std::string_view client_id, TenantId tenant = tenant_default);
+    [[nodiscard]] Session* session(std::string_view client_id, TenantId tenant = tenant_default) {
+        return server_.session(client_id, tenant);
+    }
 
     /// A name PREFIX<n> that is at home on `shard`.
     [[nodiscard]] std::string client_id_at(std::uint16_t shard, std::string_view prefix);
     [[nodiscard]] std::string topic_at(std::uint16_t shard, std::string_view prefix) const;
 
-    void begin_shutdown();
-    [[nodiscard]] bool finished() const;
+    void begin_shutdown() { server_.begin_shutdown(now_); }
+    [[nodiscard]] bool finished() const { return server_.finished(); }
 
 private:
     friend class Client;
-    struct Host {
-        std::unique_ptr<VirtualNetwork> network;
-        DrawnEntropy entropy;
-        DrawnFaults faults;
-        std::unique_ptr<Shard> shard;
-        Instant deadline;
-        bool is_waiting = false;  // next_deadline() was asked after the last turn
-    };
-
-    [[nodiscard]] bool has_reason(const Host& host) const;
-    void step(Host& host);
     /// One step of somebody who has a reason; false: nobody has.
     [[nodiscard]] bool step_somebody();
     /// The shard that a client's next connection reaches first.
@@ -155,12 +115,9 @@ private:
     WorldOptions options_;
     Prng prng_;
     Instant now_ = Instant::from_ns(1'000'000'000);
-    Transit transit_;
-    Mailroom mailroom_;
     ScriptedGate gate_;
-    std::vector<std::unique_ptr<Host>> hosts_;
+    VirtualServer server_;
     std::vector<std::unique_ptr<Client>> clients_;
-    std::vector<ports::NetworkEvent> events_;
     std::vector<std::size_t> ready_;
     std::uint64_t steps_ = 0;
     std::uint16_t door_ = 0;

@@ -1,0 +1,117 @@
+#pragma once
+// The shards of one server in one thread: somebody else decides who is next, and what time it is.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "mitu/base/random.hpp"
+#include "mitu/broker/gate.hpp"
+#include "mitu/broker/limits.hpp"
+#include "mitu/broker/mailroom.hpp"
+#include "mitu/broker/shard.hpp"
+#include "mitu/broker/testing/virtual_network.hpp"
+#include "mitu/ports/entropy.hpp"
+#include "mitu/ports/faults.hpp"
+
+namespace mitu::broker::testing {
+
+/// Fault points that fire with a probability of their own; 0 unless told.
+class DrawnFaults final : public ports::Faults {
+public:
+    explicit DrawnFaults(Prng prng) : prng_{prng} {}
+    [[nodiscard]] bool fire(ports::Fault fault) noexcept override {
+        const auto it = probability.find(fault);
+        const bool fires = it != probability.end() && prng_.chance(it->second);
+        if (fires) ++fired[fault];
+        return fires;
+    }
+    std::map<ports::Fault, double> probability;
+    std::map<ports::Fault, std::uint64_t> fired;
+
+private:
+    Prng prng_;
+};
+
+class DrawnEntropy final : public ports::Entropy {
+public:
+    explicit DrawnEntropy(Prng prng) : prng_{prng} {}
+    [[nodiscard]] std::uint64_t next() noexcept override { return prng_.next(); }
+
+private:
+    Prng prng_;
+};
+
+/// Lanes so small that they are full most of the time.
+[[nodiscard]] inline LaneSizes tiny_lanes() noexcept { return {8u << 10, 8u << 10, 8u << 10}; }
+
+struct VirtualServerOptions {
+    std::uint16_t shards = 1;
+    Limits limits{};
+    LaneSizes lanes{};
+    VirtualNetworkOptions network{};
+};
+
+/// A shard runs only for the reasons that a real one has (bytes, a wake-up, its deadline), so that
+/// a lost wake-up shows as something that never happens.
+/// Lifetime  `gate` and the Things outlive it.
+class VirtualServer {
+public:
+    using ThingsOf = std::function<Things*(std::uint16_t shard)>;
+    VirtualServer(const VirtualServerOptions& options, Gate& gate, Prng& prng,
+                  const ThingsOf& things_of);
+    ~VirtualServer();
+    VirtualServer(const VirtualServer&) = delete;
+    VirtualServer& operator=(const VirtualServer&) = delete;
+
+    [[nodiscard]] std::uint16_t shard_count() const noexcept {
+        return static_cast<std::uint16_t>(hosts_.size());
+    }
+    [[nodiscard]] Shard& shard(std::uint16_t index) { return *hosts_[index]->shard; }
+    [[nodiscard]] const Shard& shard(std::uint16_t index) const { return *hosts_[index]->shard; }
+    [[nodiscard]] VirtualNetwork& network(std::uint16_t index) { return *hosts_[index]->network; }
+    [[nodiscard]] const VirtualNetwork& network(std::uint16_t index) const {
+        return *hosts_[index]->network;
+    }
+    [[nodiscard]] DrawnFaults& faults(std::uint16_t index) { return hosts_[index]->faults; }
+    [[nodiscard]] Transit& transit() noexcept { return transit_; }
+    [[nodiscard]] Mailroom& mailroom() noexcept { return mailroom_; }
+
+    [[nodiscard]] bool has_reason(std::uint16_t index, Instant now) const;
+    /// One step of a shard that has a reason: a turn, or its decision to sleep.
+    void step(std::uint16_t index, Instant now);
+    /// When a shard that sleeps wakes by itself.
+    [[nodiscard]] Instant next_deadline() const noexcept;
+
+    void begin_shutdown(Instant now);
+    [[nodiscard]] bool finished() const;
+
+    /// The session of a client, wherever it is; null: there is none.
+    [[nodiscard]] Session* session(std::string_view client_id, TenantId tenant = tenant_default);
+
+    // The sum over all shards.
+    [[nodiscard]] std::uint64_t dropped(DropReason reason) const;
+    [[nodiscard]] std::uint64_t dropped() const;
+    [[nodiscard]] std::uint64_t counted(trace::Counter Counters::* counter) const;
+    [[nodiscard]] std::uint64_t stored_messages() const;
+
+private:
+    struct Host {
+        std::unique_ptr<VirtualNetwork> network;
+        DrawnEntropy entropy;
+        DrawnFaults faults;
+        std::unique_ptr<Shard> shard;
+        std::vector<ports::NetworkEvent> events;
+        Instant deadline;
+        bool is_waiting = false;  // next_deadline() was asked after the last turn
+    };
+
+    VirtualServerOptions options_;
+    Transit transit_;
+    Mailroom mailroom_;
+    std::vector<std::unique_ptr<Host>> hosts_;
+};
+
+}  // namespace mitu::broker::testing
