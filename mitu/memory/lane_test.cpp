@@ -86,7 +86,7 @@ TEST(lane, carries_every_record_between_two_threads) {
     constexpr std::uint64_t count = 100'000;
     std::thread writer{[&] {
         for (std::uint64_t i = 0; i < count;) {
-            const auto room = lane.try_reserve(static_cast<std::uint16_t>(i), 8 + i % 50);
+            const auto room = lane.try_reserve(static_cast<std::uint16_t>(i), static_cast<std::uint32_t>(8 + i % 50));
             if (!room) {
                 std::this_thread::yield();
                 continue;
@@ -106,7 +106,7 @@ TEST(lane, carries_every_record_between_two_threads) {
         std::uint64_t value = 0;
         std::memcpy(&value, record->bytes.data(), sizeof value);
         ASSERT_EQ(value, i);
-        ASSERT_EQ(record->bytes.size(), 8 + i % 50);
+        ASSERT_EQ(record->bytes.size(), static_cast<std::uint32_t>(8 + i % 50));
         lane.pop();
         lane.release();
         ++i;
