@@ -172,6 +172,7 @@ private:
 
     // shard_mail.cpp: to and from the other shards
     void take_mail();
+    [[nodiscard]] std::optional<memory::Lane::Record> peek(memory::Lane& lane) const;
     void take_control(ShardId from);
     void take_deliver(ShardId from);
     void take_publish(ShardId from);

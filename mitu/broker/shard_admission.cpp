@@ -94,6 +94,7 @@ void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView
     }
     connection.state = Connection::State::admitting;
     connection.admission_serial = next_admission_serial_++;
+    pause(connection);  // a client that has said all and gone is let in all the same
     ports_.gate.prove({id_, connection.id, connection.admission_serial}, login);
 }
 

@@ -122,8 +122,8 @@ void Shard::receive(Connection& connection, ByteView bytes) {
         const bool resumes_itself =
             connection.state == Connection::State::admitting || connection.is_paused;
         // Here waits as much as one packet may have and what one read brings; the rest waits in
-        // the socket.
-        if (connection.input.size() > limits_.packet_bytes_max) pause(connection);
+        // the socket, and so does the client's end: what it said before is dealt with first.
+        pause(connection);
         if (!resumes_itself) resume_later(connection);
         return;
     }

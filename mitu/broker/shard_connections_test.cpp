@@ -197,6 +197,37 @@ TEST_F(AdmissionTest, is_not_asked_about_those_that_the_gate_refuses_at_once) {
 
 // --- closing ---
 
+TEST(shard_connections, may_close_behind_their_words_and_are_heard_on_their_home_shard) {
+    World world{{.shards = 2}};
+    Client& reader = world.client_at(0, "reader").connect();
+    reader.subscribe("t");
+    for (std::uint16_t door = 0; door < 2; ++door) {
+        // A sensor that wakes up, says it all in one breath and sleeps again.
+        Client& sensor = world.client_at(1, "sensor").connect_later({.door = door});
+        sensor.publish_later("t", "21.5");
+        sensor.send_later(mqtt::Disconnect{});
+        sensor.cut();
+        world.run();
+        EXPECT_EQ(reader.take_payloads(), std::vector<std::string>{"21.5"}) << "door " << door;
+    }
+}
+
+TEST(shard_connections, may_close_behind_their_words_while_they_are_being_admitted) {
+    World world;
+    Client& reader = world.client("reader").connect();
+    reader.subscribe("t");
+    world.gate().is_late = true;
+    Client& sensor = world.client("sensor").connect_later();
+    sensor.publish_later("t", "21.5");
+    sensor.send_later(mqtt::Disconnect{});
+    sensor.cut();
+    world.run();
+    EXPECT_TRUE(reader.take_payloads().empty());
+    world.answer(true);
+    EXPECT_EQ(reader.take_payloads(), std::vector<std::string>{"21.5"});
+    EXPECT_EQ(world.counted(&Counters::connections), 1u);
+}
+
 TEST(shard_connections, are_given_a_last_packet_and_a_while_to_take_it) {
     World world;
     Client& client = world.client("a").connect();

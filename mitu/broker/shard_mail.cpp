@@ -13,6 +13,13 @@ std::uint32_t Shard::inline_bytes_max() const noexcept {
 
 // --- in ---
 
+/// The next record that is seen this turn. The other shard may be writing right now: what it has
+/// just published may be seen or not, record by record.
+std::optional<memory::Lane::Record> Shard::peek(memory::Lane& lane) const {
+    if (ports_.faults.fire(ports::Fault::mail_late)) return std::nullopt;
+    return lane.peek();
+}
+
 void Shard::take_mail() {
     for (std::uint16_t i = 0; i < peers_.size(); ++i) {
         if (ShardId{i} != id_) take_control(ShardId{i});
@@ -28,7 +35,7 @@ void Shard::take_mail() {
 void Shard::take_control(ShardId from) {
     auto& lane = ports_.mailroom.lane(from, id_, LaneKind::control);
     bool any = false;
-    while (const auto record = lane.peek()) {
+    while (const auto record = peek(lane)) {
         any = true;
         switch (static_cast<MailKind>(record->kind)) {
             case MailKind::completion: {
@@ -53,7 +60,7 @@ void Shard::take_deliver(ShardId from) {
     auto& lane = ports_.mailroom.lane(from, id_, LaneKind::deliver);
     std::uint32_t budget_bytes = limits_.turn_mail_bytes_max;
     bool any = false;
-    while (const auto record = lane.peek()) {
+    while (const auto record = peek(lane)) {
         any = true;
         const DeliverMail mail = read_deliver(record->bytes);
         if (const auto handle = store(mail.content)) {
@@ -80,7 +87,7 @@ void Shard::take_publish(ShardId from) {
     std::uint32_t budget_bytes = limits_.turn_mail_bytes_max;
     bool any = false;
     while (peers_are_clear()) {
-        const auto record = lane.peek();
+        const auto record = peek(lane);
         if (!record) break;
         any = true;
         take_publish_record(*record);

@@ -2,7 +2,9 @@
 // Fault points that live in the code: `if (faults.fire(Fault::outbox_full))`. In production the
 // answer is always no; in a simulated run each point is on or off by seed.
 
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace mitu::ports {
 
@@ -10,9 +12,30 @@ enum class Fault : std::uint8_t {
     outbox_full,         // a session's queue says that it is full
     message_store_full,  // the shard has no memory for one more message
     lane_full,           // a lane to another shard says that it has no room
+    mail_late,           // what another shard has just put into its lane is not seen yet
     write_short,         // the network takes only the first byte of what it is given
-    admission_slow,      // an authentication answer comes one turn later
+    admission_slow,      // an authentication answer takes long
 };
+inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::admission_slow) + 1;
+
+/// The enumerator's own name.
+[[nodiscard]] constexpr std::string_view to_text(Fault fault) noexcept {
+    switch (fault) {
+        case Fault::outbox_full:
+            return "outbox_full";
+        case Fault::message_store_full:
+            return "message_store_full";
+        case Fault::lane_full:
+            return "lane_full";
+        case Fault::mail_late:
+            return "mail_late";
+        case Fault::write_short:
+            return "write_short";
+        case Fault::admission_slow:
+            return "admission_slow";
+    }
+    return "unknown";
+}
 
 /// Threading  shard-local.
 class Faults {

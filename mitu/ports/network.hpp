@@ -56,7 +56,9 @@ struct NetworkEvent {
 
 /// Threading  shard-local; wake() may be called from any thread.
 /// Order      events of one connection come in the order in which they happened; `opened` first,
-///            `closed` last and once. After close() or detach() no further event names the id.
+///            `closed` last and once, and never in the poll that brought bytes of the connection:
+///            who reads a whole CONNECT can still detach() it, though the client has said all and
+///            gone. After close() or detach() no further event names the id.
 class Network {
 public:
     virtual ~Network() = default;

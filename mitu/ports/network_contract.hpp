@@ -167,6 +167,21 @@ TEST_P(NetworkContract, tells_of_opening_bytes_and_end_in_this_order) {
     EXPECT_NE(peer_address_.port, 0);
 }
 
+TEST_P(NetworkContract, does_not_tell_of_the_end_in_the_poll_that_brought_the_last_bytes) {
+    const auto peer = world_->connect();
+    peer->send(as_bytes("last words"));
+    peer->finish_sending();
+    ASSERT_TRUE(run_until([&] { return count(Kind::received) != 0; }));
+    EXPECT_EQ(count(Kind::closed), 0u);
+    // So there is time to give the connection away, and its end goes with it.
+    const ConnectionId moved = second().attach(first().detach(seen_.front().connection));
+    ASSERT_FALSE(moved.is_none());
+    seen_.clear();
+    ASSERT_TRUE(run_until([&] { return count(Kind::closed) == 1; }));
+    EXPECT_EQ(seen_.back().connection, moved);
+    EXPECT_EQ(to_text(received_), "last words");
+}
+
 TEST_P(NetworkContract, waits_until_the_deadline_and_not_past_a_wake) {
     const Instant start = world_->now();
     first().poll(start + Duration::milliseconds(5), events_);

@@ -230,8 +230,8 @@ EpollNetwork::ReadResult EpollNetwork::read(ConnectionId id, ConnectionSlot& slo
             events.push_back(event);
             if (count == size) return ReadResult::has_more;
             // Short: the socket is empty, and what comes later is a new edge. Only the peer's end
-            // has already been announced and would not be again.
-            if (!slot.ended) return ReadResult::drained;
+            // has already been announced and would not be again: the next poll finds it.
+            return slot.ended ? ReadResult::has_more : ReadResult::drained;
         } else if (got == 0 || errno != EINTR) {
             const bool is_empty = got < 0 && errno == EAGAIN && !slot.broken;
             return is_empty ? ReadResult::drained : ReadResult::closed;

@@ -65,6 +65,7 @@ void VirtualNetwork::report(std::uint32_t index, std::vector<NetworkEvent>& even
     VirtualSocket& socket = *slot.socket;
     NetworkEvent event;
     event.connection = {index, slot.generation};
+    bool has_read = false;
     if (slot.is_blocked && socket.room() != 0 && !socket.reset_by_client) {
         slot.is_blocked = false;
         event.kind = NetworkEvent::Kind::writable;
@@ -77,13 +78,14 @@ void VirtualNetwork::report(std::uint32_t index, std::vector<NetworkEvent>& even
         // A copy of its own size, so that reading past the end is noticed.
         lent_.emplace_back(socket.to_broker.begin(), end);
         socket.to_broker.erase(socket.to_broker.begin(), end);
+        has_read = true;
         event.kind = NetworkEvent::Kind::received;
         event.bytes = lent_.back();
         if (socket.tap != nullptr) socket.tap->on_read(event.bytes);
         events.push_back(event);
         event.bytes = {};
     }
-    const bool is_read_out = socket.to_broker.empty() && !slot.is_paused;
+    const bool is_read_out = socket.to_broker.empty() && !slot.is_paused && !has_read;
     if (socket.reset_by_client || (socket.closed_by_client && is_read_out)) {
         event.kind = NetworkEvent::Kind::closed;
         events.push_back(event);

@@ -67,7 +67,7 @@ struct VirtualNetworkOptions {
 
 /// One shard's door to VirtualSockets. Never waits: whoever runs it asks has_work().
 /// Hostile where ports::Network leaves it free: numbers of closed connections are reused at once,
-/// `received` and `closed` come in one poll, lent bytes are gone with the next poll.
+/// lent bytes are gone with the next poll.
 class VirtualNetwork final : public ports::Network {
 public:
     VirtualNetwork(Transit& transit, ports::Faults& faults, Prng prng,
