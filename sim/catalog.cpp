@@ -1,0 +1,124 @@
+#include "sim/catalog.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <mutex>
+
+#include "mitu/base/check.hpp"
+#include "mitu/fleet/credential.hpp"
+#include "mitu/fleet/templates.hpp"
+
+namespace mitu::sim {
+namespace {
+
+// acme has rules; borealis may do all that does not touch the server's own topics.
+constexpr std::string_view policies = R"(
+kind: Tenant
+name: default
+description: anonymous clients
+---
+kind: Tenant
+name: acme
+description: strict
+---
+kind: Tenant
+name: borealis
+description: generous
+---
+kind: Policy
+name: open
+selector: {{tenant: default}}
+access: {{publish: {{allow: ["#"]}}, subscribe: {{allow: ["#"]}}}}
+---
+kind: Policy
+name: strict
+selector: {{tenant: acme, class: client}}
+access:
+  publish: {{allow: ["t/#", "deep/#", "s/#", "mine/${{device}}/#", "will/#"], deny: ["t/2"]}}
+  subscribe: {{allow: ["t/#", "deep/#", "s/#", "mine/#", "will/#"], deny: ["deep/a/b/2"]}}
+---
+kind: Policy
+name: strict-sensor
+revision: {0}
+selector: {{tenant: acme, class: sensor}}
+heartbeat: {{interval: 20s, timeout: 60s}}
+access:
+  publish: {{allow: ["fleet/${{device}}/#", "$mitu/things/${{device}}/#"]}}
+  subscribe: {{allow: ["$mitu/things/${{device}}/#"]}}
+settings: {{sample_s: {0}}}
+---
+kind: Policy
+name: generous
+selector: {{tenant: borealis, class: client}}
+access: {{publish: {{allow: ["#"]}}, subscribe: {{allow: ["#"]}}}}
+---
+kind: Policy
+name: generous-sensor
+revision: {0}
+selector: {{tenant: borealis, class: sensor}}
+access: {{publish: {{allow: ["#"]}}, subscribe: {{allow: ["#"]}}}}
+settings: {{sample_s: {0}, color: blue}}
+)";
+
+std::shared_ptr<const fleet::Catalog> make(std::uint32_t revision) {
+    const std::string text = fmt::format(policies, revision);
+    const fleet::SourceFile file{"sim.yaml", text};
+    auto templates = fleet::load_templates({&file, 1});
+    if (!templates) MITU_CHECK_MSG(false, fleet::to_text(templates.error()).c_str());
+    std::string registry = "device,tenant,class,labels,credential\n";
+    const fleet::Salt salt{1, 2, 3};
+    for (const char* tenant : {"acme", "borealis"}) {
+        for (std::uint32_t i = 0; i < devices_per_tenant; ++i) {
+            for (const bool is_sensor : {false, true}) {
+                const std::string id = fmt::format("{}{}", is_sensor ? 'v' : 'c', i);
+                // As cheap as argon2id goes: guessing is no concern here.
+                registry +=
+                    fmt::format("{},{},{},,\"{}\"\n", id, tenant, is_sensor ? "sensor" : "client",
+                                fleet::hash_password(id, salt, {1, 8}));
+            }
+        }
+    }
+    const fleet::SourceFile source{"sim.csv", registry};
+    auto catalog = fleet::Catalog::build(*templates, &source, revision);
+    if (!catalog) MITU_CHECK_MSG(false, fleet::to_text(catalog.error()).c_str());
+    return *catalog;
+}
+
+bool is_below(std::string_view topic, std::string_view prefix) {
+    return topic == prefix || (topic.starts_with(prefix) && topic[prefix.size()] == '/');
+}
+
+}  // namespace
+
+std::shared_ptr<const fleet::Catalog> catalog_of_revision(std::uint32_t revision) {
+    static std::mutex mutex;
+    static std::map<std::uint32_t, std::shared_ptr<const fleet::Catalog>> made;
+    const std::lock_guard lock{mutex};
+    auto& catalog = made[revision];
+    if (!catalog) catalog = make(revision);
+    return catalog;
+}
+
+bool may_publish(const ClientKey& client, std::string_view topic) {
+    if (client.tenant != "acme") return true;
+    if (client.client_id.starts_with('v')) {
+        return is_below(topic, "fleet/" + client.client_id) ||
+               is_below(topic, "$mitu/things/" + client.client_id);
+    }
+    if (topic == "t/2") return false;
+    return is_below(topic, "t") || is_below(topic, "deep") || is_below(topic, "s") ||
+           is_below(topic, "will") || is_below(topic, "mine/" + client.client_id);
+}
+
+bool may_receive(const ClientKey& client, std::string_view topic) {
+    if (client.tenant != "acme") return true;
+    if (client.client_id.starts_with('v')) {
+        return is_below(topic, "$mitu/things/" + client.client_id);
+    }
+    if (topic == "deep/a/b/2") return false;
+    return is_below(topic, "t") || is_below(topic, "deep") || is_below(topic, "s") ||
+           is_below(topic, "mine") || is_below(topic, "will");
+}
+
+}  // namespace mitu::sim

@@ -1,0 +1,246 @@
+// Who gets which message, how often, and in what order.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "mitu/mqtt/topic.hpp"
+#include "sim/catalog.hpp"
+#include "sim/checkers/checkers.hpp"
+
+namespace mitu::sim {
+namespace {
+
+using broker::DropReason;
+using mqtt::QoS;
+
+/// [MQTT-4.3.2-2] and liveness: what was acknowledged reaches every session that was subscribed all
+/// the while. What is missing must have been counted as dropped.
+class Qos1AtLeastOnce final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void at_end(Instant /*now*/) override {
+        std::uint64_t allowed = 0;
+        if (world_.server_is_up()) {
+            for (const auto reason : {DropReason::queue_full, DropReason::no_memory,
+                                      DropReason::no_shared_member, DropReason::session_ended}) {
+                allowed += world_.server().dropped(reason);
+            }
+        }
+        std::vector<std::string> missing;
+        for (const auto& session : model_.sessions()) {
+            if (session->has_ended) continue;
+            for (const MessageNumber number : session->owed) {
+                const auto it = session->deliveries.find(number);
+                const bool was_sent = it != session->deliveries.end();
+                missing.push_back(fmt::format("{} {} {}", describe(*model_.message(number)),
+                                              was_sent ? "is not finished at" : "never reached",
+                                              to_text(session->key)));
+            }
+        }
+        for (const auto& [number, groups] : model_.group_deliveries()) {
+            for (const auto& [filter, delivery] : groups) {
+                if (!delivery.is_owed || delivery.is_excused || delivery.is_acked) continue;
+                missing.push_back(fmt::format("{} reached no member of {}",
+                                              describe(*model_.message(number)), filter));
+            }
+        }
+        if (missing.size() <= allowed) return;
+        for (std::string& what : missing) broken(std::move(what));
+    }
+};
+
+/// [MQTT-4.3.3-10..13]: a QoS 2 message begins one exchange with a session, not two.
+class Qos2ExactlyOnce final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_delivery(const ConnectionRecord& c, const MessageRecord& m,
+                     const mqtt::Publish& publish, const Sighting& /*s*/) override {
+        // QoS 1 messages that their publisher repeated may come twice; so may replays.
+        if (c.session == nullptr || publish.retain || publish.dup) return;
+        if (c.session->is_unsure) return;
+        if (m.qos == QoS::at_least_once && m.read_count > 1) return;
+        if (m.will == MessageRecord::Will::unsure) return;
+        std::size_t shares = 0;
+        bool is_alone = false;
+        for (const auto& [filter, sub] : c.session->subscriptions) {
+            const auto shared = mqtt::parse_shared(filter);
+            if (!mqtt::matches(shared ? shared->filter : filter, m.topic)) continue;
+            shared ? void(++shares) : void(is_alone = true);
+        }
+        // Each shared subscription brings a copy of its own, and may be gone by now.
+        if (shares != 0) return;
+        static_cast<void>(is_alone);
+        const auto it = c.session->deliveries.find(m.number);
+        if (it == c.session->deliveries.end() || it->second.transaction_count == 0) return;
+        if (publish.qos == QoS::at_most_once && m.qos != QoS::exactly_once && m.read_count > 1) {
+            return;
+        }
+        if (replayed_.contains({c.session->number, m.number})) return;
+        broken(fmt::format("{} comes a second time to {}", describe(m), describe(c)));
+    }
+
+    void on_written(const ConnectionRecord& c, const Sighting& s) override {
+        const auto* const p = s.as<mqtt::Publish>();
+        if (p == nullptr || c.session == nullptr || !p->retain) return;
+        replayed_.insert({c.session->number, Model::number_of(p->payload)});
+    }
+
+private:
+    std::set<std::pair<std::uint32_t, MessageNumber>> replayed_;
+};
+
+/// [MQTT-4.6.0-5], [MQTT-4.6.0-6]: first arrivals of one publisher's messages of one topic and QoS
+/// come in the order of publishing; across shards too.
+class OrderPerPublisherTopicAndQos final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_delivery(const ConnectionRecord& c, const MessageRecord& m,
+                     const mqtt::Publish& publish, const Sighting& /*s*/) override {
+        if (c.session == nullptr || publish.retain || m.will != MessageRecord::Will::none) return;
+        if (c.session->is_unsure) return;
+        const auto seen = c.session->deliveries.find(m.number);
+        if (seen != c.session->deliveries.end() && seen->second.written_count != 0) return;
+        for (const auto& [filter, sub] : c.session->subscriptions) {
+            const auto shared = mqtt::parse_shared(filter);
+            if (shared && mqtt::matches(shared->filter, m.topic)) return;  // not promised there
+        }
+        const Series series{c.session->number, m.publisher, m.topic, m.qos, publish.qos};
+        MessageNumber& last = last_[series];
+        if (m.number < last) {
+            broken(fmt::format("{} comes to {} after m{}", describe(m), describe(c), last));
+        }
+        last = std::max(last, m.number);
+    }
+
+private:
+    struct Series {
+        std::uint32_t session;
+        ClientKey publisher;
+        std::string topic;
+        QoS published;
+        QoS delivered;
+        auto operator<=>(const Series&) const = default;
+    };
+    std::map<Series, MessageNumber> last_;
+};
+
+/// [MQTT-4.8.2-4], [MQTT-4.8.2-5]: of a shared subscription one member gets a message; another one
+/// only if the first has left without acknowledging.
+class SharedToOneMember final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_delivery(const ConnectionRecord& c, const MessageRecord& m,
+                     const mqtt::Publish& publish, const Sighting& s) override {
+        if (c.session == nullptr || publish.dup || m.read_count != 1 || publish.retain) return;
+        const auto groups = model_.group_deliveries().find(m.number);
+        if (groups == model_.group_deliveries().end()) return;
+        for (const auto& [filter, delivery] : groups->second) {
+            if (!has_only(*c.session, filter, m)) continue;
+            for (const auto& [number, step] : delivery.acked_by) {
+                const SessionRecord& other = *model_.sessions()[number - 1];
+                if (number == c.session->number || step + 1 >= s.step) continue;
+                if (!has_only(other, filter, m) || is_unsure(other, step)) continue;
+                broken(fmt::format("{} goes to {} after {} has acknowledged it ({})", describe(m),
+                                   describe(c), to_text(other.key), filter));
+                return;
+            }
+        }
+    }
+
+private:
+    /// The session can have got the message through this subscription only.
+    static bool has_only(const SessionRecord& session, const std::string& filter,
+                         const MessageRecord& m) {
+        bool has_it = false;
+        for (const auto& [name, sub] : session.subscriptions) {
+            const auto shared = mqtt::parse_shared(name);
+            if (!mqtt::matches(shared ? shared->filter : name, m.topic)) continue;
+            if (name != filter) return false;
+            has_it = sub.is_stable();
+        }
+        return has_it;
+    }
+    /// The acknowledgement came with the last bytes of a connection: it may not have been seen.
+    bool is_unsure(const SessionRecord& session, std::uint64_t step) const {
+        for (const auto& [serial, c] : model_.connections()) {
+            if (c.session == &session && !c.is_open && c.last_read_step <= step) return true;
+        }
+        return false;
+    }
+};
+
+/// Nobody gets what he did not ask for, may not see, or what belongs to another tenant; nothing
+/// that was refused reaches anybody.
+class OnlyToSubscribers final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_delivery(const ConnectionRecord& c, const MessageRecord& m,
+                     const mqtt::Publish& publish, const Sighting& /*s*/) override {
+        if (c.session == nullptr) {
+            broken(fmt::format("{} reaches {} before CONNACK", describe(m), describe(c)));
+            return;
+        }
+        if (m.publisher.tenant != c.key.tenant) {
+            broken(fmt::format("{} reaches {} of another tenant", describe(m), describe(c)));
+        }
+        if (m.is_refused && !m.is_accepted && m.read_count == 1) {
+            broken(fmt::format("{} was refused and reaches {}", describe(m), describe(c)));
+        }
+        if (!may_receive(c.key, m.topic) || !may_publish(m.publisher, m.topic)) {
+            broken(
+                fmt::format("{} reaches {} against the rules of access", describe(m), describe(c)));
+        }
+        if (publish.dup || c.session->is_unsure) return;
+        // What was unsubscribed may still be under way; what was never asked for may not.
+        const auto seen = asked_.find(c.session->number);
+        const bool has_asked =
+            seen != asked_.end() &&
+            std::any_of(seen->second.begin(), seen->second.end(), [&](const std::string& filter) {
+                const auto shared = mqtt::parse_shared(filter);
+                return mqtt::matches(shared ? shared->filter : filter, m.topic);
+            });
+        if (!has_asked) {
+            broken(fmt::format("{} reaches {}, which never subscribed to it", describe(m),
+                               describe(c)));
+        }
+    }
+
+    void on_read(const ConnectionRecord& c, const Sighting& s) override {
+        const auto* const p = s.as<mqtt::Subscribe>();
+        if (p == nullptr || c.session == nullptr) return;
+        ByteView rest = p->filters.encoded;
+        while (const auto entry = mqtt::SubscriptionList::next(rest)) {
+            asked_[c.session->number].emplace(entry->filter);
+        }
+    }
+
+private:
+    std::map<std::uint32_t, std::set<std::string>> asked_;  // by session
+};
+
+}  // namespace
+
+std::unique_ptr<Checker> check_qos1_at_least_once(World& world, Model& model) {
+    return std::make_unique<Qos1AtLeastOnce>("qos1_at_least_once", world, model);
+}
+std::unique_ptr<Checker> check_qos2_exactly_once(World& world, Model& model) {
+    return std::make_unique<Qos2ExactlyOnce>("qos2_exactly_once", world, model);
+}
+std::unique_ptr<Checker> check_order_per_publisher_topic_and_qos(World& world, Model& model) {
+    return std::make_unique<OrderPerPublisherTopicAndQos>("order_per_publisher_topic_and_qos",
+                                                          world, model);
+}
+std::unique_ptr<Checker> check_shared_to_one_member(World& world, Model& model) {
+    return std::make_unique<SharedToOneMember>("shared_to_one_member", world, model);
+}
+std::unique_ptr<Checker> check_only_to_subscribers(World& world, Model& model) {
+    return std::make_unique<OnlyToSubscribers>("only_to_subscribers", world, model);
+}
+
+}  // namespace mitu::sim

@@ -1,0 +1,137 @@
+// Messages with a time of their own: wills, expiry, retained ones.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "mitu/mqtt/topic.hpp"
+#include "sim/checkers/checkers.hpp"
+
+namespace mitu::sim {
+namespace {
+
+using mqtt::QoS;
+using Will = MessageRecord::Will;
+
+/// [MQTT-3.1.2-8], [MQTT-3.1.2-10], [MQTT-3.1.3-9]: a will leaves when it is due, and only then.
+/// That it arrives is the business of qos1_at_least_once: a will that is due is owed.
+class WillWhenDue final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_delivery(const ConnectionRecord& c, const MessageRecord& m,
+                     const mqtt::Publish& /*publish*/, const Sighting& s) override {
+        switch (m.will) {
+            case Will::none:
+            case Will::due:
+            case Will::unsure:
+                break;
+            case Will::armed:
+            case Will::waiting:
+                // Unless a take-over or a clean start is happening right now: its CONNACK is
+                // still to come.
+                early_.push_back(
+                    {m.number, s.at,
+                     fmt::format("{} reaches {} before it is due", describe(m), describe(c))});
+                break;
+            case Will::cancelled:
+                broken(fmt::format("{} reaches {} although it was taken back", describe(m),
+                                   describe(c)));
+                break;
+        }
+    }
+    void at_end(Instant /*now*/) override {
+        for (Early& early : early_) {
+            const MessageRecord& m = *model_.message(early.number);
+            if (m.will == Will::unsure || (m.will == Will::due && m.will_due_at <= early.at)) {
+                continue;
+            }
+            broken(std::move(early.what));
+        }
+    }
+
+private:
+    struct Early {
+        MessageNumber number;
+        Instant at;
+        std::string what;
+    };
+    std::vector<Early> early_;
+};
+
+/// [MQTT-3.3.2-5], [MQTT-3.3.2-6]: nothing leaves after its time, and what leaves says what is
+/// left.
+class MessageExpiry final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_delivery(const ConnectionRecord& c, const MessageRecord& m,
+                     const mqtt::Publish& publish, const Sighting& s) override {
+        if (!m.expiry_s || publish.dup || m.will == Will::unsure) return;
+        const Duration waited_least = s.at - m.last_read_at;
+        const Duration waited_most = s.at - m.first_read_at;
+        if (waited_least > Duration::seconds(*m.expiry_s)) {
+            broken(fmt::format("{} leaves for {} {} ms after it was taken in; it lives {} s",
+                               describe(m), describe(c), waited_least.count_ms(), *m.expiry_s));
+        }
+        if (c.version != mqtt::ProtocolVersion::v5) return;
+        const auto left = publish.properties.message_expiry_interval_s;
+        const std::int64_t most = *m.expiry_s - waited_least.count_s();
+        const std::int64_t least = *m.expiry_s - waited_most.count_s() - 1;
+        if (!left || *left > most || *left < least) {
+            broken(fmt::format("{} tells {} that {} s are left; {}..{} are", describe(m),
+                               describe(c), left ? fmt::format("{}", *left) : "no number of", least,
+                               most));
+        }
+    }
+};
+
+/// [MQTT-3.3.1-5]: a topic that one client alone publishes to keeps its last retained message.
+class LastRetainedWins final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_delivery(const ConnectionRecord& c, const MessageRecord& m,
+                     const mqtt::Publish& publish, const Sighting& /*s*/) override {
+        if (!publish.retain || !is_single_writer(m) || c.session == nullptr) return;
+        // A replay: nothing that was replaced before the client first asked may come.
+        std::uint64_t asked_step = ~std::uint64_t{0};
+        for (const auto& [filter, sub] : c.session->subscriptions) {
+            if (mqtt::parse_shared(filter) || !mqtt::matches(filter, m.topic)) continue;
+            if (sub.options.retain_as_published) return;  // it may be no replay at all
+            asked_step = std::min(asked_step, sub.first_asked_step);
+        }
+        for (const auto& other : model_.messages()) {
+            if (other->number <= m.number || other->topic != m.topic || !is_single_writer(*other)) {
+                continue;
+            }
+            if (other->publisher != m.publisher || !other->is_accepted) continue;
+            if (other->accepted_step < asked_step) {
+                broken(fmt::format("{} is kept for {}, {} replaced it", describe(m), describe(c),
+                                   describe(*other)));
+                return;
+            }
+        }
+    }
+
+private:
+    /// An older QoS 1 message may be repeated after a newer one: only QoS 2 tells for certain.
+    static bool is_single_writer(const MessageRecord& m) {
+        return m.retain && m.qos == QoS::exactly_once && m.will == Will::none &&
+               m.topic.starts_with("mine/" + m.publisher.client_id + "/");
+    }
+};
+
+}  // namespace
+
+std::unique_ptr<Checker> check_will_when_due_and_only_then(World& world, Model& model) {
+    return std::make_unique<WillWhenDue>("will_when_due_and_only_then", world, model);
+}
+std::unique_ptr<Checker> check_message_expiry(World& world, Model& model) {
+    return std::make_unique<MessageExpiry>("message_expiry", world, model);
+}
+std::unique_ptr<Checker> check_last_retained_wins(World& world, Model& model) {
+    return std::make_unique<LastRetainedWins>("last_retained_wins", world, model);
+}
+
+}  // namespace mitu::sim

@@ -1,0 +1,171 @@
+// Sessions: one at a time, remembered as long as agreed, answered.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/checkers/checkers.hpp"
+
+namespace mitu::sim {
+namespace {
+
+using mqtt::ReasonCode;
+
+/// [MQTT-3.1.4-3]: a connection whose session another one has taken over is closed, as soon as what
+/// was written to it has left, and within a bounded time.
+class OneLiveSession final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_closed(const ConnectionRecord& c, bool /*by_broker*/, Instant at) override {
+        if (c.is_open) judge(c, at);
+    }
+    void at_end(Instant now) override {
+        for (const auto& [serial, c] : model_.connections()) {
+            if (c.is_open) judge(c, now);
+        }
+    }
+
+private:
+    void judge(const ConnectionRecord& c, Instant now) {
+        constexpr Duration patience = Duration::seconds(6);
+        if (!c.superseded_at || now - *c.superseded_at <= patience) return;
+        broken(fmt::format("{} is open {} ms after another one took its session", describe(c),
+                           (now - *c.superseded_at).count_ms()));
+    }
+};
+
+/// [MQTT-3.2.2-2], [MQTT-3.2.2-3], 3.1.2.11.2: Session Present says what the client may rely on;
+/// SUBACK and UNSUBACK have one reason a filter [MQTT-3.9.3-1].
+class SessionStateAsAcknowledged final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_read(const ConnectionRecord& c, const Sighting& s) override {
+        if (const auto* p = s.as<mqtt::Subscribe>()) {
+            std::size_t count = 0;
+            ByteView rest = p->filters.encoded;
+            while (mqtt::SubscriptionList::next(rest)) ++count;
+            filters_[{c.serial, p->packet_id}] = count;
+        }
+    }
+
+    void on_written(const ConnectionRecord& c, const Sighting& s) override {
+        if (const auto* p = s.as<mqtt::Connack>()) judge(c, *p, s.at);
+        if (const auto* p = s.as<mqtt::Suback>()) {
+            const auto node = filters_.extract({c.serial, p->packet_id});
+            if (node.empty()) {
+                broken(fmt::format("{}: SUBACK {} without SUBSCRIBE", describe(c), p->packet_id));
+            } else if (node.mapped() != p->reasons.size()) {
+                broken(fmt::format("{}: {} filters, {} reasons", describe(c), node.mapped(),
+                                   p->reasons.size()));
+            }
+        }
+    }
+
+private:
+    void judge(const ConnectionRecord& c, const mqtt::Connack& connack, Instant now) {
+        if (connack.reason != ReasonCode::success) return;
+        ClientKey key = c.key;
+        if (const auto& id = connack.properties.assigned_client_identifier) key.client_id = *id;
+        const SessionRecord* const session = model_.live_session(key);
+        if (session == nullptr && model_.may_have_unseen_session(key)) return;
+        if (connack.session_present && (session == nullptr || c.clean_start)) {
+            broken(fmt::format("{}: Session Present, but {}", describe(c),
+                               c.clean_start ? "it asked for a clean start" : "there was none"));
+        }
+        if (session == nullptr || c.clean_start || session->is_unsure) return;
+        Instant ends_at = session->ends_at;
+        if (session->connection != 0) {  // a take-over closes the old connection first
+            const ConnectionRecord& old = model_.connections().at(session->connection);
+            if (old.expiry_s == 0) ends_at = now;
+            if (old.goodbye_is_unsure) return;
+        }
+        if (session->end_is_unsure) return;
+        if (!connack.session_present && ends_at > now) {
+            broken(fmt::format("{}: its session is forgotten before its time", describe(c)));
+        }
+        if (connack.session_present && ends_at < now) {
+            broken(fmt::format("{}: its session should have expired", describe(c)));
+        }
+    }
+
+    std::map<std::pair<ConnectionSerial, std::uint16_t>, std::size_t> filters_;
+};
+
+/// [MQTT-3.1.2-22]: who is silent for one and a half times the keep-alive is closed; nobody else.
+class KeepAlive final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_written(const ConnectionRecord& c, const Sighting& s) override {
+        const auto* const p = s.as<mqtt::Disconnect>();
+        if (p == nullptr || p->reason != ReasonCode::keep_alive_timeout) return;
+        if (s.at - c.last_read_at < silence_max(c)) {
+            broken(fmt::format("{}: closed for silence after {} ms, its keep-alive is {} s",
+                               describe(c), (s.at - c.last_read_at).count_ms(), c.keep_alive_s));
+        }
+    }
+    void on_closed(const ConnectionRecord& c, bool /*by_broker*/, Instant at) override {
+        judge(c, at);
+    }
+    void at_end(Instant now) override {
+        for (const auto& [serial, c] : model_.connections()) {
+            if (c.is_open) judge(c, now);
+        }
+    }
+
+private:
+    static Duration silence_max(const ConnectionRecord& c) {
+        return Duration::milliseconds(c.keep_alive_s * 1'500);
+    }
+    void judge(const ConnectionRecord& c, Instant now) {
+        if (c.session == nullptr || !c.is_open || c.keep_alive_s == 0 || c.sent_garbage) return;
+        constexpr Duration slack = Duration::seconds(1);
+        if (now - c.last_read_at > silence_max(c) + slack) {
+            broken(fmt::format("{}: silent for {} ms and not closed, its keep-alive is {} s",
+                               describe(c), (now - c.last_read_at).count_ms(), c.keep_alive_s));
+        }
+    }
+};
+
+/// Liveness: who is connected and has asked has been answered when the world is quiet.
+class EverythingIsAnswered final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void at_end(Instant /*now*/) override {
+        for (const auto& [serial, c] : model_.connections()) {
+            if (!c.is_open || c.is_refused || c.sent_garbage) continue;
+            if (c.has_connect && c.session == nullptr) {
+                broken(fmt::format("{}: CONNECT has no answer", describe(c)));
+            }
+            const auto owes = [&](const char* what, std::size_t count) {
+                if (count != 0) broken(fmt::format("{}: {} {} open", describe(c), count, what));
+            };
+            owes("PUBACK", c.puback_due.size());
+            owes("PUBREC", c.pubrec_due.size());
+            owes("PUBCOMP", c.pubcomps_due);
+            owes("PINGRESP", c.pings_due);
+            owes("SUBACK or UNSUBACK", c.operations_due.size());
+        }
+    }
+};
+
+}  // namespace
+
+std::unique_ptr<Checker> check_one_live_session(World& world, Model& model) {
+    return std::make_unique<OneLiveSession>("one_live_session", world, model);
+}
+std::unique_ptr<Checker> check_session_state_as_acknowledged(World& world, Model& model) {
+    return std::make_unique<SessionStateAsAcknowledged>("session_state_as_acknowledged", world,
+                                                        model);
+}
+std::unique_ptr<Checker> check_keep_alive(World& world, Model& model) {
+    return std::make_unique<KeepAlive>("keep_alive", world, model);
+}
+std::unique_ptr<Checker> check_everything_is_answered(World& world, Model& model) {
+    return std::make_unique<EverythingIsAnswered>("everything_is_answered", world, model);
+}
+
+}  // namespace mitu::sim

@@ -1,0 +1,554 @@
+#include "sim/model.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "mitu/base/check.hpp"
+#include "mitu/mqtt/topic.hpp"
+
+namespace mitu::sim {
+
+using mqtt::QoS;
+using mqtt::ReasonCode;
+
+namespace {
+
+constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
+// What the topic, the properties and the header of a PUBLISH of ours may add to its payload.
+constexpr std::uint32_t publish_overhead_bytes_max = 160;
+
+Instant end_of_stay(Instant closed_at, std::uint32_t expiry_s) {
+    if (expiry_s == never_expires_s) return Instant::never();
+    return closed_at + Duration::seconds(expiry_s);
+}
+
+/// What of a filter is matched against topics: the filter of a shared subscription without group.
+std::string_view matched_part(std::string_view filter) {
+    const auto shared = mqtt::parse_shared(filter);
+    return shared ? shared->filter : filter;
+}
+
+}  // namespace
+
+// --- what the actors tell ---
+
+MessageRecord& Model::add_message(MessageRecord record) {
+    record.number = static_cast<MessageNumber>(messages_.size() + 1);
+    messages_.push_back(std::make_unique<MessageRecord>(std::move(record)));
+    return *messages_.back();
+}
+
+std::string Model::marker(MessageNumber number) { return fmt::format("m{}|", number); }
+
+MessageNumber Model::number_of(ByteView payload) noexcept {
+    const std::string_view text = as_text(payload);
+    if (!text.starts_with('m')) return 0;
+    MessageNumber number = 0;
+    const auto [end, error] = std::from_chars(text.data() + 1, text.data() + text.size(), number);
+    return error == std::errc{} && end != text.data() + text.size() && *end == '|' ? number : 0;
+}
+
+MessageRecord* Model::message(MessageNumber number) noexcept {
+    return number == 0 || number > messages_.size() ? nullptr : messages_[number - 1].get();
+}
+
+SessionRecord* Model::live_session(const ClientKey& key) noexcept {
+    const auto it = live_.find(key);
+    return it == live_.end() ? nullptr : it->second;
+}
+
+bool Model::may_miss(const SessionRecord& session, const MessageRecord& message) {
+    return message.expiry_s.has_value() ||
+           message.size_bytes + publish_overhead_bytes_max > session.packet_bytes_min;
+}
+
+bool Model::is_settled() const {
+    for (const auto& [key, session] : live_) {
+        if (!session->owed.empty()) return false;
+    }
+    for (const auto& [serial, c] : connections_) {
+        if (!c.is_open || c.is_refused || c.sent_garbage) continue;
+        if (c.has_connect && c.session == nullptr) return false;
+        if (!c.puback_due.empty() || !c.pubrec_due.empty() || !c.operations_due.empty() ||
+            c.pings_due != 0 || c.pubcomps_due != 0) {
+            return false;
+        }
+    }
+    return open_groups_.empty() && waiting_wills_.empty();
+}
+
+// --- the life of connections ---
+
+void Model::on_opened(ConnectionSerial connection, std::string_view actor, Instant at) {
+    ConnectionRecord& c = connections_[connection];
+    c.serial = connection;
+    c.actor = actor;
+    c.opened_at = c.last_read_at = at;
+}
+
+void Model::on_garbage_read(ConnectionSerial connection, Instant at) {
+    ConnectionRecord& c = connections_[connection];
+    c.sent_garbage = true;
+    c.last_read_at = at;
+}
+
+void Model::on_closed(ConnectionSerial connection, bool by_broker, Instant at, std::uint64_t step) {
+    pass_time(at, step);
+    ConnectionRecord& c = connections_[connection];
+    for (Checker* checker : checkers_) checker->on_closed(c, by_broker, at);
+    if (!c.is_open) return;
+    c.is_open = false;
+    c.closed_by_broker = by_broker;
+    c.closed_at = at;
+    if (c.has_connect && c.session == nullptr && !c.is_refused) note_unseen(c);
+    part(c, at, step);
+}
+
+/// The client was gone before CONNACK: its CONNECT may have been acted on or not.
+void Model::note_unseen(const ConnectionRecord& c) {
+    unseen_.insert(c.key);
+    if (SessionRecord* const session = live_session(c.key)) {
+        session->end_is_unsure = true;
+        if (c.clean_start) {
+            session->is_unsure = true;
+            session->owed.clear();
+            check_groups(c.key.tenant);
+        }
+    }
+    for (const auto& m : messages_) {
+        using Will = MessageRecord::Will;
+        if (m->will == Will::none || m->publisher != c.key) continue;
+        const bool is_touched = m->number == c.will || m->will == Will::waiting ||
+                                m->will == Will::cancelled ||
+                                (m->will == Will::due && m->will_due_at >= c.connect_read_at);
+        if (!is_touched) continue;
+        m->will = Will::unsure;
+        waiting_wills_.erase(m->number);
+        disown(m->number);
+    }
+}
+
+/// Nobody is owed this message any more.
+void Model::disown(MessageNumber number) {
+    for (const auto& [key, session] : live_) session->owed.erase(number);
+    std::erase_if(open_groups_, [&](const auto& open) {
+        if (open.first != number) return false;
+        group_deliveries_[number][open.second].is_excused = true;
+        return true;
+    });
+}
+
+/// The session and its client are apart from now on.
+void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
+    if (c.session == nullptr || c.session->connection != c.serial) return;
+    SessionRecord& session = *c.session;
+    session.connection = 0;
+    session.ends_at = end_of_stay(at, c.expiry_s);
+    if (c.goodbye_is_unsure) session.end_is_unsure = true;
+    if (MessageRecord* const will = message(c.will)) {
+        using Will = MessageRecord::Will;
+        const bool said_goodbye = c.client_goodbye == ReasonCode::success;
+        if (server_is_stopping_ || (said_goodbye && c.goodbye_is_unsure)) {
+            will->will = Will::unsure;
+        } else if (said_goodbye) {
+            will->will = Will::cancelled;
+        } else if (c.goodbye_is_unsure && c.will_delay_s != 0) {
+            // A DISCONNECT that may have been overlooked may have changed the session's expiry.
+            will->will = Will::unsure;
+        } else {
+            will->will = Will::waiting;
+            will->will_due_at = at + Duration::seconds(c.version == mqtt::ProtocolVersion::v5
+                                                           ? std::min(c.will_delay_s, c.expiry_s)
+                                                           : 0);
+            waiting_wills_.insert(will->number);
+            pass_time(at, step);
+        }
+    }
+    if (session.ends_at <= at) end_session(session);
+}
+
+void Model::on_server(ServerEvent event, Instant /*at*/) {
+    if (event == ServerEvent::started) {
+        ++server_number_;
+        server_is_stopping_ = false;
+        return;
+    }
+    server_is_stopping_ = true;
+    for (const MessageNumber number : waiting_wills_) {
+        messages_[number - 1]->will = MessageRecord::Will::unsure;
+    }
+    waiting_wills_.clear();
+    if (event == ServerEvent::stopping) return;
+    for (auto& [serial, c] : connections_) {
+        if (!c.is_open) continue;
+        c.is_open = false;
+        if (MessageRecord* const will = message(c.will)) {
+            will->will = MessageRecord::Will::cancelled;
+        }
+    }
+    std::vector<SessionRecord*> all;
+    for (const auto& [key, session] : live_) all.push_back(session);
+    for (SessionRecord* session : all) end_session(*session);
+    for (const auto& [number, filter] : open_groups_) {
+        group_deliveries_[number][filter].is_excused = true;
+    }
+    open_groups_.clear();
+}
+
+// --- time ---
+
+void Model::pass_time(Instant now, std::uint64_t step) {
+    std::vector<MessageRecord*> due;
+    for (const MessageNumber number : waiting_wills_) {
+        MessageRecord& will = *messages_[number - 1];
+        if (will.will_due_at <= now) due.push_back(&will);
+    }
+    for (MessageRecord* will : due) will_is_due(*will, will->will_due_at, step);
+}
+
+void Model::will_is_due(MessageRecord& message, Instant at, std::uint64_t step) {
+    waiting_wills_.erase(message.number);
+    message.will = MessageRecord::Will::due;
+    message.will_due_at = at;
+    message.first_read_at = message.last_read_at = at;
+    message.first_read_step = step;
+    message.read_count = 1;
+    accept(message, at, step);
+}
+
+void Model::end_session(SessionRecord& session) {
+    session.has_ended = true;
+    session.owed.clear();
+    session.connection = 0;
+    const auto it = live_.find(session.key);
+    if (it != live_.end() && it->second == &session) live_.erase(it);
+    check_groups(session.key.tenant);
+}
+
+/// Groups that have no certain member any more owe nothing.
+void Model::check_groups(const std::string& tenant) {
+    std::erase_if(open_groups_, [&](const auto& open) {
+        const auto& [number, filter] = open;
+        if (messages_[number - 1]->publisher.tenant != tenant) return false;
+        const bool has_member = std::any_of(live_.begin(), live_.end(), [&](const auto& entry) {
+            if (entry.first.tenant != tenant || entry.second->is_unsure) return false;
+            const auto sub = entry.second->subscriptions.find(filter);
+            return sub != entry.second->subscriptions.end() && sub->second.is_stable();
+        });
+        if (!has_member) group_deliveries_[number][filter].is_excused = true;
+        return !has_member;
+    });
+}
+
+// --- packets that the broker takes in ---
+
+void Model::on_read(const Sighting& s) {
+    pass_time(s.at, s.step);
+    ConnectionRecord& c = connections_[s.connection];
+    for (Checker* checker : checkers_) checker->on_read(c, s);
+    c.last_read_at = s.at;
+    c.last_read_step = s.step;
+    if (const auto* p = s.as<mqtt::Connect>()) read_connect(c, *p, s.at);
+    if (const auto* p = s.as<mqtt::Publish>()) read_publish(c, *p, s);
+    if (const auto* p = s.as<mqtt::Puback>()) read_ack(c, p->packet_id, true, s);
+    if (const auto* p = s.as<mqtt::Pubrec>()) {
+        read_ack(c, p->packet_id, mqtt::is_error(p->reason), s);
+    }
+    if (const auto* p = s.as<mqtt::Pubcomp>()) {
+        c.unacknowledged.erase(p->packet_id);
+        if (c.session != nullptr) finish_delivery(*c.session, p->packet_id);
+    }
+    if (s.as<mqtt::Pubrel>() != nullptr) ++c.pubcomps_due;
+    if (s.as<mqtt::Pingreq>() != nullptr) ++c.pings_due;
+    if (const auto* p = s.as<mqtt::Subscribe>()) read_subscribe(c, *p, s);
+    if (const auto* p = s.as<mqtt::Unsubscribe>()) read_unsubscribe(c, *p);
+    if (const auto* p = s.as<mqtt::Disconnect>()) {
+        c.client_goodbye = p->reason;
+        // What stands before it may have held the broker up until the connection was gone.
+        c.goodbye_is_unsure = !c.puback_due.empty() || !c.pubrec_due.empty() ||
+                              !c.operations_due.empty() || c.session == nullptr ||
+                              c.session->connection != c.serial;
+        if (p->session_expiry_interval_s && c.version == mqtt::ProtocolVersion::v5) {
+            c.expiry_s = *p->session_expiry_interval_s;
+        }
+    }
+}
+
+void Model::read_connect(ConnectionRecord& c, const mqtt::Connect& connect, Instant at) {
+    if (c.has_connect) return;
+    c.has_connect = true;
+    c.connect_read_at = at;
+    c.key = client_key(connect.user_name.value_or(""), connect.client_id);
+    c.version = connect.version;
+    c.clean_start = connect.clean_start;
+    c.keep_alive_s = connect.keep_alive_s;
+    const auto& p = connect.properties;
+    c.expiry_s = p.session_expiry_interval_s;
+    c.receive_maximum = p.receive_maximum;
+    c.maximum_packet_size = p.maximum_packet_size;
+    c.topic_alias_maximum = p.topic_alias_maximum;
+    if (c.version != mqtt::ProtocolVersion::v5) {
+        c.expiry_s = c.clean_start ? 0 : never_expires_s;
+        c.receive_maximum = 65'535;
+        c.maximum_packet_size = 0;
+        c.topic_alias_maximum = 0;
+    }
+    if (connect.will) {
+        c.will = number_of(connect.will->payload);
+        c.will_delay_s = connect.will->delay_interval_s;
+    }
+}
+
+void Model::read_publish(ConnectionRecord& c, const mqtt::Publish& publish, const Sighting& s) {
+    MessageRecord* const m = message(number_of(publish.payload));
+    if (m != nullptr) {
+        if (m->read_count++ == 0) {
+            m->first_read_step = s.step;
+            m->first_read_at = s.at;
+        }
+        m->last_read_at = s.at;
+    }
+    const MessageNumber number = m == nullptr ? 0 : m->number;
+    if (publish.qos == QoS::at_least_once) c.puback_due.emplace_back(publish.packet_id, number);
+    if (publish.qos == QoS::exactly_once) c.pubrec_due.emplace_back(publish.packet_id, number);
+}
+
+void Model::read_ack(ConnectionRecord& c, std::uint16_t id, bool is_last, const Sighting& s) {
+    if (is_last) c.unacknowledged.erase(id);
+    if (c.session == nullptr) return;
+    const auto it = c.session->ids_in_use.find(id);
+    if (it == c.session->ids_in_use.end()) return;
+    const MessageNumber number = it->second;
+    DeliveryRecord& delivery = c.session->deliveries[number];
+    if (delivery.acked_step == 0) delivery.acked_step = s.step;
+    for (const auto& [filter, sub] : c.session->subscriptions) {
+        const MessageRecord* const m = message(number);
+        if (m == nullptr || !mqtt::parse_shared(filter)) continue;
+        if (!mqtt::matches(matched_part(filter), m->topic)) continue;
+        GroupDelivery& group = group_deliveries_[number][filter];
+        group.acked_by.try_emplace(c.session->number, s.step);
+        group.is_acked = true;
+        open_groups_.erase({number, filter});
+    }
+    if (is_last) finish_delivery(*c.session, id);
+}
+
+void Model::finish_delivery(SessionRecord& session, std::uint16_t id) {
+    const auto it = session.ids_in_use.find(id);
+    if (it == session.ids_in_use.end()) return;
+    session.deliveries[it->second].is_finished = true;
+    session.owed.erase(it->second);
+    session.ids_in_use.erase(it);
+}
+
+void Model::read_subscribe(ConnectionRecord& c, const mqtt::Subscribe& subscribe,
+                           const Sighting& s) {
+    c.operations_due.insert(subscribe.packet_id);
+    if (c.session == nullptr) return;
+    PendingOperation operation;
+    operation.session = c.session->number;
+    operation.identifier = subscribe.subscription_identifier.value_or(0);
+    ByteView rest = subscribe.filters.encoded;
+    while (const auto entry = mqtt::SubscriptionList::next(rest)) {
+        operation.filters.emplace_back(entry->filter);
+        operation.options.push_back(entry->options);
+        auto& record = c.session->subscriptions[std::string{entry->filter}];
+        ++record.pending_count;
+        if (record.first_asked_step == 0) record.first_asked_step = s.step;
+    }
+    operations_[{c.serial, subscribe.packet_id}] = std::move(operation);
+}
+
+void Model::read_unsubscribe(ConnectionRecord& c, const mqtt::Unsubscribe& unsubscribe) {
+    c.operations_due.insert(unsubscribe.packet_id);
+    if (c.session == nullptr) return;
+    PendingOperation operation;
+    operation.session = c.session->number;
+    ByteView rest = unsubscribe.filters.encoded;
+    while (const auto filter = mqtt::FilterList::next(rest)) {
+        operation.filters.emplace_back(*filter);
+        ++c.session->subscriptions[std::string{*filter}].pending_count;
+    }
+    operations_[{c.serial, unsubscribe.packet_id}] = std::move(operation);
+    check_groups(c.key.tenant);
+}
+
+// --- packets that the broker sends ---
+
+void Model::on_written(const Sighting& s) {
+    pass_time(s.at, s.step);
+    ConnectionRecord& c = connections_[s.connection];
+    for (Checker* checker : checkers_) checker->on_written(c, s);
+    if (const auto* p = s.as<mqtt::Connack>()) written_connack(c, *p, s);
+    if (const auto* p = s.as<mqtt::Publish>()) written_publish(c, *p, s);
+    if (const auto* p = s.as<mqtt::Puback>()) written_ack(c, p->packet_id, p->reason, false, s);
+    if (const auto* p = s.as<mqtt::Pubrec>()) written_ack(c, p->packet_id, p->reason, true, s);
+    if (s.as<mqtt::Pubcomp>() != nullptr && c.pubcomps_due != 0) --c.pubcomps_due;
+    if (s.as<mqtt::Pingresp>() != nullptr && c.pings_due != 0) --c.pings_due;
+    if (const auto* p = s.as<mqtt::Suback>()) written_suback(c, *p, s);
+    if (const auto* p = s.as<mqtt::Unsuback>()) written_unsuback(c, *p);
+    if (const auto* p = s.as<mqtt::Disconnect>()) c.server_goodbye = p->reason;
+}
+
+void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, const Sighting& s) {
+    if (connack.reason != ReasonCode::success) {
+        c.is_refused = true;
+        return;
+    }
+    const auto& p = connack.properties;
+    if (p.assigned_client_identifier) c.key.client_id = *p.assigned_client_identifier;
+    if (p.session_expiry_interval_s) c.expiry_s = *p.session_expiry_interval_s;
+    if (p.server_keep_alive_s) c.keep_alive_s = *p.server_keep_alive_s;
+    c.server_receive_maximum = p.receive_maximum.value_or(65'535);
+
+    SessionRecord* session = live_session(c.key);
+    if (session != nullptr && session->connection != 0) {
+        // A take-over. What the old connection still has to write is on its way out.
+        ConnectionRecord& old = connections_[session->connection];
+        old.superseded_at = s.at;
+        part(old, s.at, s.step);
+        session = live_session(c.key);
+    }
+    // The will of the last connection: a session that goes on takes it back, one that ends does
+    // not.
+    for (auto& [serial, other] : connections_) {
+        if (other.session == nullptr || other.session != session) continue;
+        MessageRecord* const will = message(other.will);
+        if (will == nullptr || !waiting_wills_.contains(will->number)) continue;
+        if (connack.session_present) {
+            waiting_wills_.erase(will->number);
+            will->will = MessageRecord::Will::cancelled;
+        } else {
+            will_is_due(*will, s.at, s.step);
+        }
+    }
+    if (connack.session_present && session != nullptr && session->is_unsure) {
+        // It may be another one; what is known of this one is worth nothing.
+        end_session(*session);
+        session = nullptr;
+    }
+    const bool was_unseen = unseen_.erase(c.key) != 0 && connack.session_present;
+    if (!connack.session_present || session == nullptr) {
+        if (session != nullptr) end_session(*session);
+        sessions_.push_back(std::make_unique<SessionRecord>());
+        session = sessions_.back().get();
+        session->number = static_cast<std::uint32_t>(sessions_.size());
+        session->key = c.key;
+        session->is_unsure = was_unseen;
+        live_[c.key] = session;
+    }
+    c.session = session;
+    session->connection = c.serial;
+    session->end_is_unsure = false;
+    session->ends_at = Instant::never();
+    if (c.maximum_packet_size != 0) {
+        session->packet_bytes_min = std::min(session->packet_bytes_min, c.maximum_packet_size);
+    }
+    if (MessageRecord* const will = message(c.will)) will->will = MessageRecord::Will::armed;
+}
+
+void Model::written_publish(ConnectionRecord& c, const mqtt::Publish& publish, const Sighting& s) {
+    MessageRecord* const m = message(number_of(publish.payload));
+    if (m != nullptr) {
+        if (!c.superseded_at) {
+            for (Checker* checker : checkers_) checker->on_delivery(c, *m, publish, s);
+        }
+    }
+    if (c.session == nullptr || c.superseded_at) return;
+    const MessageNumber number = m == nullptr ? 0 : m->number;
+    if (publish.qos != QoS::at_most_once) {
+        c.unacknowledged.insert(publish.packet_id);
+        c.session->ids_in_use[publish.packet_id] = number;
+    }
+    if (m == nullptr) return;
+    DeliveryRecord& delivery = c.session->deliveries[number];
+    ++delivery.written_count;
+    if (!publish.dup) ++delivery.transaction_count;
+}
+
+void Model::written_ack(ConnectionRecord& c, std::uint16_t id, ReasonCode reason, bool is_pubrec,
+                        const Sighting& s) {
+    auto& due = is_pubrec ? c.pubrec_due : c.puback_due;
+    const auto it =
+        std::find_if(due.begin(), due.end(), [&](const auto& entry) { return entry.first == id; });
+    if (it == due.end()) return;
+    MessageRecord* const m = message(it->second);
+    due.erase(it);
+    if (m == nullptr) return;
+    if (mqtt::is_error(reason)) {
+        m->is_refused = true;
+    } else if (!m->is_accepted) {
+        accept(*m, s.at, s.step);
+    }
+}
+
+/// The broker has taken the message over: whoever was subscribed all the while is owed it.
+void Model::accept(MessageRecord& m, Instant at, std::uint64_t step) {
+    m.is_accepted = true;
+    m.accepted_at = at;
+    m.accepted_step = step;
+    m.server_number = server_number_;
+    if (m.qos == QoS::at_most_once) return;
+    std::set<std::string> groups;
+    for (const auto& [key, session] : live_) {
+        if (key.tenant != m.publisher.tenant || session->ends_at <= at) continue;
+        if (session->is_unsure) continue;
+        QoS granted = QoS::at_most_once;
+        for (const auto& [filter, sub] : session->subscriptions) {
+            if (!sub.is_stable() || sub.confirmed_step >= m.first_read_step) continue;
+            if (!mqtt::matches(matched_part(filter), m.topic)) continue;
+            if (sub.options.qos == QoS::at_most_once) continue;
+            if (sub.options.no_local && key == m.publisher) continue;
+            if (mqtt::parse_shared(filter)) {
+                groups.insert(filter);
+            } else {
+                granted = std::max(granted, sub.options.qos);
+            }
+        }
+        if (granted == QoS::at_most_once || may_miss(*session, m)) continue;
+        const auto delivered = session->deliveries.find(m.number);
+        if (delivered != session->deliveries.end() && delivered->second.is_finished) continue;
+        session->owed.insert(m.number);
+    }
+    for (const std::string& filter : groups) {
+        GroupDelivery& delivery = group_deliveries_[m.number][filter];
+        delivery.is_owed = !m.expiry_s.has_value();
+        if (delivery.is_owed && !delivery.is_acked) open_groups_.insert({m.number, filter});
+    }
+}
+
+void Model::written_suback(ConnectionRecord& c, const mqtt::Suback& suback, const Sighting& s) {
+    c.operations_due.erase(suback.packet_id);
+    const auto node = operations_.extract({c.serial, suback.packet_id});
+    if (node.empty() || c.session == nullptr) return;
+    const PendingOperation& operation = node.mapped();
+    for (std::size_t i = 0; i < operation.filters.size() && i < suback.reasons.size(); ++i) {
+        auto& record = c.session->subscriptions[operation.filters[i]];
+        --record.pending_count;
+        if (suback.reasons[i] >= 0x80) {
+            record.was_denied = true;
+            continue;
+        }
+        record.options = operation.options[i];
+        record.options.qos = QoS{suback.reasons[i]};
+        record.identifier = operation.identifier;
+        record.is_confirmed = true;
+        record.confirmed_step = s.step;
+    }
+}
+
+void Model::written_unsuback(ConnectionRecord& c, const mqtt::Unsuback& unsuback) {
+    c.operations_due.erase(unsuback.packet_id);
+    const auto node = operations_.extract({c.serial, unsuback.packet_id});
+    if (node.empty() || c.session == nullptr) return;
+    for (const std::string& filter : node.mapped().filters) {
+        auto& record = c.session->subscriptions[filter];
+        --record.pending_count;
+        record.is_confirmed = false;
+        if (record.pending_count == 0) c.session->subscriptions.erase(filter);
+    }
+}
+
+}  // namespace mitu::sim

@@ -1,0 +1,245 @@
+#pragma once
+// Model: what the specification says must be so, followed from what crosses the broker's edge.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "mitu/base/time.hpp"
+#include "mitu/mqtt/packet.hpp"
+#include "sim/client_key.hpp"
+#include "sim/observer.hpp"
+
+namespace mitu::sim {
+
+class Checker;
+
+using MessageNumber = std::uint32_t;  // from 1
+
+/// An application message of the run: published by an actor, or a will.
+struct MessageRecord {
+    MessageNumber number = 0;
+    ClientKey publisher;
+    std::string topic;
+    mqtt::QoS qos = mqtt::QoS::at_most_once;
+    bool retain = false;
+    bool is_empty = false;  // no payload: it deletes a retained message
+    std::optional<std::uint32_t> expiry_s;
+    std::uint32_t size_bytes = 0;  // of the payload
+
+    std::uint32_t read_count = 0;  // how often the broker took in a PUBLISH of it
+    std::uint64_t first_read_step = 0;
+    Instant first_read_at;
+    Instant last_read_at;
+    bool is_accepted = false;  // PUBACK or PUBREC without error; a will: it is due
+    bool is_refused = false;
+    Instant accepted_at;
+    std::uint64_t accepted_step = 0;
+    std::uint64_t server_number = 0;  // that accepted it
+
+    enum class Will : std::uint8_t { none, armed, waiting, due, cancelled, unsure };
+    Will will = Will::none;
+    Instant will_due_at = Instant::never();
+};
+
+/// One message at one session.
+struct DeliveryRecord {
+    std::uint32_t written_count = 0;      // PUBLISH packets, repeats included
+    std::uint32_t transaction_count = 0;  // of those, with DUP 0
+    std::uint64_t acked_step = 0;         // PUBACK, or PUBREC without error, was read; 0: not yet
+    bool is_finished = false;             // PUBACK or PUBCOMP was read
+};
+
+struct SubscriptionRecord {
+    mqtt::SubscriptionOptions options;
+    std::uint32_t identifier = 0;
+    bool is_confirmed = false;  // by SUBACK
+    std::uint64_t confirmed_step = 0;
+    std::uint32_t pending_count = 0;     // operations on it whose answer is open, or was lost
+    std::uint64_t first_asked_step = 0;  // the first SUBSCRIBE of this session
+    bool was_denied = false;
+
+    [[nodiscard]] bool is_stable() const noexcept { return is_confirmed && pending_count == 0; }
+};
+
+/// One life of one session: from a CONNACK without Session Present to its end.
+struct SessionRecord {
+    std::uint32_t number = 0;
+    ClientKey key;
+    std::map<std::string, SubscriptionRecord> subscriptions;
+    std::map<MessageNumber, DeliveryRecord> deliveries;
+    std::map<std::uint16_t, MessageNumber> ids_in_use;  // QoS 1 and 2 to the client, until the end
+    /// Messages that must arrive here, whose acknowledgement is open.
+    std::set<MessageNumber> owed;
+    ConnectionSerial connection = 0;  // 0: the client is away
+    bool has_ended = false;
+    Instant ends_at = Instant::never();  // while the client is away
+    bool end_is_unsure = false;          // a DISCONNECT may or may not have been seen
+    bool is_unsure = false;              // a clean start that was never answered may have ended it
+    std::uint32_t packet_bytes_min = 0xFFFF'FFFF;  // the smallest maximum it ever named
+};
+
+struct ConnectionRecord {
+    ConnectionSerial serial = 0;
+    std::string actor;
+    bool is_open = true;
+    bool closed_by_broker = false;
+    Instant opened_at;
+    Instant closed_at;
+    std::optional<Instant> superseded_at;  // another connection has its session
+
+    // From CONNECT.
+    bool has_connect = false;
+    Instant connect_read_at;
+    ClientKey key;
+    mqtt::ProtocolVersion version = mqtt::ProtocolVersion::v5;
+    bool clean_start = true;
+    std::uint16_t keep_alive_s = 0;
+    std::uint32_t expiry_s = 0;
+    std::uint16_t receive_maximum = 65'535;
+    std::uint32_t maximum_packet_size = 0;
+    std::uint16_t topic_alias_maximum = 0;
+    MessageNumber will = 0;
+    std::uint32_t will_delay_s = 0;
+
+    // From then on.
+    bool is_refused = false;
+    SessionRecord* session = nullptr;  // after CONNACK
+    std::uint16_t server_receive_maximum = 65'535;
+    Instant last_read_at;
+    std::uint64_t last_read_step = 0;
+    bool sent_garbage = false;
+    std::optional<mqtt::ReasonCode> client_goodbye;  // its DISCONNECT was read
+    bool goodbye_is_unsure = false;                  // it may not have been looked at
+    std::optional<mqtt::ReasonCode> server_goodbye;
+    std::set<std::uint16_t> unacknowledged;  // ids of QoS 1 and 2 that the client has to answer
+    std::deque<std::pair<std::uint16_t, MessageNumber>> puback_due;  // in the order of reading
+    std::deque<std::pair<std::uint16_t, MessageNumber>> pubrec_due;
+    std::uint32_t pings_due = 0;
+    std::uint32_t pubcomps_due = 0;
+    std::set<std::uint16_t> operations_due;  // SUBSCRIBE and UNSUBSCRIBE
+};
+
+/// One message at one shared subscription ("$share/g/f", of the publisher's tenant).
+struct GroupDelivery {
+    std::map<std::uint32_t, std::uint64_t> acked_by;  // session number -> step
+    bool is_owed = false;
+    bool is_excused = false;  // there was a time without a member
+    bool is_acked = false;
+};
+
+/// Follows packets; knows nothing of the broker's insides. Checkers are told of each event before
+/// the model takes it in, with the records it is about.
+class Model final : public Observer {
+public:
+    Model() = default;
+    void add(Checker& checker) { checkers_.push_back(&checker); }
+
+    // --- what the actors tell ---
+    /// Registers a message before it is sent; its payload begins with the text of marker().
+    MessageRecord& add_message(MessageRecord record);
+    [[nodiscard]] static std::string marker(MessageNumber number);
+    [[nodiscard]] static MessageNumber number_of(ByteView payload) noexcept;  // 0: none
+
+    // --- Observer ---
+    void on_opened(ConnectionSerial connection, std::string_view actor, Instant at) override;
+    void on_read(const Sighting& sighting) override;
+    void on_written(const Sighting& sighting) override;
+    void on_garbage_read(ConnectionSerial connection, Instant at) override;
+    void on_closed(ConnectionSerial connection, bool by_broker, Instant at,
+                   std::uint64_t step) override;
+    void on_server(ServerEvent event, Instant at) override;
+
+    // --- to look at ---
+    [[nodiscard]] MessageRecord* message(MessageNumber number) noexcept;
+    [[nodiscard]] const std::vector<std::unique_ptr<MessageRecord>>& messages() const noexcept {
+        return messages_;
+    }
+    /// The session that lives (or may live) under this key; null: none.
+    [[nodiscard]] SessionRecord* live_session(const ClientKey& key) noexcept;
+    [[nodiscard]] const std::vector<std::unique_ptr<SessionRecord>>& sessions() const noexcept {
+        return sessions_;
+    }
+    [[nodiscard]] const std::map<ConnectionSerial, ConnectionRecord>& connections() const noexcept {
+        return connections_;
+    }
+    using GroupDeliveries = std::map<MessageNumber, std::map<std::string, GroupDelivery>>;
+    [[nodiscard]] const GroupDeliveries& group_deliveries() const noexcept {
+        return group_deliveries_;
+    }
+    [[nodiscard]] std::uint64_t server_number() const noexcept { return server_number_; }
+    /// A CONNECT was taken in and its client was gone before CONNACK: nobody saw what came of it.
+    [[nodiscard]] bool may_have_unseen_session(const ClientKey& key) const {
+        return unseen_.contains(key);
+    }
+    /// Nothing that the broker owes is open: deliveries, answers, wills.
+    [[nodiscard]] bool is_settled() const;
+    /// The message may be missing at the session without fault: it expires, is too large, ...
+    [[nodiscard]] static bool may_miss(const SessionRecord& session, const MessageRecord& message);
+    /// Lets time pass for wills and sessions.
+    void pass_time(Instant now, std::uint64_t step);
+
+private:
+    void read_connect(ConnectionRecord& c, const mqtt::Connect& connect, Instant at);
+    void read_publish(ConnectionRecord& c, const mqtt::Publish& publish, const Sighting& s);
+    void read_ack(ConnectionRecord& c, std::uint16_t id, bool is_error, const Sighting& s);
+    void finish_delivery(SessionRecord& session, std::uint16_t id);
+    void read_subscribe(ConnectionRecord& c, const mqtt::Subscribe& subscribe, const Sighting& s);
+    void read_unsubscribe(ConnectionRecord& c, const mqtt::Unsubscribe& unsubscribe);
+    void written_connack(ConnectionRecord& c, const mqtt::Connack& connack, const Sighting& s);
+    void written_publish(ConnectionRecord& c, const mqtt::Publish& publish, const Sighting& s);
+    void written_ack(ConnectionRecord& c, std::uint16_t id, mqtt::ReasonCode reason, bool is_pubrec,
+                     const Sighting& s);
+    void written_suback(ConnectionRecord& c, const mqtt::Suback& suback, const Sighting& s);
+    void written_unsuback(ConnectionRecord& c, const mqtt::Unsuback& unsuback);
+    void accept(MessageRecord& message, Instant at, std::uint64_t step);
+    void part(ConnectionRecord& c, Instant at, std::uint64_t step);
+    void end_session(SessionRecord& session);
+    void note_unseen(const ConnectionRecord& c);
+    void disown(MessageNumber number);
+    void will_is_due(MessageRecord& message, Instant at, std::uint64_t step);
+    void check_groups(const std::string& tenant);
+
+    struct PendingOperation {
+        std::uint32_t session = 0;
+        std::vector<std::string> filters;
+        std::vector<mqtt::SubscriptionOptions> options;
+        std::uint32_t identifier = 0;
+    };
+
+    std::vector<Checker*> checkers_;
+    std::vector<std::unique_ptr<MessageRecord>> messages_;  // [number - 1]
+    std::vector<std::unique_ptr<SessionRecord>> sessions_;
+    std::map<ClientKey, SessionRecord*> live_;
+    std::map<ConnectionSerial, ConnectionRecord> connections_;
+    std::map<std::pair<ConnectionSerial, std::uint16_t>, PendingOperation> operations_;
+    GroupDeliveries group_deliveries_;
+    std::set<std::pair<MessageNumber, std::string>> open_groups_;  // owed, not acknowledged
+    std::set<MessageNumber> waiting_wills_;
+    std::set<ClientKey> unseen_;
+    std::uint64_t server_number_ = 1;
+    bool server_is_stopping_ = false;
+};
+
+/// One promise. Every call comes before the model takes the event in.
+class Checker {
+public:
+    virtual ~Checker() = default;
+    virtual void on_read(const ConnectionRecord& /*c*/, const Sighting& /*s*/) {}
+    virtual void on_written(const ConnectionRecord& /*c*/, const Sighting& /*s*/) {}
+    /// A message reaches the edge on its way to a client.
+    virtual void on_delivery(const ConnectionRecord& /*c*/, const MessageRecord& /*m*/,
+                             const mqtt::Publish& /*publish*/, const Sighting& /*s*/) {}
+    virtual void on_closed(const ConnectionRecord& /*c*/, bool /*by_broker*/, Instant /*at*/) {}
+    /// The run is over and was given time to become quiet.
+    virtual void at_end(Instant /*now*/) {}
+};
+
+}  // namespace mitu::sim

@@ -1,0 +1,59 @@
+#pragma once
+// What can be seen of a run: packets as they cross the broker's edge, and the life of the server.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "mitu/base/time.hpp"
+#include "mitu/mqtt/packet.hpp"
+
+namespace mitu::sim {
+
+/// Numbers the connections of a run, from 1, over all servers.
+using ConnectionSerial = std::uint32_t;
+
+/// A whole packet that the broker has taken in, or has given to the network.
+/// Lifetime  the packet borrows until the observer returns.
+struct Sighting {
+    Instant at;
+    std::uint64_t step = 0;  // of the world: two sightings of one step happened in one turn
+    ConnectionSerial connection = 0;
+    const mqtt::Packet& packet;
+    std::uint32_t size_bytes = 0;
+
+    template <class T>
+    [[nodiscard]] const T* as() const noexcept {
+        return std::get_if<T>(&packet);
+    }
+};
+
+enum class ServerEvent : std::uint8_t {
+    started,
+    stopping,  // SIGTERM: clients are told why
+    gone,      // stopped, or killed; nothing of it is left
+};
+
+class Observer {
+public:
+    virtual ~Observer() = default;
+    /// The connection reached the server. `actor` is whatever the client calls itself.
+    virtual void on_opened(ConnectionSerial connection, std::string_view actor, Instant at) = 0;
+    virtual void on_read(const Sighting& sighting) = 0;
+    virtual void on_written(const Sighting& sighting) = 0;
+    /// The broker took in bytes that are no packet; what follows on this connection is not shown.
+    virtual void on_garbage_read(ConnectionSerial connection, Instant at) = 0;
+    /// As the broker sees it: it closed, or it learned that the client has.
+    virtual void on_closed(ConnectionSerial connection, bool by_broker, Instant at,
+                           std::uint64_t step) = 0;
+    virtual void on_server(ServerEvent event, Instant at) = 0;
+};
+
+/// A broken promise.
+struct Violation {
+    std::string promise;  // the checker's name
+    std::string what;
+    Instant at;
+};
+
+}  // namespace mitu::sim

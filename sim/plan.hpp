@@ -1,0 +1,86 @@
+#pragma once
+// Plan: everything that a seed draws before its run begins: the server's limits, who is there, what
+// each of them tries, and when. A run can leave parts of a plan out; the rest stays what it was.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mitu/broker/testing/peer.hpp"
+#include "sim/link.hpp"
+#include "sim/world.hpp"
+
+namespace mitu::sim {
+
+enum class Act : std::uint8_t {
+    connect,     // a connection that is still open is left behind: a take-over
+    disconnect,  // `reason`; `expiry_s`, if it is to change
+    close,       // without DISCONNECT
+    reset,
+    fall_silent,  // no PINGREQ any more
+    publish,      // `count` messages
+    subscribe,
+    unsubscribe,
+    ping,
+    cut_up,    // the network takes nothing from the client any more
+    cut_down,  // nothing reaches the client any more
+    mend,
+    slow,  // the client reads in small sips
+    fast,
+    hold_acks,
+    release_acks,
+    garbage,  // bytes that are no packet
+};
+[[nodiscard]] std::string_view to_text(Act act) noexcept;
+
+struct Action {
+    Duration at;  // from the beginning of the run
+    Act act = Act::ping;
+    std::string topic{};  // or filter
+    std::uint32_t count = 1;
+    std::uint32_t size_bytes = 0;
+    broker::testing::PublishOptions publish{};
+    broker::testing::SubscribeOptions subscribe{};
+    broker::testing::ConnectOptions connect{};
+    mqtt::ReasonCode reason = mqtt::ReasonCode::success;
+    std::optional<std::uint32_t> expiry_s{};
+};
+
+enum class Role : std::uint8_t {
+    witness,    // subscribes to what it can, and stays: what it misses is a fault
+    publisher,  // its session mostly stays
+    member,     // of a shared subscription
+    wanderer,   // comes, goes, subscribes and unsubscribes
+    device,     // mitu::client::DeviceAgent: heartbeats, telemetry, policy
+};
+[[nodiscard]] std::string_view to_text(Role role) noexcept;
+
+struct ActorPlan {
+    Role role = Role::wanderer;
+    std::string client_id;
+    std::string tenant;  // "default": anonymous
+    std::uint64_t seed = 0;
+    bool stays = true;  // connects again by itself
+    LinkConditions link{};
+    std::vector<Action> actions;
+};
+
+struct ServerPlan {
+    enum class Kind : std::uint8_t { kill, stop };
+    Duration at;
+    Kind kind = Kind::kill;
+    Duration down_for;
+    std::uint32_t revision = 1;  // of the policies that the next server reads
+};
+
+struct Plan {
+    std::uint64_t seed = 0;
+    WorldOptions world{};
+    Duration storm;  // how long; then faults end and everybody comes back
+    std::vector<ActorPlan> actors;
+    std::vector<ServerPlan> restarts;
+};
+
+[[nodiscard]] Plan draw_plan(std::uint64_t seed);
+
+}  // namespace mitu::sim

@@ -1,0 +1,237 @@
+#include "sim/run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/actor.hpp"
+#include "sim/catalog.hpp"
+#include "sim/checkers/checkers.hpp"
+#include "sim/narrator.hpp"
+
+namespace mitu::sim {
+namespace {
+
+// After a storm: keep-alive timeouts, reconnects, will delays and retries are over by then.
+constexpr Duration quiet_time_max = Duration::seconds(300);
+
+/// Counts the reason codes that the server sends.
+class ReasonCounter final : public Checker {
+public:
+    explicit ReasonCounter(std::map<std::string, std::uint64_t>& reasons) : reasons_{reasons} {}
+
+    void on_written(const ConnectionRecord& /*c*/, const Sighting& s) override {
+        if (const auto* p = s.as<mqtt::Connack>()) count("connack", p->reason);
+        if (const auto* p = s.as<mqtt::Puback>()) count("puback", p->reason);
+        if (const auto* p = s.as<mqtt::Pubrec>()) count("pubrec", p->reason);
+        if (const auto* p = s.as<mqtt::Pubcomp>()) count("pubcomp", p->reason);
+        if (const auto* p = s.as<mqtt::Disconnect>()) count("disconnect", p->reason);
+        if (const auto* p = s.as<mqtt::Suback>()) {
+            for (const std::uint8_t reason : p->reasons) count("suback", mqtt::ReasonCode{reason});
+        }
+        if (const auto* p = s.as<mqtt::Unsuback>()) {
+            for (const std::uint8_t reason : p->reasons) {
+                count("unsuback", mqtt::ReasonCode{reason});
+            }
+        }
+    }
+
+private:
+    void count(const char* packet, mqtt::ReasonCode reason) {
+        ++reasons_[fmt::format("{}.{}", packet, mqtt::to_text(reason))];
+    }
+    std::map<std::string, std::uint64_t>& reasons_;
+};
+
+class Run {
+public:
+    explicit Run(const RunOptions& options)
+        : options_{options},
+          plan_{draw_plan(options.seed)},
+          world_{without_what_is_left_out(plan_.world, options)},
+          narrator_{world_, options.tell},
+          reason_counter_{result_.reasons} {
+        if (options.tell) model_.add(narrator_);
+        model_.add(reason_counter_);
+        checkers_ = all_checkers(world_, model_);
+        world_.observe(model_);
+        result_.seed = options.seed;
+    }
+
+    RunResult run() {
+        begin();
+        storm();
+        heal();
+        check();
+        leave();
+        return finish();
+    }
+
+private:
+    static WorldOptions without_what_is_left_out(WorldOptions world, const RunOptions& options) {
+        if (options.without_faults) world.faults.clear();
+        return world;
+    }
+
+    [[nodiscard]] bool is_over() const {
+        return options_.stops_at_first_violation && !world_.violations().empty();
+    }
+
+    void begin() {
+        start_ = world_.now();
+        for (std::uint32_t i = 0; i < plan_.actors.size(); ++i) {
+            if (options_.without_actors.contains(i)) continue;
+            const ActorPlan& plan = plan_.actors[i];
+            actors_.push_back(make_actor(world_, model_, plan));
+            Actor* const actor = actors_.back().get();
+            for (std::uint32_t k = 0; k < plan.actions.size(); ++k) {
+                const Action& action = plan.actions[k];
+                if (action.at > options_.until || options_.without_actions.contains({i, k})) {
+                    continue;
+                }
+                ++result_.actions;
+                world_.timeline().at(start_ + action.at, [this, actor, &plan, &action, k, i] {
+                    if (is_healing_) return;
+                    narrator_.on_action(plan, i, k, action);
+                    actor->perform(action);
+                });
+            }
+        }
+        result_.actors = static_cast<std::uint32_t>(actors_.size());
+        if (options_.without_restarts) return;
+        for (const ServerPlan& restart : plan_.restarts) {
+            if (restart.at > options_.until) continue;
+            world_.timeline().at(start_ + restart.at, [this, restart] {
+                if (is_healing_) return;
+                restart.kind == ServerPlan::Kind::kill ? world_.kill_server()
+                                                       : world_.stop_server();
+            });
+            // A server that stops takes its time; the next one starts when it is gone.
+            start_server_at(start_ + restart.at + restart.down_for, restart.revision);
+        }
+    }
+
+    void start_server_at(Instant at, std::uint32_t revision) {
+        world_.timeline().at(at, [this, revision] {
+            if (is_healing_ && world_.server_is_up() && !world_.server_is_stopping()) return;
+            revision_ = std::max(revision_, revision);
+            if (world_.server_is_up()) {
+                if (world_.server_is_stopping()) {
+                    start_server_at(world_.now() + Duration::seconds(1), revision);
+                }
+                return;
+            }
+            world_.start_server(catalog_of_revision(revision_));
+        });
+    }
+
+    void storm() {
+        const Instant end = start_ + std::min(plan_.storm, options_.until);
+        run_watched([&] { return false; }, end);
+    }
+
+    /// No faults any more, everybody comes back; what is owed is delivered once it can be.
+    void heal() {
+        if (is_over()) return;
+        is_healing_ = true;
+        narrator_.say("the storm is over");
+        world_.clear_faults();
+        if (!world_.server_is_up()) world_.start_server(catalog_of_revision(revision_));
+        for (const auto& actor : actors_) actor->heal();
+        const Instant end = world_.now() + quiet_time_max;
+        run_watched(
+            [&] {
+                return model_.is_settled() &&
+                       std::all_of(actors_.begin(), actors_.end(),
+                                   [](const auto& actor) { return actor->is_settled(); });
+            },
+            end);
+        // What comes twice comes late.
+        run_watched([] { return false; }, world_.now() + Duration::seconds(5));
+    }
+
+    void check() {
+        if (is_over()) return;
+        model_.pass_time(world_.now(), world_.step_count());
+        for (const auto& actor : actors_) actor->check_at_end();
+        for (const auto& checker : checkers_) checker->at_end(world_.now());
+        const auto fleet = world_.fleet_numbers();
+        if (fleet.drifted != 0) {
+            world_.report("no_drift_at_quiescence", fmt::format("{} have drifted", fleet.drifted));
+        }
+        for (std::size_t i = 0; i < broker::drop_reason_count; ++i) {
+            const auto reason = static_cast<broker::DropReason>(i);
+            const std::uint64_t count = world_.server().dropped(reason);
+            if (count != 0) result_.drops[std::string{broker::to_text(reason)}] = count;
+        }
+    }
+
+    /// Everybody goes for good: every byte of memory comes back.
+    void leave() {
+        if (is_over() || !world_.violations().empty()) return;
+        narrator_.say("everybody leaves");
+        for (const auto& actor : actors_) actor->leave();
+        run_watched([] { return false; }, world_.now() + Duration::seconds(10));
+        // A device of 3.1.1 cannot end a session that stays; somebody does it in its place.
+        std::vector<std::unique_ptr<Actor>> heirs;
+        for (ActorPlan plan : plan_.actors) {
+            if (plan.role != Role::device) continue;
+            plan.role = Role::wanderer;
+            heirs.push_back(make_actor(world_, model_, plan));
+            heirs.back()->leave();
+        }
+        run_watched([] { return false; }, world_.now() + Duration::seconds(30));
+        auto& server = world_.server();
+        const auto expect = [&](const char* what, std::uint64_t is, std::uint64_t should_be) {
+            if (is == should_be) return;
+            world_.report("memory_comes_back", fmt::format("{} {}, not {}", is, what, should_be));
+        };
+        std::uint64_t connections = 0;
+        for (std::uint16_t i = 0; i < server.shard_count(); ++i) {
+            connections += server.network(i).connection_count();
+        }
+        expect("connections at the network", connections, 0);
+        expect("connections", server.counted(&broker::Counters::connections), 0);
+        expect("clients", server.counted(&broker::Counters::clients), 0);
+        expect("sessions", server.counted(&broker::Counters::sessions), 0);
+        expect("subscriptions", server.counted(&broker::Counters::subscriptions), 0);
+        expect("stored messages", server.stored_messages(),
+               server.counted(&broker::Counters::retained_messages));
+        expect("connections in transit", server.transit().size(), 0);
+    }
+
+    template <class IsQuiet>
+    void run_watched(IsQuiet is_quiet, Instant end) {
+        if (is_over()) return;
+        static_cast<void>(world_.run_until_quiet(end, [&] { return is_over() || is_quiet(); }));
+    }
+
+    RunResult finish() {
+        result_.violations = world_.violations();
+        result_.trace_hash = world_.trace_hash();
+        result_.steps = world_.step_count();
+        result_.simulated = world_.now() - start_;
+        result_.messages = model_.messages().size();
+        result_.faults_fired = world_.faults_fired();
+        return std::move(result_);
+    }
+
+    const RunOptions& options_;
+    Plan plan_;
+    RunResult result_;
+    Model model_;
+    World world_;
+    Narrator narrator_;
+    ReasonCounter reason_counter_;
+    std::vector<std::unique_ptr<Checker>> checkers_;
+    std::vector<std::unique_ptr<Actor>> actors_;
+    Instant start_;
+    std::uint32_t revision_ = 1;
+    bool is_healing_ = false;
+};
+
+}  // namespace
+
+RunResult run(const RunOptions& options) { return Run{options}.run(); }
+
+}  // namespace mitu::sim

@@ -1,0 +1,130 @@
+#pragma once
+// World: a server, its clients and the network between them in one thread, from one seed, in
+// virtual time.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mitu/base/random.hpp"
+#include "mitu/broker/testing/virtual_server.hpp"
+#include "mitu/fleet/catalog.hpp"
+#include "mitu/fleet/status.hpp"
+#include "mitu/node/fleet_gate.hpp"
+#include "mitu/node/fleet_things.hpp"
+#include "mitu/ports/clock.hpp"
+#include "sim/link.hpp"
+#include "sim/observer.hpp"
+#include "sim/timeline.hpp"
+
+namespace mitu::sim {
+
+struct WorldOptions {
+    std::uint64_t seed = 1;
+    broker::testing::VirtualServerOptions server{};
+    std::map<ports::Fault, double> faults{};
+    std::shared_ptr<const fleet::Catalog> catalog{};
+    bool allow_anonymous = true;
+    /// What checking a password takes, drawn anew each time between none and this.
+    Duration login_time_max = Duration::milliseconds(2);
+};
+
+/// Whoever has a reason to run (a shard with bytes, mail or a deadline; something that is due) may
+/// be next; the seed decides. Time goes on when nobody has.
+/// Threading  one thread. Two worlds with the same options do the same, byte for byte.
+class World {
+public:
+    explicit World(const WorldOptions& options);
+    ~World();
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
+
+    // --- time ---
+    [[nodiscard]] Instant now() const noexcept { return clock_.at; }
+    [[nodiscard]] Timeline& timeline() noexcept { return timeline_; }
+    [[nodiscard]] std::uint64_t step_count() const noexcept { return steps_; }
+    void run_until(Instant end);
+    /// Until nothing happens any more before `end` but what repeats for ever (timers of the
+    /// clients): the caller says with `is_quiet` what it waits for. False: `end` came first.
+    bool run_until_quiet(Instant end, const std::function<bool()>& is_quiet);
+
+    // --- the server ---
+    [[nodiscard]] bool server_is_up() const noexcept { return server_ != nullptr; }
+    [[nodiscard]] bool server_is_stopping() const noexcept { return is_stopping_; }
+    [[nodiscard]] broker::testing::VirtualServer& server() noexcept { return *server_; }
+    /// kill -9: connections break, nothing is remembered.
+    void kill_server();
+    /// SIGTERM. start_server() may follow once it is gone.
+    void stop_server();
+    /// Errors of a bad catalog are the caller's. Null: the one there was.
+    void start_server(std::shared_ptr<const fleet::Catalog> catalog = nullptr);
+    [[nodiscard]] const fleet::Catalog& catalog() const noexcept { return *catalog_; }
+    [[nodiscard]] fleet::StatusNumbers fleet_numbers() const;
+    /// Fault points stop firing.
+    void clear_faults();
+    /// How often each fault point has fired, over all servers.
+    [[nodiscard]] std::map<ports::Fault, std::uint64_t> faults_fired() const;
+
+    // --- the network ---
+    [[nodiscard]] std::shared_ptr<Link> connect(std::string_view actor, LinkClient& client,
+                                                const LinkConditions& conditions);
+    [[nodiscard]] Prng split_prng() noexcept { return prng_.split(); }
+
+    // --- what is seen ---
+    void observe(Observer& observer) { observers_.push_back(&observer); }
+    void report(std::string promise, std::string what);
+    [[nodiscard]] const std::vector<Violation>& violations() const noexcept { return violations_; }
+    /// Over every byte that crossed the broker's edge, when, and in what order.
+    [[nodiscard]] std::uint64_t trace_hash() const noexcept { return hash_; }
+
+    // --- for links ---
+    void accept(std::shared_ptr<broker::testing::VirtualSocket> socket);
+    void mark_dirty(std::shared_ptr<Link> link) { dirty_.push_back(std::move(link)); }
+    void note(ConnectionSerial connection, std::uint8_t what, ByteView bytes) noexcept;
+    void tell_opened(ConnectionSerial connection, std::string_view actor);
+    void tell_read(const Sighting& sighting);
+    void tell_written(const Sighting& sighting);
+    void tell_garbage(ConnectionSerial connection);
+    void tell_closed(ConnectionSerial connection, bool by_broker);
+
+private:
+    class VirtualClock final : public ports::Clock {
+    public:
+        [[nodiscard]] Instant now() const noexcept override { return at; }
+        [[nodiscard]] WallTime wall() const noexcept override {
+            return {1'700'000'000'000 + at.since_start_ns() / 1'000'000};
+        }
+        Instant at = Instant::from_ns(1'000'000'000);
+    };
+
+    [[nodiscard]] bool step();
+    void lose_server();
+
+    WorldOptions options_;
+    Prng prng_;
+    VirtualClock clock_;
+    Timeline timeline_;
+    std::shared_ptr<const fleet::Catalog> catalog_;
+    std::unique_ptr<node::FleetGate> gate_;
+    std::vector<std::unique_ptr<fleet::ShardStatus>> statuses_;
+    std::vector<std::unique_ptr<node::FleetThings>> things_;
+    std::unique_ptr<broker::testing::VirtualServer> server_;
+    std::uint64_t server_number_ = 0;
+    bool is_stopping_ = false;
+    std::map<ports::Fault, double> faults_;
+    std::map<ports::Fault, std::uint64_t> faults_fired_;  // of servers that are gone
+    std::vector<std::shared_ptr<Link>> links_;            // that the broker knows, or will
+    std::vector<std::shared_ptr<Link>> dirty_;
+    ConnectionSerial next_connection_ = 1;
+    std::vector<Observer*> observers_;
+    std::vector<Violation> violations_;
+    std::vector<std::uint16_t> ready_;
+    std::uint64_t steps_ = 0;
+    std::uint64_t hash_ = 0xCBF29CE484222325ULL;
+};
+
+}  // namespace mitu::sim
