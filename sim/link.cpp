@@ -160,6 +160,7 @@ void Link::set_window(std::size_t bytes) {
 // --- what the broker does ---
 
 void Link::on_read(ByteView bytes) {
+    world_.tell_heard(serial_);
     const auto fault = read_.feed(bytes, version_, [&](const mqtt::Packet& packet, auto size) {
         world_.tell_read({world_.now(), world_.step_count(), serial_, packet, size});
     });
@@ -167,9 +168,10 @@ void Link::on_read(ByteView bytes) {
     if (fault) world_.tell_garbage(serial_);
 }
 
-void Link::on_written(ByteView bytes) {
+void Link::on_written(ByteView bytes, bool may_have_waited) {
     const auto fault = written_.feed(bytes, version_, [&](const mqtt::Packet& packet, auto size) {
-        world_.tell_written({world_.now(), world_.step_count(), serial_, packet, size});
+        world_.tell_written(
+            {world_.now(), world_.step_count(), serial_, packet, size, may_have_waited});
     });
     world_.note(serial_, 2, bytes);
     if (fault) world_.report("sends_only_packets", *fault);

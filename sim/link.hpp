@@ -68,7 +68,7 @@ public:
 
     // --- SocketTap ---
     void on_read(ByteView bytes) override;
-    void on_written(ByteView bytes) override;
+    void on_written(ByteView bytes, bool may_have_waited) override;
     void on_closed(bool by_broker) override;
 
 private:

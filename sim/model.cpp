@@ -7,6 +7,7 @@
 
 #include "mitu/base/check.hpp"
 #include "mitu/mqtt/topic.hpp"
+#include "sim/catalog.hpp"
 
 namespace mitu::sim {
 
@@ -88,10 +89,15 @@ void Model::on_opened(ConnectionSerial connection, std::string_view actor, Insta
     c.opened_at = c.last_read_at = at;
 }
 
-void Model::on_garbage_read(ConnectionSerial connection, Instant at) {
+void Model::on_heard(ConnectionSerial connection, Instant at) {
+    ConnectionRecord& c = connections_[connection];
+    for (Checker* checker : checkers_) checker->on_heard(c, at);
+    c.last_read_at = at;
+}
+
+void Model::on_garbage_read(ConnectionSerial connection, Instant /*at*/) {
     ConnectionRecord& c = connections_[connection];
     c.sent_garbage = true;
-    c.last_read_at = at;
 }
 
 void Model::on_closed(ConnectionSerial connection, bool by_broker, Instant at, std::uint64_t step) {
@@ -133,6 +139,10 @@ void Model::note_unseen(const ConnectionRecord& c) {
 /// Nobody is owed this message any more.
 void Model::disown(MessageNumber number) {
     for (const auto& [key, session] : live_) session->owed.erase(number);
+    excuse_groups(number);
+}
+
+void Model::excuse_groups(MessageNumber number) {
     std::erase_if(open_groups_, [&](const auto& open) {
         if (open.first != number) return false;
         group_deliveries_[number][open.second].is_excused = true;
@@ -221,6 +231,10 @@ void Model::will_is_due(MessageRecord& message, Instant at, std::uint64_t step) 
 void Model::end_session(SessionRecord& session) {
     session.has_ended = true;
     session.owed.clear();
+    // A QoS 2 exchange that was begun with a member is never begun with another [MQTT-4.8.2-5].
+    for (const auto& [id, number] : session.ids_in_use) {
+        if (number != 0 && session.deliveries[number].is_qos2) excuse_groups(number);
+    }
     session.connection = 0;
     const auto it = live_.find(session.key);
     if (it != live_.end() && it->second == &session) live_.erase(it);
@@ -248,7 +262,6 @@ void Model::on_read(const Sighting& s) {
     pass_time(s.at, s.step);
     ConnectionRecord& c = connections_[s.connection];
     for (Checker* checker : checkers_) checker->on_read(c, s);
-    c.last_read_at = s.at;
     c.last_read_step = s.step;
     if (const auto* p = s.as<mqtt::Connect>()) read_connect(c, *p, s.at);
     if (const auto* p = s.as<mqtt::Publish>()) read_publish(c, *p, s);
@@ -309,6 +322,9 @@ void Model::read_publish(ConnectionRecord& c, const mqtt::Publish& publish, cons
             m->first_read_at = s.at;
         }
         m->last_read_at = s.at;
+        const std::uint32_t session = c.session == nullptr ? 0 : c.session->number;
+        if (m->read_count > 1 && m->read_in_session != session) m->changed_session = true;
+        m->read_in_session = session;
     }
     const MessageNumber number = m == nullptr ? 0 : m->number;
     if (publish.qos == QoS::at_least_once) c.puback_due.emplace_back(publish.packet_id, number);
@@ -323,9 +339,9 @@ void Model::read_ack(ConnectionRecord& c, std::uint16_t id, bool is_last, const 
     const MessageNumber number = it->second;
     DeliveryRecord& delivery = c.session->deliveries[number];
     if (delivery.acked_step == 0) delivery.acked_step = s.step;
-    for (const auto& [filter, sub] : c.session->subscriptions) {
+    for (const std::string& filter : c.session->shared_ever) {
         const MessageRecord* const m = message(number);
-        if (m == nullptr || !mqtt::parse_shared(filter)) continue;
+        if (m == nullptr) continue;
         if (!mqtt::matches(matched_part(filter), m->topic)) continue;
         GroupDelivery& group = group_deliveries_[number][filter];
         group.acked_by.try_emplace(c.session->number, s.step);
@@ -357,6 +373,7 @@ void Model::read_subscribe(ConnectionRecord& c, const mqtt::Subscribe& subscribe
         auto& record = c.session->subscriptions[std::string{entry->filter}];
         ++record.pending_count;
         if (record.first_asked_step == 0) record.first_asked_step = s.step;
+        if (mqtt::parse_shared(entry->filter)) c.session->shared_ever.emplace(entry->filter);
     }
     operations_[{c.serial, subscribe.packet_id}] = std::move(operation);
 }
@@ -445,6 +462,12 @@ void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, c
     session->ends_at = Instant::never();
     if (c.maximum_packet_size != 0) {
         session->packet_bytes_min = std::min(session->packet_bytes_min, c.maximum_packet_size);
+        std::erase_if(session->owed, [&](MessageNumber number) {
+            return may_miss(*session, *messages_[number - 1]);
+        });
+        for (const auto& [id, number] : session->ids_in_use) {
+            if (number != 0 && may_miss(*session, *messages_[number - 1])) excuse_groups(number);
+        }
     }
     if (MessageRecord* const will = message(c.will)) will->will = MessageRecord::Will::armed;
 }
@@ -466,6 +489,7 @@ void Model::written_publish(ConnectionRecord& c, const mqtt::Publish& publish, c
     DeliveryRecord& delivery = c.session->deliveries[number];
     ++delivery.written_count;
     if (!publish.dup) ++delivery.transaction_count;
+    if (publish.qos == QoS::exactly_once) delivery.is_qos2 = true;
 }
 
 void Model::written_ack(ConnectionRecord& c, std::uint16_t id, ReasonCode reason, bool is_pubrec,
@@ -479,6 +503,8 @@ void Model::written_ack(ConnectionRecord& c, std::uint16_t id, ReasonCode reason
     if (m == nullptr) return;
     if (mqtt::is_error(reason)) {
         m->is_refused = true;
+    } else if (!may_publish(c.key, m->topic)) {
+        m->is_refused = true;  // 3.1.1 has no word for it
     } else if (!m->is_accepted) {
         accept(*m, s.at, s.step);
     }
@@ -492,6 +518,7 @@ void Model::accept(MessageRecord& m, Instant at, std::uint64_t step) {
     m.server_number = server_number_;
     if (m.qos == QoS::at_most_once) return;
     std::set<std::string> groups;
+    bool fits_all_members = true;
     for (const auto& [key, session] : live_) {
         if (key.tenant != m.publisher.tenant || session->ends_at <= at) continue;
         if (session->is_unsure) continue;
@@ -503,6 +530,7 @@ void Model::accept(MessageRecord& m, Instant at, std::uint64_t step) {
             if (sub.options.no_local && key == m.publisher) continue;
             if (mqtt::parse_shared(filter)) {
                 groups.insert(filter);
+                fits_all_members &= !may_miss(*session, m);
             } else {
                 granted = std::max(granted, sub.options.qos);
             }
@@ -514,7 +542,7 @@ void Model::accept(MessageRecord& m, Instant at, std::uint64_t step) {
     }
     for (const std::string& filter : groups) {
         GroupDelivery& delivery = group_deliveries_[m.number][filter];
-        delivery.is_owed = !m.expiry_s.has_value();
+        delivery.is_owed = fits_all_members;
         if (delivery.is_owed && !delivery.is_acked) open_groups_.insert({m.number, filter});
     }
 }

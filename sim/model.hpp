@@ -35,6 +35,9 @@ struct MessageRecord {
     std::uint32_t size_bytes = 0;  // of the payload
 
     std::uint32_t read_count = 0;  // how often the broker took in a PUBLISH of it
+    std::uint32_t read_in_session = 0;
+    /// Its publisher repeated it in another session than it thinks (a CONNACK that it never saw).
+    bool changed_session = false;
     std::uint64_t first_read_step = 0;
     Instant first_read_at;
     Instant last_read_at;
@@ -53,8 +56,9 @@ struct MessageRecord {
 struct DeliveryRecord {
     std::uint32_t written_count = 0;      // PUBLISH packets, repeats included
     std::uint32_t transaction_count = 0;  // of those, with DUP 0
-    std::uint64_t acked_step = 0;         // PUBACK, or PUBREC without error, was read; 0: not yet
-    bool is_finished = false;             // PUBACK or PUBCOMP was read
+    bool is_qos2 = false;
+    std::uint64_t acked_step = 0;  // PUBACK, or PUBREC without error, was read; 0: not yet
+    bool is_finished = false;      // PUBACK or PUBCOMP was read
 };
 
 struct SubscriptionRecord {
@@ -74,6 +78,7 @@ struct SessionRecord {
     std::uint32_t number = 0;
     ClientKey key;
     std::map<std::string, SubscriptionRecord> subscriptions;
+    std::set<std::string> shared_ever;  // shared subscriptions that it asked for at some time
     std::map<MessageNumber, DeliveryRecord> deliveries;
     std::map<std::uint16_t, MessageNumber> ids_in_use;  // QoS 1 and 2 to the client, until the end
     /// Messages that must arrive here, whose acknowledgement is open.
@@ -150,6 +155,7 @@ public:
 
     // --- Observer ---
     void on_opened(ConnectionSerial connection, std::string_view actor, Instant at) override;
+    void on_heard(ConnectionSerial connection, Instant at) override;
     void on_read(const Sighting& sighting) override;
     void on_written(const Sighting& sighting) override;
     void on_garbage_read(ConnectionSerial connection, Instant at) override;
@@ -204,6 +210,7 @@ private:
     void end_session(SessionRecord& session);
     void note_unseen(const ConnectionRecord& c);
     void disown(MessageNumber number);
+    void excuse_groups(MessageNumber number);
     void will_is_due(MessageRecord& message, Instant at, std::uint64_t step);
     void check_groups(const std::string& tenant);
 
@@ -232,6 +239,7 @@ private:
 class Checker {
 public:
     virtual ~Checker() = default;
+    virtual void on_heard(const ConnectionRecord& /*c*/, Instant /*at*/) {}
     virtual void on_read(const ConnectionRecord& /*c*/, const Sighting& /*s*/) {}
     virtual void on_written(const ConnectionRecord& /*c*/, const Sighting& /*s*/) {}
     /// A message reaches the edge on its way to a client.

@@ -21,6 +21,8 @@ struct Sighting {
     ConnectionSerial connection = 0;
     const mqtt::Packet& packet;
     std::uint32_t size_bytes = 0;
+    /// Written: it may have been encoded in an earlier turn, for a network that was full.
+    bool may_have_waited = false;
 
     template <class T>
     [[nodiscard]] const T* as() const noexcept {
@@ -39,6 +41,8 @@ public:
     virtual ~Observer() = default;
     /// The connection reached the server. `actor` is whatever the client calls itself.
     virtual void on_opened(ConnectionSerial connection, std::string_view actor, Instant at) = 0;
+    /// Bytes came from the client, whether they made a packet or not; before on_read.
+    virtual void on_heard(ConnectionSerial connection, Instant at) = 0;
     virtual void on_read(const Sighting& sighting) = 0;
     virtual void on_written(const Sighting& sighting) = 0;
     /// The broker took in bytes that are no packet; what follows on this connection is not shown.

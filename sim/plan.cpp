@@ -127,7 +127,7 @@ private:
     void connect(bool stays) {
         ConnectOptions& o = add(Act::connect).connect;
         o.version =
-            prng_.chance(0.1) && actor_.role != Role::witness ? ProtocolVersion::v5 : version_;
+            prng_.chance(0.1) && actor_.role == Role::member ? ProtocolVersion::v5 : version_;
         o.clean_start = !stays && prng_.chance(0.5);
         o.session_expiry_s = stays ? long_expiry_s : static_cast<std::uint32_t>(prng_.below(20));
         if (prng_.chance(0.5)) o.receive_maximum = static_cast<std::uint16_t>(1 + prng_.below(3));

@@ -128,7 +128,7 @@ void ProtocolActor::connect(ConnectOptions options) {
         options.will->payload = Model::marker(model_.add_message(std::move(will)).number);
     }
     ++connection_number_;
-    is_silent_ = false;
+    is_silent_ = sent_garbage_ = false;
     last_ = options;
     peer_.acknowledges = true;
     link_ = world_.connect(plan_.client_id, *this, plan_.link);
@@ -149,6 +149,8 @@ void ProtocolActor::reconnect_later() {
         options.session_expiry_s = stay_expiry_s;
         options.maximum_packet_size = 0;
         options.will.reset();
+        // On a slow network a keep-alive of a second can never be kept.
+        if (is_healed_) options.keep_alive_s = 60;
         connect(options);
     });
 }
@@ -190,6 +192,7 @@ void ProtocolActor::publish(const Action& action) {
 
 void ProtocolActor::send_garbage() {
     if (!is_open()) return;
+    sent_garbage_ = true;
     static const std::array<Bytes, 5> garbage = {
         Bytes{0x00, 0x00},                    // no such packet
         Bytes{0x30, 0xFF, 0xFF, 0xFF, 0xFF},  // a length without end
@@ -231,6 +234,14 @@ void ProtocolActor::heal() {
     }
     plan_.link.window_bytes = std::size_t{1} << 20;
     peer_.release_acks();
+    if (is_silent_ && is_open()) {
+        is_silent_ = false;
+        peer_.ping();
+        ping_later();
+    }
+    // Behind bytes that are no packet, or not all of one, nothing that follows is understood.
+    const bool is_restless = last_.keep_alive_s != 0 && last_.keep_alive_s < 5;
+    if ((sent_garbage_ || is_restless) && is_open()) link_->reset();
     if (!is_open()) reconnect_later();
 }
 

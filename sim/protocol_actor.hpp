@@ -38,6 +38,7 @@ private:
     std::shared_ptr<Link> link_;
     broker::testing::ConnectOptions last_;  // what it connected with last
     bool is_silent_ = false;
+    bool sent_garbage_ = false;
     bool is_healed_ = false;
     bool is_leaving_ = false;
     bool reconnect_is_due_ = false;

@@ -103,6 +103,8 @@ private:
             if (restart.at > options_.until) continue;
             world_.timeline().at(start_ + restart.at, [this, restart] {
                 if (is_healing_) return;
+                narrator_.say(restart.kind == ServerPlan::Kind::kill ? "the server is killed"
+                                                                     : "the server is stopped");
                 restart.kind == ServerPlan::Kind::kill ? world_.kill_server()
                                                        : world_.stop_server();
             });
@@ -121,6 +123,7 @@ private:
                 }
                 return;
             }
+            narrator_.say("the server starts");
             world_.start_server(catalog_of_revision(revision_));
         });
     }
@@ -156,7 +159,7 @@ private:
         for (const auto& actor : actors_) actor->check_at_end();
         for (const auto& checker : checkers_) checker->at_end(world_.now());
         const auto fleet = world_.fleet_numbers();
-        if (fleet.drifted != 0) {
+        if (fleet.drifted != 0 && world_.server().dropped(broker::DropReason::no_memory) == 0) {
             world_.report("no_drift_at_quiescence", fmt::format("{} have drifted", fleet.drifted));
         }
         for (std::size_t i = 0; i < broker::drop_reason_count; ++i) {

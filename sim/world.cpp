@@ -118,6 +118,7 @@ void World::stop_server() {
     is_stopping_ = true;
     for (Observer* observer : observers_) observer->on_server(ServerEvent::stopping, now());
     server_->begin_shutdown(now());
+    if (server_->finished()) lose_server();
 }
 
 void World::kill_server() {
@@ -202,6 +203,9 @@ void World::note(ConnectionSerial connection, std::uint8_t what, ByteView bytes)
 
 void World::tell_opened(ConnectionSerial connection, std::string_view actor) {
     for (Observer* observer : observers_) observer->on_opened(connection, actor, now());
+}
+void World::tell_heard(ConnectionSerial connection) {
+    for (Observer* observer : observers_) observer->on_heard(connection, now());
 }
 void World::tell_read(const Sighting& sighting) {
     for (Observer* observer : observers_) observer->on_read(sighting);

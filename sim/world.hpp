@@ -86,6 +86,7 @@ public:
     void mark_dirty(std::shared_ptr<Link> link) { dirty_.push_back(std::move(link)); }
     void note(ConnectionSerial connection, std::uint8_t what, ByteView bytes) noexcept;
     void tell_opened(ConnectionSerial connection, std::string_view actor);
+    void tell_heard(ConnectionSerial connection);
     void tell_read(const Sighting& sighting);
     void tell_written(const Sighting& sighting);
     void tell_garbage(ConnectionSerial connection);

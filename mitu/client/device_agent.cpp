@@ -79,6 +79,9 @@ void DeviceAgent::on_deadline(Instant now, AgentOutput& out) {
         case PolicyPhase::getting:
         case PolicyPhase::reporting:
             out.events.push_back({.kind = AgentEvent::Kind::policy_timeout});
+            // The session that the server resumed may be another one than we know: one that was
+            // made by a CONNECT whose CONNACK never came, and in which nothing is subscribed.
+            is_subscribed_ = false;
             ask_later(now);
             break;
         case PolicyPhase::off:

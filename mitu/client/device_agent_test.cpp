@@ -202,6 +202,9 @@ TEST(device_agent, asks_again_after_a_rejection_a_bad_document_or_silence) {
         }
         EXPECT_FALSE(d.agent.is_settled());
         d.run_until(11.5);
+        if (answer == "silence") {
+            EXPECT_TRUE(d.exchange().empty()) << "it subscribes again first";
+        }
         EXPECT_EQ(d.exchange(), std::vector<std::string>{shadow + "/get "}) << answer;
     }
 }
@@ -311,6 +314,24 @@ TEST(device_agent, a_resumed_session_asks_without_subscribing_again) {
     d.connect(false);
     d.exchange();
     EXPECT_EQ(d.subscribes, 2) << "a new session knows no subscription";
+}
+
+// Its CONNACK was lost, or the server was another one for a while: the session that is resumed now
+// is not the one in which the shadow was subscribed to.
+TEST(device_agent, subscribes_again_when_a_resumed_session_does_not_answer) {
+    Device d;
+    d.ask();
+    d.tell("/get/accepted", document(3, 7, {{"mode", "eco"}}));
+    d.exchange();
+    d.agent.on_close(d.out);
+    d.connect(true);
+    EXPECT_EQ(d.exchange(), std::vector<std::string>{shadow + "/get "});
+    EXPECT_EQ(d.subscribes, 1);
+    d.run_until(d.now_s + 15);
+    EXPECT_EQ(d.count(AgentEvent::Kind::policy_timeout), 1u);
+    EXPECT_TRUE(d.exchange().empty());
+    EXPECT_EQ(d.subscribes, 2);
+    EXPECT_EQ(d.exchange(), std::vector<std::string>{shadow + "/get "});
 }
 
 }  // namespace

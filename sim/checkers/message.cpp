@@ -68,6 +68,7 @@ public:
     void on_delivery(const ConnectionRecord& c, const MessageRecord& m,
                      const mqtt::Publish& publish, const Sighting& s) override {
         if (!m.expiry_s || publish.dup || m.will == Will::unsure) return;
+        if (s.may_have_waited) return;  // it was on its way in time
         const Duration waited_least = s.at - m.last_read_at;
         const Duration waited_most = s.at - m.first_read_at;
         if (waited_least > Duration::seconds(*m.expiry_s)) {
@@ -94,6 +95,8 @@ public:
     void on_delivery(const ConnectionRecord& c, const MessageRecord& m,
                      const mqtt::Publish& publish, const Sighting& /*s*/) override {
         if (!publish.retain || !is_single_writer(m) || c.session == nullptr) return;
+        // To 3.1.1 a server without room cannot say that it did not keep the message.
+        if (world_.server().dropped(broker::DropReason::no_memory) != 0) return;
         // A replay: nothing that was replaced before the client first asked may come.
         std::uint64_t asked_step = ~std::uint64_t{0};
         for (const auto& [filter, sub] : c.session->subscriptions) {
@@ -101,6 +104,7 @@ public:
             if (sub.options.retain_as_published) return;  // it may be no replay at all
             asked_step = std::min(asked_step, sub.first_asked_step);
         }
+        if (asked_step == ~std::uint64_t{0}) return;  // unsubscribed by now: it was queued before
         for (const auto& other : model_.messages()) {
             if (other->number <= m.number || other->topic != m.topic || !is_single_writer(*other)) {
                 continue;
@@ -117,8 +121,8 @@ public:
 private:
     /// An older QoS 1 message may be repeated after a newer one: only QoS 2 tells for certain.
     static bool is_single_writer(const MessageRecord& m) {
-        return m.retain && m.qos == QoS::exactly_once && m.will == Will::none &&
-               m.topic.starts_with("mine/" + m.publisher.client_id + "/");
+        return m.retain && !m.changed_session && m.qos == QoS::exactly_once &&
+               m.will == Will::none && m.topic.starts_with("mine/" + m.publisher.client_id + "/");
     }
 };
 

@@ -107,10 +107,10 @@ std::size_t VirtualNetwork::write(ConnectionId connection, std::span<const ByteV
     for (const ByteView part : parts) {
         const ByteView now = part.first(std::min(part.size(), left));
         socket.to_client.insert(socket.to_client.end(), now.begin(), now.end());
-        if (socket.tap != nullptr && !now.empty()) socket.tap->on_written(now);
+        if (socket.tap != nullptr && !now.empty()) socket.tap->on_written(now, slot->was_short);
         left -= now.size();
     }
-    slot->is_blocked = taken < offered;
+    slot->is_blocked = slot->was_short = taken < offered;
     return taken;
 }
 
@@ -164,7 +164,7 @@ ConnectionId VirtualNetwork::add(std::shared_ptr<VirtualSocket> socket) {
     free_.pop_back();
     Slot& slot = slots_[index];
     slot.socket = std::move(socket);
-    slot.is_paused = slot.is_blocked = false;
+    slot.is_paused = slot.is_blocked = slot.was_short = false;
     return {index, ++slot.generation};
 }
 

@@ -21,9 +21,10 @@ namespace mitu::broker::testing {
 class SocketTap {
 public:
     virtual ~SocketTap() = default;
-    virtual void on_read(ByteView bytes) = 0;     // the broker has taken them in
-    virtual void on_written(ByteView bytes) = 0;  // the broker has given them to the network
-    virtual void on_closed(bool by_broker) = 0;   // as the broker sees it
+    virtual void on_read(ByteView bytes) = 0;  // the broker has taken them in
+    /// The broker has given them to the network; some may have waited for it since an earlier turn.
+    virtual void on_written(ByteView bytes, bool may_have_waited) = 0;
+    virtual void on_closed(bool by_broker) = 0;  // as the broker sees it
 };
 
 /// Two byte pipes between a client and whichever shard has the connection.
@@ -96,6 +97,7 @@ private:
         std::uint32_t generation = 0;
         bool is_paused = false;
         bool is_blocked = false;
+        bool was_short = false;  // the last write took less than it was offered
     };
 
     [[nodiscard]] Slot* find(ports::ConnectionId id) noexcept;
