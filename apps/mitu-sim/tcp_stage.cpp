@@ -20,7 +20,6 @@ namespace {
 
 using sim::scenario::Flow;
 
-constexpr int receive_buffer_bytes_slow = 4'096;
 constexpr std::int64_t wait_ms_max = 60'000;
 
 std::int64_t monotonic_ns() {
@@ -139,11 +138,9 @@ void TcpStage::reset(Connection connection) {
 
 void TcpStage::set_flow(Connection connection, Flow flow) {
     Line& line = lines_.at(connection);
+    // The kernel's buffers stay as they are: with tiny ones, Linux answers at the pace of its
+    // window probes long after the client reads again.
     line.flow = flow;
-    if (flow == Flow::slow) {
-        ::setsockopt(line.socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes_slow,
-                     sizeof receive_buffer_bytes_slow);
-    }
     if (flow != Flow::cut) flush(line);
 }
 

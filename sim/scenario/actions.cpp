@@ -273,7 +273,7 @@ Result<Answer, std::string> parse_answer(std::span<const Word> words) {
     Answer answer;
     for (const Word& word : words) {
         if (!word.name.empty()) {
-            answer.fields.emplace_back(word.name, word.value);
+            answer.fields.push_back(word);
             continue;
         }
         if (word.is("later") || word.is("closed")) {

@@ -19,17 +19,17 @@ constexpr std::string_view none = "none";
 class Collector {
 public:
     void number(std::string name, std::uint64_t value, bool is_usual = false) {
-        fields.push_back({std::move(name), fmt::format("{}", value), is_usual, false});
+        fields.push_back({std::move(name), fmt::format("{}", value), false, is_usual, false});
     }
     void flag(std::string name, bool value) { number(std::move(name), value ? 1 : 0, !value); }
     void text(std::string name, std::string_view value) {
-        fields.push_back({std::move(name), std::string{value}, false, true});
+        fields.push_back({std::move(name), std::string{value}, false, false, true});
     }
     void word(std::string name, std::string value, bool is_usual = false) {
-        fields.push_back({std::move(name), std::move(value), is_usual, false});
+        fields.push_back({std::move(name), std::move(value), false, is_usual, false});
     }
     void absent(std::string name) {
-        fields.push_back({std::move(name), std::string{none}, true, false});
+        fields.push_back({std::move(name), std::string{none}, true, true, false});
     }
     void maybe(std::string name, const std::optional<std::string_view>& value) {
         value ? text(std::move(name), *value) : absent(std::move(name));

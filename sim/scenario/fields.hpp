@@ -14,13 +14,13 @@
 
 namespace mitu::sim::scenario {
 
-/// One field of a packet. What a packet does not carry is "none"; a text that is carried and empty
-/// is "".
+/// One field of a packet.
 struct Field {
     std::string name;
-    std::string value;
-    bool is_usual = false;  // a trace need not show it
-    bool is_text = false;   // any bytes: shown in quotes
+    std::string value;       // "none" if it is absent
+    bool is_absent = false;  // the packet does not carry it
+    bool is_usual = false;   // a trace need not show it
+    bool is_text = false;    // any bytes: shown in quotes
 };
 using Fields = std::vector<Field>;
 
@@ -43,7 +43,7 @@ struct FieldName {
 
 /// What a scenario wants of one field.
 struct Want {
-    enum class How : std::uint8_t { equal, between, contains, json };
+    enum class How : std::uint8_t { equal, absent, present, between, contains, json };
     std::string name;
     std::string value;  // as fields_of() writes it
     How how = How::equal;
@@ -53,12 +53,13 @@ struct Want {
 };
 
 /// `name=value` of an expectation on a packet of that type.
-/// Shape   value, `none`, `A..B` (numbers and seconds), `a,b` (reasons, identifiers);
+/// Shape   value, `none` and `any` (but not in quotes), `A..B` (numbers and seconds), `a,b`
+/// (reasons, identifiers);
 ///         `payload_has="part"`, `reason_string_has="part"`; `json.a.b=1`: a member of a JSON
 ///         payload; `user.NAME=value`: one user property of several.
 /// Errors  a sentence: what is wrong with it and what to use.
 [[nodiscard]] Result<Want, std::string> parse_want(mqtt::PacketType type, std::string_view name,
-                                                   std::string_view value);
+                                                   std::string_view value, bool is_quoted);
 
 /// Errors  nullopt: it is as wanted; else "qos is 0, not 1".
 [[nodiscard]] std::optional<std::string> difference(const Fields& fields, const Want& want);

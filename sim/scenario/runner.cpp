@@ -66,7 +66,7 @@ private:
                   std::uint16_t packet_id);
     static Verdict judge(const Arrival& arrival, const Answer& answer);
     Verdict await_end(CastMember& who);
-    Verdict expect_once(const ExpectStep& step, std::uint32_t n);
+    Verdict expect_once(const ExpectStep& step, std::uint32_t n, Instant deadline);
     Verdict expect_nothing(const ExpectStep& step);
     Verdict mismatch(const CastMember& who, const Arrival& arrival, const ExpectStep& step,
                      std::uint32_t n) const;
@@ -312,8 +312,8 @@ Verdict Runner::judge(const Arrival& arrival, const Answer& answer) {
                arrival.type == PacketType::disconnect) {
         return fmt::format("the answer is {}", arrival.text());
     }
-    for (const auto& [name, value] : answer.fields) {
-        const auto want = parse_want(*arrival.type, name, value);
+    for (const Word& field : answer.fields) {
+        const auto want = parse_want(*arrival.type, field.name, field.value, field.is_quoted);
         if (!want) return want.error();
         if (const auto differs = difference(arrival.fields, *want)) {
             return fmt::format("the answer is {}: {}", arrival.text(), *differs);
@@ -414,9 +414,9 @@ std::string Runner::never_came(const ExpectStep& step) const {
     return text;
 }
 
-Verdict Runner::expect_once(const ExpectStep& step, std::uint32_t n) {
+Verdict Runner::expect_once(const ExpectStep& step, std::uint32_t n, Instant deadline) {
     Verdict wrong;
-    const bool fetched = wait_until(stage_.now() + step.time + stage_.patience(), [&] {
+    const bool fetched = wait_until(deadline, [&] {
         for (const std::size_t actor : step.actors) {
             if (fetch(*cast_[actor], step, n)) return true;
         }
@@ -449,8 +449,9 @@ Verdict Runner::expect_nothing(const ExpectStep& step) {
 
 Verdict Runner::take(const ExpectStep& step) {
     if (step.kind == ExpectStep::Kind::nothing) return expect_nothing(step);
+    const Instant deadline = stage_.now() + step.time + stage_.patience();
     for (std::uint32_t n = 1; n <= step.times; ++n) {
-        auto verdict = expect_once(step, n);
+        auto verdict = expect_once(step, n, deadline);
         if (!verdict) continue;
         return step.times == 1 ? std::move(*verdict)
                                : fmt::format("number {} of {}: {}", n, step.times, *verdict);

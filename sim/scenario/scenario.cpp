@@ -327,7 +327,7 @@ bool Parser::expect_field(const Word& word, std::size_t place, ExpectStep& step)
         step.id_name = word.value;
         return true;
     }
-    auto want = parse_want(step.type, name, word.value);
+    auto want = parse_want(step.type, name, word.value, word.is_quoted);
     if (!want) {
         complain(std::move(want.error()));
         return false;

@@ -42,7 +42,7 @@ struct Answer {
     Kind kind = Kind::usual;
     std::vector<mqtt::ReasonCode> reasons;
     /// Other fields of the answer; what they may be depends on the packet that comes.
-    std::vector<std::pair<std::string, std::string>> fields;
+    std::vector<Word> fields;
 };
 
 namespace act {

@@ -111,7 +111,7 @@ Result<Want, std::string> parse_range(Want want, std::string_view value, std::si
 }
 
 Result<Want, std::string> parse_known(Want want, std::string_view value) {
-    if (value == "none" || want.kind == text || want.kind == pairs) {
+    if (want.kind == text || want.kind == pairs) {
         want.value = std::string{value};
         return want;
     }
@@ -164,8 +164,8 @@ std::optional<std::string> json_member(const std::string& payload, std::string_v
 }
 
 std::string shown(const Want& want, std::string_view value) {
-    const bool in_quotes =
-        (want.kind == text || want.kind == pairs) && value != "none" && want.how != How::json;
+    const bool is_word = want.how == How::json || want.how == How::absent || value == "none";
+    const bool in_quotes = (want.kind == text || want.kind == pairs) && !is_word;
     return in_quotes ? quote(value) : std::string{value};
 }
 
@@ -193,8 +193,8 @@ std::span<const FieldName> field_names(PacketType type) noexcept {
     }
 }
 
-Result<Want, std::string> parse_want(PacketType type, std::string_view name,
-                                     std::string_view value) {
+Result<Want, std::string> parse_want(PacketType type, std::string_view name, std::string_view value,
+                                     bool is_quoted) {
     Want want;
     want.name = std::string{name};
     want.value = std::string{value};
@@ -223,6 +223,10 @@ Result<Want, std::string> parse_want(PacketType type, std::string_view name,
     }
     want.kind = known->kind;
     if (want.how == How::contains) return want;
+    if (!is_quoted && (value == "none" || value == "any")) {
+        want.how = value == "none" ? How::absent : How::present;
+        return want;
+    }
     return parse_known(std::move(want), value);
 }
 
@@ -247,7 +251,13 @@ std::optional<std::string> difference(const Fields& fields, const Want& want) {
     bool fits = false;
     switch (want.how) {
         case How::equal:
-            fits = field->value == want.value;
+            fits = !field->is_absent && field->value == want.value;
+            break;
+        case How::absent:
+            fits = field->is_absent;
+            break;
+        case How::present:
+            fits = !field->is_absent;
             break;
         case How::contains:
             fits = field->value.find(want.value) != std::string::npos;
