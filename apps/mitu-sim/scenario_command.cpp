@@ -200,6 +200,7 @@ void Performance::print(const Scenario& scenario, const Result& result) const {
 std::size_t Performance::run() {
     std::vector<std::thread> threads;
     const auto jobs = std::min<std::size_t>(options_.jobs, scenarios_.size());
+    threads.reserve(jobs);
     for (std::size_t i = 0; i < jobs; ++i) threads.emplace_back([this] { work(); });
     for (std::thread& thread : threads) thread.join();
     return static_cast<std::size_t>(

@@ -9,11 +9,11 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -36,6 +36,8 @@ std::optional<std::string> write_file(const std::string& path, const std::string
     if (file) return std::nullopt;
     return fmt::format("{} cannot be written; is the disk full?", path);
 }
+
+std::string error_text() { return std::generic_category().message(errno); }
 
 std::string read_file(const std::string& path) {
     std::ifstream file{path, std::ios::binary};
@@ -62,7 +64,7 @@ std::optional<std::string> ServerProcess::prepare(const sim::scenario::ServerOpt
         std::string name = (std::filesystem::temp_directory_path() / "mitu-sim-XXXXXX").string();
         if (::mkdtemp(name.data()) == nullptr) {
             return fmt::format("{}: {}; set TMPDIR to a folder that can be written", name,
-                               std::strerror(errno));
+                               error_text());
         }
         folder_ = name;
     }
@@ -105,11 +107,12 @@ std::optional<std::string> ServerProcess::start(const sim::scenario::ServerOptio
     if (!options.policies.empty()) add("--policies", folder_ + "/policies");
     if (!options.registry.empty()) add("--registry", folder_ + "/registry.csv");
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     const std::string log_path = folder_ + "/log";
     const int log = ::open(log_path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-    if (log < 0) return fmt::format("{}: {}", log_path, std::strerror(errno));
+    if (log < 0) return fmt::format("{}: {}", log_path, error_text());
     const pid_t parent = ::getpid();
     pid_ = ::fork();
     if (pid_ == 0) {
@@ -124,7 +127,7 @@ std::optional<std::string> ServerProcess::start(const sim::scenario::ServerOptio
     ::close(log);
     if (pid_ < 0) {
         pid_ = 0;
-        return fmt::format("no process can be started: {}", std::strerror(errno));
+        return fmt::format("no process can be started: {}", error_text());
     }
     return await_port();
 }

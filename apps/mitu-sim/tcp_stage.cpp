@@ -12,7 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace mitu::sim_app {
@@ -67,7 +67,8 @@ Result<TcpStage::Connection, std::string> TcpStage::open() {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const int fd = line.socket.get();
     if (fd < 0 || ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-        return std::unexpected(fmt::format("no connection: {}", std::strerror(errno)));
+        return std::unexpected(
+            fmt::format("no connection: {}", std::generic_category().message(errno)));
     }
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -90,7 +91,7 @@ void TcpStage::flush(Line& line) {
 }
 
 void TcpStage::read(Line& line) {
-    std::array<std::uint8_t, 64 * 1'024> buffer;
+    std::array<std::uint8_t, 65'536> buffer;
     while (!line.has_ended) {
         const auto got = ::recv(line.socket.get(), buffer.data(), buffer.size(), 0);
         if (got < 0 && errno == EINTR) continue;

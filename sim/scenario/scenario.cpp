@@ -88,6 +88,7 @@ std::optional<std::size_t> Parser::need_actor(std::string_view name) {
     const auto actor = find_actor(name);
     if (actor) return actor;
     std::vector<std::string_view> names;
+    names.reserve(scenario_.actors.size());
     for (const Actor& known : scenario_.actors) names.push_back(known.name);
     const std::string_view near = fleet::did_you_mean(name, names);
     complain(near.empty() ? fmt::format("nobody is called \"{}\"; write `client {}` above, or one "
