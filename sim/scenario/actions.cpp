@@ -166,7 +166,10 @@ Action take_unsubscribe(Arguments& a) {
     unsubscribe.user_properties = a.pairs("user");
     take(unsubscribe.packet_id, a.number("id", 65'535));
     unsubscribe.filters.push_back(a.required("FILTER"));
-    while (const Word* const more = a.positional()) unsubscribe.filters.push_back(more->value);
+    while (const Word* const more = a.positional()) {
+        if (more->value.size() > 65'535) a.complain("a filter has more than 65535 bytes");
+        unsubscribe.filters.push_back(more->value);
+    }
     return unsubscribe;
 }
 
@@ -233,6 +236,7 @@ constexpr std::array verbs = {"connect",   "second_connect", "open",   "close", 
 }  // namespace
 
 Result<Action, std::string> parse_action(std::span<const Word> words) {
+    if (words.empty()) return std::unexpected("nothing stands in front of ->; add an action");
     const std::string& verb = words[0].value;
     Arguments a{verb, words.subspan(1)};
     std::optional<Action> action;

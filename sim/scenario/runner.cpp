@@ -241,6 +241,9 @@ Verdict Runner::perform(CastMember& who, const act::Ping& /*action*/, const Answ
 }
 
 Verdict Runner::perform(CastMember& who, const act::Auth& action, const Answer& answer) {
+    if (who.peer.options().version != mqtt::ProtocolVersion::v5) {
+        return who.name() + " speaks a version without AUTH; connect with v=5, or use raw";
+    }
     mqtt::Auth auth;
     auth.reason = action.reason;
     if (action.method) auth.authentication_method = *action.method;

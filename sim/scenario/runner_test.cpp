@@ -121,6 +121,14 @@ TEST(runner, a_connection_that_ends_is_noticed) {
               std::string::npos);
 }
 
+TEST(runner, what_a_version_cannot_say_is_told_and_not_tried) {
+    EXPECT_NE(failure("client a  connect v=3.1.1; auth\n").find("without AUTH"), std::string::npos);
+    EXPECT_EQ(failure("client a  connect v=3.1.1 session_expiry=5s; subscribe t no_local=1\n"
+                      "a disconnect session_expiry=3s\n"),
+              "")
+        << "properties are left out";
+}
+
 TEST(runner, names_stand_for_packet_ids) {
     EXPECT_EQ(failure("client a  connect; hold acks; subscribe t qos=1\n"
                       "a publish t \"x\" qos=1 -> later\n"

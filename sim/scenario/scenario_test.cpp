@@ -190,6 +190,7 @@ TEST(scenario, what_is_empty_or_out_of_place_is_a_mistake) {
              "client a connect\nnetwork cut\n",       // nobody
              "client a connect;; ping\n",             // an action is missing
              "client a connect -> later success\n",   // not alone
+             "client a -> success\n",                 // no action
              "client a connect ->\n",                 // nothing behind it
              "client a raw zz\n",                     // no hexadecimal digits
              "client a raw\n",                        // no bytes
