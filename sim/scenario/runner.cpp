@@ -124,8 +124,10 @@ Verdict Runner::take(const ActStep& step) {
     const bool opens = std::holds_alternative<act::Open>(step.action) ||
                        (std::holds_alternative<act::Connect>(step.action) &&
                         !std::get<act::Connect>(step.action).is_second);
+    // To close what the server has closed meanwhile is no mistake: it may have been quicker.
     const bool is_local = std::holds_alternative<act::HoldAcks>(step.action) ||
-                          std::holds_alternative<act::ReleaseAcks>(step.action);
+                          std::holds_alternative<act::ReleaseAcks>(step.action) ||
+                          std::holds_alternative<act::Close>(step.action);
     if (opens && who.is_open()) {
         return fmt::format(
             "{} is still connected; close it first ({} close, {} disconnect, "

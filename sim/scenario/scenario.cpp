@@ -315,7 +315,7 @@ bool Parser::expect_field(const Word& word, std::size_t place, ExpectStep& step)
         }
         name = place == 0 ? "topic" : "payload";
     }
-    if (name == "times" && step.type == PacketType::publish) {
+    if (name == "times") {
         const auto times = parse_number(word.value);
         if (!times || *times == 0 || *times > 100'000) {
             complain(fmt::format("times is \"{}\"; use 1..100000", word.value));
