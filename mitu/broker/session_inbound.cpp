@@ -125,7 +125,14 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
                 ack.is_orphaned = false;
                 return;
             }
-            send_ack(PacketType::pubrec, publish.packet_id, ReasonCode::success, effects);
+            // Behind the answers to what came before it [MQTT-4.6.0-3].
+            PendingAck again;
+            again.serial = next_serial();
+            again.packet_id = publish.packet_id;
+            again.qos = QoS::exactly_once;
+            again.done = true;
+            pending_acks_.push(again);
+            send_due_acks(effects);
             return;
         }
     }

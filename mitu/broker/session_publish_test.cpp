@@ -126,6 +126,34 @@ TEST(session_publish, does_not_confirm_a_qos2_message_that_was_lost_while_the_cl
     EXPECT_EQ(watcher.take_payloads(), Strings{"1"});
 }
 
+TEST(session_publish, confirms_repeats_behind_what_is_not_yet_confirmed) {  // [MQTT-4.6.0-3]
+    // Of two messages the first was refused and is tried again, the second is only repeated.
+    World world{{.shards = 2}};
+    Client& client = world.client_at(0).connect({.session_expiry_s = 60});
+    Client& watcher = world.client_at(1).connect();
+    const std::string away = world.topic_at(1, "away");
+    const std::string here = world.topic_at(0, "here");
+    watcher.subscribe(away, {.qos = qos2});
+    watcher.subscribe(here, {.qos = qos2});
+    client.acknowledges = client.resends = false;
+    world.faults(1).probability[ports::Fault::message_store_full] = 1;
+    client.publish(away, "1", {.qos = qos2, .packet_id = 1});
+    client.publish(here, "2", {.qos = qos2, .packet_id = 2});
+    EXPECT_EQ(client.outcome(1), ReasonCode::quota_exceeded);
+    client.cut();
+    world.run();
+    world.faults(1).probability.clear();
+    client.connect({.clean_start = false, .session_expiry_s = 60});
+    client.take_packets();
+    client.publish_later(away, "1", {.qos = qos2, .dup = true, .packet_id = 1});
+    client.publish(here, "2", {.qos = qos2, .dup = true, .packet_id = 2});
+    std::vector<std::uint16_t> confirmed;
+    for (const auto& packet : client.take_packets()) {
+        if (const auto* pubrec = packet.as<mqtt::Pubrec>()) confirmed.push_back(pubrec->packet_id);
+    }
+    EXPECT_EQ(confirmed, (std::vector<std::uint16_t>{1, 2}));
+}
+
 // --- receive maximum ---
 
 TEST(session_publish, closes_on_more_than_receive_maximum_unacknowledged) {  // [MQTT-3.3.4-9]
