@@ -136,6 +136,15 @@ void Model::note_unseen(const ConnectionRecord& c) {
     }
 }
 
+bool Model::may_have_unseen_session(const ClientKey& key, ConnectionSerial except) const {
+    if (unseen_.contains(key)) return true;
+    return std::any_of(connections_.begin(), connections_.end(), [&](const auto& entry) {
+        const auto& [serial, c] = entry;
+        return serial != except && c.is_open && c.has_connect && c.session == nullptr &&
+               !c.is_refused && c.key == key;
+    });
+}
+
 /// Nobody is owed this message any more.
 void Model::disown(MessageNumber number) {
     for (const auto& [key, session] : live_) session->owed.erase(number);
@@ -446,7 +455,8 @@ void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, c
         end_session(*session);
         session = nullptr;
     }
-    const bool was_unseen = unseen_.erase(c.key) != 0 && connack.session_present;
+    const bool was_unseen = may_have_unseen_session(c.key, c.serial) && connack.session_present;
+    unseen_.erase(c.key);
     if (!connack.session_present || session == nullptr) {
         if (session != nullptr) end_session(*session);
         sessions_.push_back(std::make_unique<SessionRecord>());
@@ -465,9 +475,14 @@ void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, c
         std::erase_if(session->owed, [&](MessageNumber number) {
             return may_miss(*session, *messages_[number - 1]);
         });
-        for (const auto& [id, number] : session->ids_in_use) {
-            if (number != 0 && may_miss(*session, *messages_[number - 1])) excuse_groups(number);
+        std::vector<MessageNumber> missed;
+        for (const auto& [number, filter] : open_groups_) {
+            if (session->shared_ever.contains(filter) &&
+                may_miss(*session, *messages_[number - 1])) {
+                missed.push_back(number);
+            }
         }
+        for (const MessageNumber number : missed) excuse_groups(number);
     }
     if (MessageRecord* const will = message(c.will)) will->will = MessageRecord::Will::armed;
 }

@@ -182,9 +182,8 @@ public:
     }
     [[nodiscard]] std::uint64_t server_number() const noexcept { return server_number_; }
     /// A CONNECT was taken in and its client was gone before CONNACK: nobody saw what came of it.
-    [[nodiscard]] bool may_have_unseen_session(const ClientKey& key) const {
-        return unseen_.contains(key);
-    }
+    /// Or its CONNACK still waits for the network.
+    [[nodiscard]] bool may_have_unseen_session(const ClientKey& key, ConnectionSerial except) const;
     /// Nothing that the broker owes is open: deliveries, answers, wills.
     [[nodiscard]] bool is_settled() const;
     /// The message may be missing at the session without fault: it expires, is too large, ...

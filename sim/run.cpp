@@ -80,15 +80,14 @@ private:
     void begin() {
         start_ = world_.now();
         for (std::uint32_t i = 0; i < plan_.actors.size(); ++i) {
-            if (options_.without_actors.contains(i)) continue;
+            if (options_.only && !options_.only->contains(i)) continue;
             const ActorPlan& plan = plan_.actors[i];
             actors_.push_back(make_actor(world_, model_, plan));
             Actor* const actor = actors_.back().get();
             for (std::uint32_t k = 0; k < plan.actions.size(); ++k) {
                 const Action& action = plan.actions[k];
-                if (action.at > options_.until || options_.without_actions.contains({i, k})) {
-                    continue;
-                }
+                if (action.at > options_.until) continue;
+                if (options_.only && !options_.only->at(i).contains(k)) continue;
                 ++result_.actions;
                 world_.timeline().at(start_ + action.at, [this, actor, &plan, &action, k, i] {
                     if (is_healing_) return;

@@ -4,22 +4,20 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <set>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sim/observer.hpp"
 #include "sim/plan.hpp"
+#include "sim/selection.hpp"
 
 namespace mitu::sim {
 
-/// Which parts of a plan take place. Empty sets: all do.
+/// Which parts of a plan take place.
 struct RunOptions {
     std::uint64_t seed = 1;
-    /// Indices into Plan::actors that are left out.
-    std::set<std::uint32_t> without_actors{};
-    /// (actor, index of its action) that are left out.
-    std::set<std::pair<std::uint32_t, std::uint32_t>> without_actions{};
+    std::optional<Selection> only{};  // nullopt: all of it
     bool without_restarts = false;
     bool without_faults = false;
     /// Actions after this do not take place; the healing follows at once.

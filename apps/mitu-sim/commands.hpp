@@ -14,7 +14,10 @@ enum class ExitCode : int {
     usage = 2,   // an option or a file makes it impossible to start
 };
 
-/// Adds `mitu-sim scenario`, whose callback sets `exit_code`. Lifetime: it outlives `app`.
+// One function a command. Each adds a subcommand whose callback sets `exit_code`, which outlives
+// `app`.
+void add_run_command(CLI::App& app, ExitCode& exit_code);
 void add_scenario_command(CLI::App& app, ExitCode& exit_code);
+void add_swarm_command(CLI::App& app, ExitCode& exit_code);
 
 }  // namespace mitu::sim_app

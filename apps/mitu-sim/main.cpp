@@ -18,6 +18,8 @@ int main(int argc, char** argv) try {
     app.formatter(mitu::cli::make_help_formatter());
 
     ExitCode exit_code = ExitCode::ok;
+    add_run_command(app, exit_code);
+    add_swarm_command(app, exit_code);
     add_scenario_command(app, exit_code);
     // Last: commands inherit the footer that is there when they are made.
     app.footer(R"(

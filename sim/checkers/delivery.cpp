@@ -14,6 +14,14 @@ namespace {
 using broker::DropReason;
 using mqtt::QoS;
 
+/// The session has, or had, a shared subscription that the message matches.
+bool may_be_shared(const SessionRecord& session, const MessageRecord& m) {
+    return std::any_of(session.shared_ever.begin(), session.shared_ever.end(),
+                       [&](const std::string& filter) {
+                           return mqtt::matches(mqtt::parse_shared(filter)->filter, m.topic);
+                       });
+}
+
 /// [MQTT-4.3.2-2] and liveness: what was acknowledged reaches every session that was subscribed all
 /// the while. What is missing must have been counted as dropped.
 class Qos1AtLeastOnce final : public CheckerBase {
@@ -67,16 +75,8 @@ public:
         if (m.qos == QoS::at_least_once && m.read_count > 1) return;
         if (m.changed_session) return;
         if (m.will == MessageRecord::Will::unsure) return;
-        std::size_t shares = 0;
-        bool is_alone = false;
-        for (const auto& [filter, sub] : c.session->subscriptions) {
-            const auto shared = mqtt::parse_shared(filter);
-            if (!mqtt::matches(shared ? shared->filter : filter, m.topic)) continue;
-            shared ? void(++shares) : void(is_alone = true);
-        }
-        // Each shared subscription brings a copy of its own, and may be gone by now.
-        if (shares != 0) return;
-        static_cast<void>(is_alone);
+        // Each shared subscription brings a copy of its own.
+        if (may_be_shared(*c.session, m)) return;
         const auto it = c.session->deliveries.find(m.number);
         if (it == c.session->deliveries.end() || it->second.transaction_count == 0) return;
         if (publish.qos == QoS::at_most_once && m.qos != QoS::exactly_once && m.read_count > 1) {
@@ -109,15 +109,16 @@ public:
         if (m.read_count > 1) {
             // A repeat of a message whose first copy was dropped, and counted, here, or came
             // before the subscription.
-            if (world_.server().dropped(DropReason::queue_full) != 0) return;
+            auto& server = world_.server();
+            if (server.dropped(DropReason::queue_full) + server.dropped(DropReason::no_memory) !=
+                0) {
+                return;
+            }
             if (!was_subscribed_at(*c.session, m)) return;
         }
         const auto seen = c.session->deliveries.find(m.number);
         if (seen != c.session->deliveries.end() && seen->second.written_count != 0) return;
-        for (const auto& [filter, sub] : c.session->subscriptions) {
-            const auto shared = mqtt::parse_shared(filter);
-            if (shared && mqtt::matches(shared->filter, m.topic)) return;  // not promised there
-        }
+        if (may_be_shared(*c.session, m)) return;  // not promised there
         const Series series{c.session->number, m.publisher, m.topic, m.qos, publish.qos};
         MessageNumber& last = last_[series];
         if (m.number < last) {

@@ -43,14 +43,23 @@ public:
     void at_end(Instant /*now*/) override {
         for (Early& early : early_) {
             const MessageRecord& m = *model_.message(early.number);
-            if (m.will == Will::unsure || (m.will == Will::due && m.will_due_at <= early.at)) {
-                continue;
-            }
+            // A broker that closes is done with the client before its last words have left.
+            const Duration patience =
+                was_closed_by_broker(m.number) ? Duration::seconds(6) : Duration{};
+            if (m.will == Will::unsure) continue;
+            if (m.will == Will::due && m.will_due_at <= early.at + patience) continue;
             broken(std::move(early.what));
         }
     }
 
 private:
+    [[nodiscard]] bool was_closed_by_broker(MessageNumber will) const {
+        const auto& all = model_.connections();
+        return std::any_of(all.begin(), all.end(), [&](const auto& entry) {
+            return entry.second.will == will && entry.second.closed_by_broker;
+        });
+    }
+
     struct Early {
         MessageNumber number;
         Instant at;

@@ -51,7 +51,7 @@ public:
     }
 
     void on_written(const ConnectionRecord& c, const Sighting& s) override {
-        if (const auto* p = s.as<mqtt::Connack>()) judge(c, *p, s.at);
+        if (const auto* p = s.as<mqtt::Connack>()) judge(c, *p, s);
         if (const auto* p = s.as<mqtt::Suback>()) {
             const auto node = filters_.extract({c.serial, p->packet_id});
             if (node.empty()) {
@@ -64,12 +64,13 @@ public:
     }
 
 private:
-    void judge(const ConnectionRecord& c, const mqtt::Connack& connack, Instant now) {
+    void judge(const ConnectionRecord& c, const mqtt::Connack& connack, const Sighting& s) {
+        const Instant now = s.at;
         if (connack.reason != ReasonCode::success) return;
         ClientKey key = c.key;
         if (const auto& id = connack.properties.assigned_client_identifier) key.client_id = *id;
         const SessionRecord* const session = model_.live_session(key);
-        if (session == nullptr && model_.may_have_unseen_session(key)) return;
+        if (session == nullptr && model_.may_have_unseen_session(key, c.serial)) return;
         if (connack.session_present && (session == nullptr || c.clean_start)) {
             broken(fmt::format("{}: Session Present, but {}", describe(c),
                                c.clean_start ? "it asked for a clean start" : "there was none"));
@@ -81,7 +82,8 @@ private:
             if (old.expiry_s == 0) ends_at = now;
             if (old.goodbye_is_unsure) return;
         }
-        if (session->end_is_unsure) return;
+        // A CONNACK that waited for the network was decided on earlier.
+        if (session->end_is_unsure || s.may_have_waited) return;
         if (!connack.session_present && ends_at > now) {
             broken(fmt::format("{}: its session is forgotten before its time", describe(c)));
         }
@@ -102,6 +104,7 @@ public:
     void on_written(const ConnectionRecord& c, const Sighting& s) override {
         const auto* const p = s.as<mqtt::Disconnect>();
         if (p == nullptr || p->reason != ReasonCode::keep_alive_timeout) return;
+        if (s.may_have_waited) return;  // something may have come since
         if (s.at - c.last_read_at < silence_max(c)) {
             broken(fmt::format("{}: closed for silence after {} ms, its keep-alive is {} s",
                                describe(c), (s.at - c.last_read_at).count_ms(), c.keep_alive_s));
