@@ -71,7 +71,7 @@ private:
     Verdict mismatch(const CastMember& who, const Arrival& arrival, const ExpectStep& step,
                      std::uint32_t n) const;
     bool fetch(CastMember& who, const ExpectStep& step, std::uint32_t n);
-    std::string never_came(const ExpectStep& step) const;
+    std::string never_came(const ExpectStep& step, std::uint32_t n) const;
 
     /// Lets everybody take what came; a rule that the server broke is a verdict.
     Verdict pump();
@@ -406,12 +406,21 @@ bool Runner::fetch(CastMember& who, const ExpectStep& step, std::uint32_t n) {
     return false;
 }
 
-std::string Runner::never_came(const ExpectStep& step) const {
+std::string Runner::never_came(const ExpectStep& step, std::uint32_t n) const {
     std::string text = fmt::format("it did not come within {}", duration_text(step.time));
     for (const std::size_t actor : step.actors) {
         const CastMember& who = *cast_[actor];
-        if (const Arrival* const first = who.first_hard()) {
-            text += fmt::format("; what came to {} is {}", who.name(), first->text());
+        const Arrival* nearest = who.first_hard();
+        // Where the order is free, one of the same kind says more than the first of any kind.
+        for (const Arrival& arrival : who.arrivals) {
+            if (step.in_any_order && !arrival.is_soft && arrival.type == step.type) {
+                nearest = &arrival;
+                break;
+            }
+        }
+        if (nearest != nullptr) {
+            text += fmt::format("; what came to {} is {}: {}", who.name(), nearest->text(),
+                                mismatch(who, *nearest, step, n).value_or(""));
         } else if (!who.is_open()) {
             text += fmt::format("; {} is not connected", who.name());
         }
@@ -436,7 +445,7 @@ Verdict Runner::expect_once(const ExpectStep& step, std::uint32_t n, Instant dea
     });
     if (broken_rule_) return broken_rule_;
     if (wrong) return wrong;
-    return fetched ? Verdict{} : never_came(step);
+    return fetched ? Verdict{} : never_came(step, n);
 }
 
 Verdict Runner::expect_nothing(const ExpectStep& step) {
