@@ -267,7 +267,7 @@ void add_scenario_command(CLI::App& app, ExitCode& exit_code) {
 Examples:
   mitu-sim scenario tests/scenarios
   mitu-sim scenario --over=tcp --jobs=8 tests/scenarios
-  mitu-sim scenario --verbose tests/scenarios/a_will_is_delayed.scn
+  mitu-sim scenario --verbose tests/scenarios/a_delayed_will_waits_for_its_delay.scn
 
 The language: sim/scenario/README.md.
 )");
