@@ -68,15 +68,16 @@ std::shared_ptr<const fleet::Catalog> make(std::uint32_t revision) {
     if (!templates) MITU_CHECK_MSG(false, fleet::to_text(templates.error()).c_str());
     std::string registry = "device,tenant,class,labels,credential\n";
     const fleet::Salt salt{1, 2, 3};
-    for (const char* tenant : {"acme", "borealis"}) {
-        for (std::uint32_t i = 0; i < devices_per_tenant; ++i) {
-            for (const bool is_sensor : {false, true}) {
-                const std::string id = fmt::format("{}{}", is_sensor ? 'v' : 'c', i);
-                // As cheap as argon2id goes: guessing is no concern here.
-                registry +=
-                    fmt::format("{},{},{},,\"{}\"\n", id, tenant, is_sensor ? "sensor" : "client",
+    const auto add = [&](std::string_view tenant, std::string_view id, std::string_view kind) {
+        // As cheap as argon2id goes: guessing is no concern here.
+        registry += fmt::format("{},{},{},,\"{}\"\n", id, tenant, kind,
                                 fleet::hash_password(id, salt, {1, 8}));
-            }
+    };
+    for (const char* tenant : {"acme", "borealis"}) {
+        add(tenant, reader_id, "client");
+        for (std::uint32_t i = 0; i < devices_per_tenant; ++i) {
+            add(tenant, fmt::format("c{}", i), "client");
+            add(tenant, fmt::format("v{}", i), "sensor");
         }
     }
     const fleet::SourceFile source{"sim.csv", registry};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "sim/actor.hpp"
 #include "sim/catalog.hpp"
@@ -155,6 +156,7 @@ private:
     void check() {
         if (is_over()) return;
         model_.pass_time(world_.now(), world_.step_count());
+        read_retained();
         for (const auto& actor : actors_) actor->check_at_end();
         for (const auto& checker : checkers_) checker->at_end(world_.now());
         const auto fleet = world_.fleet_numbers();
@@ -168,11 +170,37 @@ private:
         }
     }
 
+    /// Somebody who was not there asks each tenant for what is retained.
+    void read_retained() {
+        std::set<std::string> tenants;
+        for (const ActorPlan& plan : plan_.actors) tenants.insert(plan.tenant);
+        for (const std::string& tenant : tenants) {
+            ActorPlan plan;
+            plan.role = Role::witness;
+            plan.client_id = reader_id;
+            plan.tenant = tenant;
+            readers_.push_back(make_actor(world_, model_, plan));
+            Action connect;
+            connect.act = Act::connect;
+            readers_.back()->perform(connect);
+        }
+        run_watched([] { return false; }, world_.now() + Duration::seconds(2));
+        for (const auto& reader : readers_) {
+            Action subscribe;
+            subscribe.act = Act::subscribe;
+            subscribe.topic = "mine/#";
+            subscribe.subscribe.qos = mqtt::QoS::exactly_once;
+            reader->perform(subscribe);
+        }
+        run_watched([] { return false; }, world_.now() + Duration::seconds(5));
+    }
+
     /// Everybody goes for good: every byte of memory comes back.
     void leave() {
         if (is_over() || !world_.violations().empty()) return;
         narrator_.say("everybody leaves");
         for (const auto& actor : actors_) actor->leave();
+        for (const auto& reader : readers_) reader->leave();
         run_watched([] { return false; }, world_.now() + Duration::seconds(10));
         // A device of 3.1.1 cannot end a session that stays; somebody does it in its place.
         std::vector<std::unique_ptr<Actor>> heirs;
@@ -200,6 +228,27 @@ private:
         expect("stored messages", server.stored_messages(),
                server.counted(&broker::Counters::retained_messages));
         expect("connections in transit", server.transit().size(), 0);
+        if (server.counted(&broker::Counters::retained_messages) == 0) {
+            expect("stored bytes", server.counted(&broker::Counters::stored_bytes), 0);
+        }
+        check_lanes();
+    }
+
+    /// Every credit between the shards is back.
+    void check_lanes() {
+        auto& server = world_.server();
+        for (std::uint16_t from = 0; from < server.shard_count(); ++from) {
+            for (std::uint16_t to = 0; to < server.shard_count(); ++to) {
+                if (from == to) continue;
+                for (const auto kind : {broker::LaneKind::control, broker::LaneKind::deliver,
+                                        broker::LaneKind::publish}) {
+                    auto& lane = server.mailroom().lane(ShardId{from}, ShardId{to}, kind);
+                    if (lane.empty()) continue;
+                    world_.report("memory_comes_back",
+                                  fmt::format("mail from shard {} to {} is never read", from, to));
+                }
+            }
+        }
     }
 
     template <class IsQuiet>
@@ -227,6 +276,7 @@ private:
     ReasonCounter reason_counter_;
     std::vector<std::unique_ptr<Checker>> checkers_;
     std::vector<std::unique_ptr<Actor>> actors_;
+    std::vector<std::unique_ptr<Actor>> readers_;
     Instant start_;
     std::uint32_t revision_ = 1;
     bool is_healing_ = false;

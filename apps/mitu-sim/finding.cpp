@@ -1,5 +1,6 @@
 #include "apps/mitu-sim/finding.hpp"
 
+#include <errno.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -38,7 +39,8 @@ std::size_t count_actions(const sim::RunOptions& options) {
 }  // namespace
 
 std::string repeat_command(const sim::RunOptions& options) {
-    std::string command = fmt::format("mitu-sim run --seed={}", options.seed);
+    // As it was called, so that it can be pasted.
+    std::string command = fmt::format("{} run --seed={}", program_invocation_name, options.seed);
     if (options.only) command += fmt::format(" --only={}", sim::to_text(*options.only));
     if (options.without_restarts) command += " --without-restarts";
     if (options.without_faults) command += " --without-faults";

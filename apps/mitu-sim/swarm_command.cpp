@@ -31,6 +31,7 @@ struct Options {
     unsigned findings_max = 1;
     std::string expect;
     bool no_shrink = false;
+    bool traces = false;
     bool json = false;
 };
 
@@ -102,6 +103,7 @@ private:
 
     void on_result(IsolatedResult isolated) {
         totals_.add(isolated.result);
+        if (options_.traces) traces_[isolated.result.seed] = isolated.result.trace_hash;
         if (isolated.failed()) findings_.push_back(std::move(isolated));
     }
 
@@ -114,7 +116,8 @@ private:
     }
 
     ExitCode conclude() {
-        options_.json ? print_json() : print_totals();
+        for (const auto& [seed, hash] : traces_) fmt::print("{} {:016x}\n", seed, hash);
+        if (!options_.traces) options_.json ? print_json() : print_totals();
         std::sort(findings_.begin(), findings_.end(),
                   [](const auto& a, const auto& b) { return a.result.seed < b.result.seed; });
         bool is_expected = false;
@@ -195,6 +198,7 @@ private:
     const Options& options_;
     Totals totals_;
     std::vector<IsolatedResult> findings_;
+    std::map<std::uint64_t, std::uint64_t> traces_;
     std::uint64_t next_ = 0;
     double elapsed_s_ = 0;
     double next_progress_s_ = 0;
@@ -218,6 +222,8 @@ void add_swarm_command(CLI::App& app, ExitCode& exit_code) {
     command.add_option("--expect", options->expect,
                        "succeed only if this promise is broken (for planted bugs)");
     command.add_flag("--no-shrink", options->no_shrink, "do not look for smaller runs");
+    command.add_flag("--traces", options->traces,
+                     "print each seed with the hash of its trace, to compare two builds");
     command.add_flag("--json", options->json, "one object, for programs");
     command.callback([options, &exit_code] { exit_code = Swarm{*options}.run(); });
 }

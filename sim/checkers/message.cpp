@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "mitu/mqtt/topic.hpp"
+#include "sim/catalog.hpp"
 #include "sim/checkers/checkers.hpp"
 
 namespace mitu::sim {
@@ -127,11 +128,37 @@ public:
         }
     }
 
+    /// What was kept last is there for somebody who asks only now.
+    void at_end(Instant /*now*/) override {
+        if (world_.server().dropped(broker::DropReason::no_memory) != 0) return;
+        if (world_.server().dropped(broker::DropReason::queue_full) != 0) return;
+        // By tenant and topic; null: one that expires, or whose fate nobody saw, leaves it open.
+        std::map<std::pair<std::string, std::string>, const MessageRecord*> kept;
+        for (const auto& m : model_.messages()) {
+            if (!m->retain || !is_own_topic(*m) || m->read_count == 0) continue;
+            const bool is_sure = is_single_writer(*m) && m->is_accepted && !m->expiry_s &&
+                                 m->server_number == model_.server_number();
+            kept[{m->publisher.tenant, m->topic}] = is_sure ? m.get() : nullptr;
+        }
+        for (const auto& [key, m] : kept) {
+            const SessionRecord* const reader =
+                model_.live_session({key.first, std::string{reader_id}});
+            if (m == nullptr || reader == nullptr || reader->subscriptions.empty()) continue;
+            if (!reader->deliveries.contains(m->number)) {
+                broken(fmt::format("{} is not kept", describe(*m)));
+            }
+        }
+    }
+
 private:
+    static bool is_own_topic(const MessageRecord& m) {
+        return m.topic.starts_with("mine/" + m.publisher.client_id + "/");
+    }
+
     /// An older QoS 1 message may be repeated after a newer one: only QoS 2 tells for certain.
     static bool is_single_writer(const MessageRecord& m) {
         return m.retain && !m.changed_session && m.qos == QoS::exactly_once &&
-               m.will == Will::none && m.topic.starts_with("mine/" + m.publisher.client_id + "/");
+               m.will == Will::none && is_own_topic(m);
     }
 };
 
