@@ -101,7 +101,8 @@ void Session::charge_message_rate(Instant now) noexcept {
     const std::uint32_t burst =
         profile_->message_burst != 0 ? profile_->message_burst : profile_->message_rate_per_s;
     rate_due_ = std::max(rate_due_, now) + each;
-    const Instant earliest = rate_due_ + (Duration{} - each * burst);
+    // The one that was just read has left the bucket: the next needs its own token.
+    const Instant earliest = rate_due_ + (Duration{} - each * (std::int64_t{burst} - 1));
     if (earliest > now && earliest > rate_pause_until_) {
         rate_pause_until_ = earliest;
         context_.counters.rate_limited_total.add();
