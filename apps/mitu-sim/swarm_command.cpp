@@ -65,6 +65,7 @@ public:
     ExitCode run() {
         const auto began = SteadyClock::now();
         std::vector<std::unique_ptr<Worker>> workers;
+        workers.reserve(options_.jobs);
         for (unsigned i = 0; i < options_.jobs; ++i) workers.push_back(std::make_unique<Worker>());
         std::vector<pollfd> polls(workers.size());
         for (;;) {

@@ -122,7 +122,7 @@ public:
 
 private:
     static Duration silence_max(const ConnectionRecord& c) {
-        return Duration::milliseconds(c.keep_alive_s * 1'500);
+        return Duration::milliseconds(std::int64_t{c.keep_alive_s} * 1'500);
     }
     void judge(const ConnectionRecord& c, Instant now) {
         if (c.session == nullptr || !c.is_open || c.keep_alive_s == 0 || c.sent_garbage) return;
@@ -142,7 +142,8 @@ public:
     using CheckerBase::CheckerBase;
 
     void at_end(Instant /*now*/) override {
-        for (const auto& [serial, c] : model_.connections()) {
+        for (const auto& entry : model_.connections()) {
+            const ConnectionRecord& c = entry.second;
             if (!c.is_open || c.is_refused || c.sent_garbage) continue;
             if (c.has_connect && c.session == nullptr) {
                 broken(fmt::format("{}: CONNECT has no answer", describe(c)));
