@@ -86,7 +86,8 @@ TEST(lane, carries_every_record_between_two_threads) {
     constexpr std::uint64_t count = 100'000;
     std::thread writer{[&] {
         for (std::uint64_t i = 0; i < count;) {
-            const auto room = lane.try_reserve(static_cast<std::uint16_t>(i), static_cast<std::uint32_t>(8 + i % 50));
+            const auto room = lane.try_reserve(static_cast<std::uint16_t>(i),
+                                               static_cast<std::uint32_t>(8 + i % 50));
             if (!room) {
                 std::this_thread::yield();
                 continue;
