@@ -51,7 +51,7 @@ DeviceActor::~DeviceActor() {
 
 void DeviceActor::connect() {
     if (is_open() || is_leaving_) return;
-    link_ = world_.connect(plan_.client_id, *this, plan_.link);
+    link_ = world_.connect(plan_.client_id, *this, plan_.link, prng_.split());
     if (!agent_.on_open(world_.now(), out_)) {
         world_.report("device_agent", plan_.client_id + ": cannot open");
     }

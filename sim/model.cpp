@@ -16,6 +16,8 @@ using mqtt::ReasonCode;
 
 namespace {
 
+// No run is as long: a message with this expiry is owed like any other.
+constexpr std::uint32_t expiry_s_that_matters = 50'000;
 constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
 // What the topic, the properties and the header of a PUBLISH of ours may add to its payload.
 constexpr std::uint32_t publish_overhead_bytes_max = 160;
@@ -61,7 +63,7 @@ SessionRecord* Model::live_session(const ClientKey& key) noexcept {
 }
 
 bool Model::may_miss(const SessionRecord& session, const MessageRecord& message) {
-    return message.expiry_s.has_value() ||
+    return (message.expiry_s && *message.expiry_s < expiry_s_that_matters) ||
            message.size_bytes + publish_overhead_bytes_max > session.packet_bytes_min;
 }
 
@@ -86,7 +88,7 @@ void Model::on_opened(ConnectionSerial connection, std::string_view actor, Insta
     ConnectionRecord& c = connections_[connection];
     c.serial = connection;
     c.actor = actor;
-    c.opened_at = c.last_read_at = at;
+    c.last_read_at = at;
 }
 
 void Model::on_heard(ConnectionSerial connection, Instant at) {
@@ -107,7 +109,6 @@ void Model::on_closed(ConnectionSerial connection, bool by_broker, Instant at, s
     if (!c.is_open) return;
     c.is_open = false;
     c.closed_by_broker = by_broker;
-    c.closed_at = at;
     if (c.has_connect && c.session == nullptr && !c.is_refused) note_unseen(c);
     part(c, at, step);
 }
@@ -163,6 +164,7 @@ void Model::excuse_groups(MessageNumber number) {
 void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
     if (c.session == nullptr || c.session->connection != c.serial) return;
     SessionRecord& session = *c.session;
+    lose_operations(c);
     session.connection = 0;
     session.ends_at = end_of_stay(at, c.expiry_s);
     if (c.goodbye_is_unsure) session.end_is_unsure = true;
@@ -225,6 +227,20 @@ void Model::pass_time(Instant now, std::uint64_t step) {
         if (will.will_due_at <= now) due.push_back(&will);
     }
     for (MessageRecord* will : due) will_is_due(*will, will->will_due_at, step);
+    std::vector<SessionRecord*> over;
+    for (const auto& [key, session] : live_) {
+        if (session->connection == 0 && session->ends_at < now) over.push_back(session);
+    }
+    for (SessionRecord* session : over) {
+        // One whose end is not certain may still be there when its client comes back.
+        if (!session->end_is_unsure) {
+            end_session(*session);
+        } else if (!session->is_unsure) {
+            session->is_unsure = true;
+            session->owed.clear();
+            check_groups(session->key.tenant);
+        }
+    }
 }
 
 void Model::will_is_due(MessageRecord& message, Instant at, std::uint64_t step) {
@@ -272,6 +288,7 @@ void Model::on_read(const Sighting& s) {
     ConnectionRecord& c = connections_[s.connection];
     for (Checker* checker : checkers_) checker->on_read(c, s);
     c.last_read_step = s.step;
+    if (c.superseded_at) return;  // nobody listens to it any more
     if (const auto* p = s.as<mqtt::Connect>()) read_connect(c, *p, s.at);
     if (const auto* p = s.as<mqtt::Publish>()) read_publish(c, *p, s);
     if (const auto* p = s.as<mqtt::Puback>()) read_ack(c, p->packet_id, true, s);
@@ -310,12 +327,10 @@ void Model::read_connect(ConnectionRecord& c, const mqtt::Connect& connect, Inst
     c.expiry_s = p.session_expiry_interval_s;
     c.receive_maximum = p.receive_maximum;
     c.maximum_packet_size = p.maximum_packet_size;
-    c.topic_alias_maximum = p.topic_alias_maximum;
     if (c.version != mqtt::ProtocolVersion::v5) {
         c.expiry_s = c.clean_start ? 0 : never_expires_s;
         c.receive_maximum = 65'535;
         c.maximum_packet_size = 0;
-        c.topic_alias_maximum = 0;
     }
     if (connect.will) {
         c.will = number_of(connect.will->payload);
@@ -334,6 +349,7 @@ void Model::read_publish(ConnectionRecord& c, const mqtt::Publish& publish, cons
         const std::uint32_t session = c.session == nullptr ? 0 : c.session->number;
         if (m->read_count > 1 && m->read_in_session != session) m->changed_session = true;
         m->read_in_session = session;
+        m->packet_bytes = s.size_bytes;
     }
     const MessageNumber number = m == nullptr ? 0 : m->number;
     if (publish.qos == QoS::at_least_once) c.puback_due.emplace_back(publish.packet_id, number);
@@ -346,8 +362,6 @@ void Model::read_ack(ConnectionRecord& c, std::uint16_t id, bool is_last, const 
     const auto it = c.session->ids_in_use.find(id);
     if (it == c.session->ids_in_use.end()) return;
     const MessageNumber number = it->second;
-    DeliveryRecord& delivery = c.session->deliveries[number];
-    if (delivery.acked_step == 0) delivery.acked_step = s.step;
     for (const std::string& filter : c.session->shared_ever) {
         const MessageRecord* const m = message(number);
         if (m == nullptr) continue;
@@ -373,31 +387,56 @@ void Model::read_subscribe(ConnectionRecord& c, const mqtt::Subscribe& subscribe
     c.operations_due.insert(subscribe.packet_id);
     if (c.session == nullptr) return;
     PendingOperation operation;
-    operation.session = c.session->number;
-    operation.identifier = subscribe.subscription_identifier.value_or(0);
     ByteView rest = subscribe.filters.encoded;
     while (const auto entry = mqtt::SubscriptionList::next(rest)) {
         operation.filters.emplace_back(entry->filter);
         operation.options.push_back(entry->options);
         auto& record = c.session->subscriptions[std::string{entry->filter}];
+        // Saying the same again changes nothing, and nothing may be lost over it (section 3.8.4).
+        if (record.options.qos != entry->options.qos ||
+            record.options.no_local != entry->options.no_local) {
+            record.is_confirmed = false;
+        }
         ++record.pending_count;
+        record.qos_ever_max = std::max(record.qos_ever_max, entry->options.qos);
+        record.local_ever |= !entry->options.no_local;
+        record.unsubscribed_step = 0;
         if (record.first_asked_step == 0) record.first_asked_step = s.step;
         if (mqtt::parse_shared(entry->filter)) c.session->shared_ever.emplace(entry->filter);
     }
     operations_[{c.serial, subscribe.packet_id}] = std::move(operation);
+    check_groups(c.key.tenant);
 }
 
 void Model::read_unsubscribe(ConnectionRecord& c, const mqtt::Unsubscribe& unsubscribe) {
     c.operations_due.insert(unsubscribe.packet_id);
     if (c.session == nullptr) return;
     PendingOperation operation;
-    operation.session = c.session->number;
+    operation.is_subscribe = false;
     ByteView rest = unsubscribe.filters.encoded;
     while (const auto filter = mqtt::FilterList::next(rest)) {
         operation.filters.emplace_back(*filter);
-        ++c.session->subscriptions[std::string{*filter}].pending_count;
+        auto& record = c.session->subscriptions[std::string{*filter}];
+        record.is_confirmed = false;
+        ++record.pending_count;
     }
     operations_[{c.serial, unsubscribe.packet_id}] = std::move(operation);
+    check_groups(c.key.tenant);
+}
+
+/// Nobody will see what became of them; a later answer is certain again, since operations of one
+/// client on one filter are done in their order.
+void Model::lose_operations(ConnectionRecord& c) {
+    for (const std::uint16_t id : c.operations_due) {
+        const auto node = operations_.extract({c.serial, id});
+        if (node.empty()) continue;
+        for (const std::string& filter : node.mapped().filters) {
+            auto& record = c.session->subscriptions[filter];
+            --record.pending_count;
+            if (!node.mapped().is_subscribe) record.is_confirmed = false;
+        }
+    }
+    c.operations_due.clear();
     check_groups(c.key.tenant);
 }
 
@@ -411,10 +450,16 @@ void Model::on_written(const Sighting& s) {
     if (const auto* p = s.as<mqtt::Publish>()) written_publish(c, *p, s);
     if (const auto* p = s.as<mqtt::Puback>()) written_ack(c, p->packet_id, p->reason, false, s);
     if (const auto* p = s.as<mqtt::Pubrec>()) written_ack(c, p->packet_id, p->reason, true, s);
+    if (const auto* p = s.as<mqtt::Pubrel>(); p != nullptr && c.session != nullptr) {
+        const auto it = c.session->ids_in_use.find(p->packet_id);
+        if (it != c.session->ids_in_use.end()) {
+            c.session->deliveries[it->second].is_released = true;
+        }
+    }
     if (s.as<mqtt::Pubcomp>() != nullptr && c.pubcomps_due != 0) --c.pubcomps_due;
     if (s.as<mqtt::Pingresp>() != nullptr && c.pings_due != 0) --c.pings_due;
     if (const auto* p = s.as<mqtt::Suback>()) written_suback(c, *p, s);
-    if (const auto* p = s.as<mqtt::Unsuback>()) written_unsuback(c, *p);
+    if (const auto* p = s.as<mqtt::Unsuback>()) written_unsuback(c, *p, s);
     if (const auto* p = s.as<mqtt::Disconnect>()) c.server_goodbye = p->reason;
 }
 
@@ -427,7 +472,7 @@ void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, c
     if (p.assigned_client_identifier) c.key.client_id = *p.assigned_client_identifier;
     if (p.session_expiry_interval_s) c.expiry_s = *p.session_expiry_interval_s;
     if (p.server_keep_alive_s) c.keep_alive_s = *p.server_keep_alive_s;
-    c.server_receive_maximum = p.receive_maximum.value_or(65'535);
+    c.server_packet_bytes_max = p.maximum_packet_size.value_or(0);
 
     SessionRecord* session = live_session(c.key);
     if (session != nullptr && session->connection != 0) {
@@ -450,12 +495,13 @@ void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, c
             will_is_due(*will, s.at, s.step);
         }
     }
+    bool is_unknown = false;
     if (connack.session_present && session != nullptr && session->is_unsure) {
         // It may be another one; what is known of this one is worth nothing.
         end_session(*session);
         session = nullptr;
+        is_unknown = true;
     }
-    const bool was_unseen = may_have_unseen_session(c.key, c.serial) && connack.session_present;
     unseen_.erase(c.key);
     if (!connack.session_present || session == nullptr) {
         if (session != nullptr) end_session(*session);
@@ -463,7 +509,7 @@ void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, c
         session = sessions_.back().get();
         session->number = static_cast<std::uint32_t>(sessions_.size());
         session->key = c.key;
-        session->is_unsure = was_unseen;
+        session->is_unsure = is_unknown;
         live_[c.key] = session;
     }
     c.session = session;
@@ -503,6 +549,8 @@ void Model::written_publish(ConnectionRecord& c, const mqtt::Publish& publish, c
     if (m == nullptr) return;
     DeliveryRecord& delivery = c.session->deliveries[number];
     ++delivery.written_count;
+    delivery.connection = c.serial;
+    if (!publish.dup) delivery.is_released = delivery.is_finished = false;
     if (!publish.dup) ++delivery.transaction_count;
     if (publish.qos == QoS::exactly_once) delivery.is_qos2 = true;
 }
@@ -528,7 +576,6 @@ void Model::written_ack(ConnectionRecord& c, std::uint16_t id, ReasonCode reason
 /// The broker has taken the message over: whoever was subscribed all the while is owed it.
 void Model::accept(MessageRecord& m, Instant at, std::uint64_t step) {
     m.is_accepted = true;
-    m.accepted_at = at;
     m.accepted_step = step;
     m.server_number = server_number_;
     if (m.qos == QoS::at_most_once) return;
@@ -570,19 +617,18 @@ void Model::written_suback(ConnectionRecord& c, const mqtt::Suback& suback, cons
     for (std::size_t i = 0; i < operation.filters.size() && i < suback.reasons.size(); ++i) {
         auto& record = c.session->subscriptions[operation.filters[i]];
         --record.pending_count;
-        if (suback.reasons[i] >= 0x80) {
-            record.was_denied = true;
-            continue;
-        }
+        if (suback.reasons[i] >= 0x80) continue;
         record.options = operation.options[i];
         record.options.qos = QoS{suback.reasons[i]};
-        record.identifier = operation.identifier;
+        // The last of several operations on a filter decides.
+        if (record.is_confirmed || record.pending_count != 0) continue;
         record.is_confirmed = true;
         record.confirmed_step = s.step;
     }
 }
 
-void Model::written_unsuback(ConnectionRecord& c, const mqtt::Unsuback& unsuback) {
+void Model::written_unsuback(ConnectionRecord& c, const mqtt::Unsuback& unsuback,
+                             const Sighting& s) {
     c.operations_due.erase(unsuback.packet_id);
     const auto node = operations_.extract({c.serial, unsuback.packet_id});
     if (node.empty() || c.session == nullptr) return;
@@ -590,7 +636,7 @@ void Model::written_unsuback(ConnectionRecord& c, const mqtt::Unsuback& unsuback
         auto& record = c.session->subscriptions[filter];
         --record.pending_count;
         record.is_confirmed = false;
-        if (record.pending_count == 0) c.session->subscriptions.erase(filter);
+        if (record.pending_count == 0) record.unsubscribed_step = s.step;
     }
 }
 

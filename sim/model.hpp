@@ -36,6 +36,7 @@ struct MessageRecord {
 
     std::uint32_t read_count = 0;  // how often the broker took in a PUBLISH of it
     std::uint32_t read_in_session = 0;
+    std::uint32_t packet_bytes = 0;  // of the last PUBLISH that was read
     /// Its publisher repeated it in another session than it thinks (a CONNACK that it never saw).
     bool changed_session = false;
     std::uint64_t first_read_step = 0;
@@ -43,7 +44,6 @@ struct MessageRecord {
     Instant last_read_at;
     bool is_accepted = false;  // PUBACK or PUBREC without error; a will: it is due
     bool is_refused = false;
-    Instant accepted_at;
     std::uint64_t accepted_step = 0;
     std::uint64_t server_number = 0;  // that accepted it
 
@@ -57,27 +57,29 @@ struct DeliveryRecord {
     std::uint32_t written_count = 0;      // PUBLISH packets, repeats included
     std::uint32_t transaction_count = 0;  // of those, with DUP 0
     bool is_qos2 = false;
-    std::uint64_t acked_step = 0;  // PUBACK, or PUBREC without error, was read; 0: not yet
-    bool is_finished = false;      // PUBACK or PUBCOMP was read
+    bool is_released = false;         // PUBREL was written
+    ConnectionSerial connection = 0;  // that carried it last
+    bool is_finished = false;         // PUBACK or PUBCOMP was read
 };
 
 struct SubscriptionRecord {
     mqtt::SubscriptionOptions options;
-    std::uint32_t identifier = 0;
     bool is_confirmed = false;  // by SUBACK
     std::uint64_t confirmed_step = 0;
     std::uint32_t pending_count = 0;     // operations on it whose answer is open, or was lost
     std::uint64_t first_asked_step = 0;  // the first SUBSCRIBE of this session
-    bool was_denied = false;
+    mqtt::QoS qos_ever_max = mqtt::QoS::at_most_once;  // of all that was asked for
+    bool local_ever = false;                           // some of it without No Local
+    std::uint64_t unsubscribed_step = 0;               // of UNSUBACK; 0: it may be in force
 
-    [[nodiscard]] bool is_stable() const noexcept { return is_confirmed && pending_count == 0; }
+    [[nodiscard]] bool is_stable() const noexcept { return is_confirmed; }
 };
 
 /// One life of one session: from a CONNACK without Session Present to its end.
 struct SessionRecord {
     std::uint32_t number = 0;
     ClientKey key;
-    std::map<std::string, SubscriptionRecord> subscriptions;
+    std::map<std::string, SubscriptionRecord> subscriptions;  // those that are over too
     std::set<std::string> shared_ever;  // shared subscriptions that it asked for at some time
     std::map<MessageNumber, DeliveryRecord> deliveries;
     std::map<std::uint16_t, MessageNumber> ids_in_use;  // QoS 1 and 2 to the client, until the end
@@ -96,8 +98,6 @@ struct ConnectionRecord {
     std::string actor;
     bool is_open = true;
     bool closed_by_broker = false;
-    Instant opened_at;
-    Instant closed_at;
     std::optional<Instant> superseded_at;  // another connection has its session
 
     // From CONNECT.
@@ -110,14 +110,13 @@ struct ConnectionRecord {
     std::uint32_t expiry_s = 0;
     std::uint16_t receive_maximum = 65'535;
     std::uint32_t maximum_packet_size = 0;
-    std::uint16_t topic_alias_maximum = 0;
     MessageNumber will = 0;
     std::uint32_t will_delay_s = 0;
 
     // From then on.
     bool is_refused = false;
-    SessionRecord* session = nullptr;  // after CONNACK
-    std::uint16_t server_receive_maximum = 65'535;
+    SessionRecord* session = nullptr;           // after CONNACK
+    std::uint32_t server_packet_bytes_max = 0;  // 0: none
     Instant last_read_at;
     std::uint64_t last_read_step = 0;
     bool sent_garbage = false;
@@ -198,12 +197,13 @@ private:
     void finish_delivery(SessionRecord& session, std::uint16_t id);
     void read_subscribe(ConnectionRecord& c, const mqtt::Subscribe& subscribe, const Sighting& s);
     void read_unsubscribe(ConnectionRecord& c, const mqtt::Unsubscribe& unsubscribe);
+    void lose_operations(ConnectionRecord& c);
     void written_connack(ConnectionRecord& c, const mqtt::Connack& connack, const Sighting& s);
     void written_publish(ConnectionRecord& c, const mqtt::Publish& publish, const Sighting& s);
     void written_ack(ConnectionRecord& c, std::uint16_t id, mqtt::ReasonCode reason, bool is_pubrec,
                      const Sighting& s);
     void written_suback(ConnectionRecord& c, const mqtt::Suback& suback, const Sighting& s);
-    void written_unsuback(ConnectionRecord& c, const mqtt::Unsuback& unsuback);
+    void written_unsuback(ConnectionRecord& c, const mqtt::Unsuback& unsuback, const Sighting& s);
     void accept(MessageRecord& message, Instant at, std::uint64_t step);
     void part(ConnectionRecord& c, Instant at, std::uint64_t step);
     void end_session(SessionRecord& session);
@@ -214,10 +214,9 @@ private:
     void check_groups(const std::string& tenant);
 
     struct PendingOperation {
-        std::uint32_t session = 0;
+        bool is_subscribe = true;
         std::vector<std::string> filters;
         std::vector<mqtt::SubscriptionOptions> options;
-        std::uint32_t identifier = 0;
     };
 
     std::vector<Checker*> checkers_;

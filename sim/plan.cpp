@@ -282,8 +282,10 @@ private:
             action.size_bytes =
                 static_cast<std::uint32_t>(prng_.below(prng_.chance(0.5) ? 400 : 3'000));
         }
-        if (prng_.chance(0.15))
-            o.message_expiry_s = static_cast<std::uint32_t>(1 + prng_.below(10));
+        if (prng_.chance(0.2)) {
+            o.message_expiry_s =
+                prng_.chance(0.4) ? 100'000 : static_cast<std::uint32_t>(1 + prng_.below(10));
+        }
     }
 
     void member() {

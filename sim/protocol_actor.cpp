@@ -73,9 +73,16 @@ void ProtocolActor::perform(const Action& action) {
             publish(action);
             break;
         case Act::subscribe:
-            if (is_connected()) peer_.subscribe(action.topic, action.subscribe);
+            wanted_[action.topic] = action.subscribe;
+            if (is_connected()) {
+                peer_.subscribe(action.topic, action.subscribe);
+            } else {
+                unsaid_.insert(action.topic);
+            }
             break;
         case Act::unsubscribe:
+            wanted_.erase(action.topic);
+            unsaid_.erase(action.topic);
             if (is_connected()) peer_.unsubscribe(action.topic);
             break;
         case Act::ping:
@@ -131,7 +138,7 @@ void ProtocolActor::connect(ConnectOptions options) {
     is_silent_ = sent_garbage_ = false;
     last_ = options;
     peer_.acknowledges = true;
-    link_ = world_.connect(plan_.client_id, *this, plan_.link);
+    link_ = world_.connect(plan_.client_id, *this, plan_.link, prng_.split());
     peer_.begin_connection(options);
     peer_.send_connect();
     ping_later();
@@ -204,8 +211,20 @@ void ProtocolActor::send_garbage() {
 }
 
 void ProtocolActor::on_bytes(ByteView bytes) {
+    const bool was_connected = is_connected();
     peer_.on_bytes(bytes);
+    if (!was_connected && is_connected()) on_connected();
     take_in_messages();
+}
+
+void ProtocolActor::on_connected() {
+    if (is_leaving_) return;
+    for (const auto& [filter, options] : wanted_) {
+        // A session that goes on knows the others.
+        if (peer_.session_present() && !unsaid_.contains(filter)) continue;
+        peer_.subscribe(filter, options);
+    }
+    unsaid_.clear();
 }
 
 void ProtocolActor::take_in_messages() {
@@ -254,12 +273,9 @@ void ProtocolActor::leave() {
     ConnectOptions options;
     options.version = last_.version;
     connect(options);  // a clean start, and a session that ends with its connection
-    const auto part = [this] {
-        peer_.disconnect();
-        link_->close();
-    };
-    // Once CONNACK is there: the packets of a connection are dealt with in order.
-    part();
+    // In one breath: the packets of a connection are dealt with in order.
+    peer_.disconnect();
+    link_->close();
 }
 
 void ProtocolActor::check_at_end() {

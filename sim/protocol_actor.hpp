@@ -1,6 +1,9 @@
 #pragma once
 // ProtocolActor: a client that speaks MQTT as its plan says, by way of a scripted Peer.
 
+#include <map>
+#include <set>
+
 #include "sim/actor.hpp"
 
 namespace mitu::sim {
@@ -29,6 +32,7 @@ private:
     void ping_later();
     void send_garbage();
     void take_in_messages();
+    void on_connected();
 
     World& world_;
     Model& model_;
@@ -37,6 +41,9 @@ private:
     broker::testing::Peer peer_;
     std::shared_ptr<Link> link_;
     broker::testing::ConnectOptions last_;  // what it connected with last
+    /// What it wants to be subscribed to, and what of that was said before CONNACK.
+    std::map<std::string, broker::testing::SubscribeOptions> wanted_;
+    std::set<std::string> unsaid_;
     bool is_silent_ = false;
     bool sent_garbage_ = false;
     bool is_healed_ = false;

@@ -171,9 +171,9 @@ std::map<ports::Fault, std::uint64_t> World::faults_fired() const {
 // --- the network ---
 
 std::shared_ptr<Link> World::connect(std::string_view actor, LinkClient& client,
-                                     const LinkConditions& conditions) {
+                                     const LinkConditions& conditions, Prng prng) {
     const auto link =
-        std::make_shared<Link>(*this, next_connection_++, actor, client, conditions, prng_.split());
+        std::make_shared<Link>(*this, next_connection_++, actor, client, conditions, prng);
     std::erase_if(links_, [](const auto& old) { return old->is_over(); });
     links_.push_back(link);
     timeline_.at(now() + conditions.delay_min, [link] { link->arrive(); });

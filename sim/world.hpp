@@ -71,8 +71,7 @@ public:
 
     // --- the network ---
     [[nodiscard]] std::shared_ptr<Link> connect(std::string_view actor, LinkClient& client,
-                                                const LinkConditions& conditions);
-    [[nodiscard]] Prng split_prng() noexcept { return prng_.split(); }
+                                                const LinkConditions& conditions, Prng prng);
 
     // --- what is seen ---
     void observe(Observer& observer) { observers_.push_back(&observer); }

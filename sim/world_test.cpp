@@ -54,7 +54,7 @@ protected:
     }
 
     std::shared_ptr<Link> connect(std::string_view id, LinkConditions conditions = {}) {
-        auto link = world_.connect(id, client_, conditions);
+        auto link = world_.connect(id, client_, conditions, Prng{7});
         mqtt::Connect connect;
         connect.client_id = id;
         connect.properties.session_expiry_interval_s = 100;
@@ -150,7 +150,7 @@ TEST_F(WorldTest, lets_a_stopping_server_say_why) {
 }
 
 TEST_F(WorldTest, checks_passwords_in_their_own_time) {
-    const auto link = world_.connect("c0", client_, {});
+    const auto link = world_.connect("c0", client_, {}, Prng{7});
     mqtt::Connect connect;
     connect.client_id = "c0";
     connect.user_name = "c0@acme";

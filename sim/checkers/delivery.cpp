@@ -31,8 +31,7 @@ public:
     void at_end(Instant /*now*/) override {
         std::uint64_t allowed = 0;
         if (world_.server_is_up()) {
-            for (const auto reason : {DropReason::queue_full, DropReason::no_memory,
-                                      DropReason::no_shared_member, DropReason::session_ended}) {
+            for (const auto reason : {DropReason::queue_full, DropReason::no_memory}) {
                 allowed += world_.server().dropped(reason);
             }
         }
@@ -160,6 +159,20 @@ public:
         if (groups == model_.group_deliveries().end()) return;
         for (const auto& [filter, delivery] : groups->second) {
             if (!has_only(*c.session, filter, m)) continue;
+            for (const auto& other : model_.sessions()) {
+                if (other->has_ended || other.get() == c.session || !has_only(*other, filter, m)) {
+                    continue;
+                }
+                const auto got = other->deliveries.find(m.number);
+                // Who has it, and is still on the connection that brought it, keeps it.
+                if (got == other->deliveries.end() || other->connection == 0 ||
+                    got->second.connection != other->connection) {
+                    continue;
+                }
+                broken(fmt::format("{} goes to {} and to {} ({})", describe(m), describe(c),
+                                   to_text(other->key), filter));
+                return;
+            }
             for (const auto& [number, step] : delivery.acked_by) {
                 const SessionRecord& other = *model_.sessions()[number - 1];
                 if (number == c.session->number || step + 1 >= s.step) continue;
@@ -216,31 +229,31 @@ public:
                 fmt::format("{} reaches {} against the rules of access", describe(m), describe(c)));
         }
         if (publish.dup || c.session->is_unsure) return;
-        // What was unsubscribed may still be under way; what was never asked for may not.
-        const auto seen = asked_.find(c.session->number);
-        const bool has_asked =
-            seen != asked_.end() &&
-            std::any_of(seen->second.begin(), seen->second.end(), [&](const std::string& filter) {
-                const auto shared = mqtt::parse_shared(filter);
-                return mqtt::matches(shared ? shared->filter : filter, m.topic);
-            });
+        bool has_asked = false;
+        bool is_local = false;
+        QoS qos_max = QoS::at_most_once;
+        for (const auto& [filter, sub] : c.session->subscriptions) {
+            const auto shared = mqtt::parse_shared(filter);
+            if (sub.first_asked_step == 0 ||
+                !mqtt::matches(shared ? shared->filter : filter, m.topic)) {
+                continue;
+            }
+            // What came before UNSUBACK may still be under way.
+            if (sub.unsubscribed_step != 0 && m.first_read_step > sub.unsubscribed_step) continue;
+            has_asked = true;
+            is_local |= sub.local_ever;
+            qos_max = std::max(qos_max, sub.qos_ever_max);
+        }
         if (!has_asked) {
-            broken(fmt::format("{} reaches {}, which never subscribed to it", describe(m),
+            broken(fmt::format("{} reaches {}, which is not subscribed to it", describe(m),
                                describe(c)));
+        } else if (!is_local && !publish.retain && m.publisher == c.key) {
+            broken(fmt::format("{} comes back to {}, No Local", describe(m), describe(c)));
+        } else if (publish.qos > std::min(qos_max, m.qos)) {
+            broken(fmt::format("{} reaches {} at QoS {}", describe(m), describe(c),
+                               static_cast<int>(publish.qos)));
         }
     }
-
-    void on_read(const ConnectionRecord& c, const Sighting& s) override {
-        const auto* const p = s.as<mqtt::Subscribe>();
-        if (p == nullptr || c.session == nullptr) return;
-        ByteView rest = p->filters.encoded;
-        while (const auto entry = mqtt::SubscriptionList::next(rest)) {
-            asked_[c.session->number].emplace(entry->filter);
-        }
-    }
-
-private:
-    std::map<std::uint32_t, std::set<std::string>> asked_;  // by session
 };
 
 }  // namespace

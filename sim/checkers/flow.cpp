@@ -32,15 +32,27 @@ public:
     }
 };
 
-/// [MQTT-3.1.2-24].
+/// [MQTT-3.1.2-24], and the other way round [MQTT-3.2.2-15].
 class PacketSize final : public CheckerBase {
 public:
     using CheckerBase::CheckerBase;
 
     void on_written(const ConnectionRecord& c, const Sighting& s) override {
+        if (const auto* p = s.as<mqtt::Puback>()) judge(c, c.puback_due, p->reason);
+        if (const auto* p = s.as<mqtt::Pubrec>()) judge(c, c.pubrec_due, p->reason);
         if (c.maximum_packet_size == 0 || s.size_bytes <= c.maximum_packet_size) return;
         broken(fmt::format("{}: a packet of {} bytes, its maximum is {}", describe(c), s.size_bytes,
                            c.maximum_packet_size));
+    }
+
+private:
+    void judge(const ConnectionRecord& c,
+               const std::deque<std::pair<std::uint16_t, MessageNumber>>& due, ReasonCode reason) {
+        const MessageRecord* const m = due.empty() ? nullptr : model_.message(due.front().second);
+        if (m == nullptr || mqtt::is_error(reason) || c.server_packet_bytes_max == 0) return;
+        if (m->packet_bytes <= c.server_packet_bytes_max) return;
+        broken(fmt::format("{}: a PUBLISH of {} bytes is accepted, the server's maximum is {}",
+                           describe(c), m->packet_bytes, c.server_packet_bytes_max));
     }
 };
 
@@ -64,6 +76,12 @@ public:
         if (p->dup && it != in_use.end() && it->second != number) {
             broken(fmt::format("{}: id {} carried m{} and is repeated as m{}", describe(c),
                                p->packet_id, it->second, number));
+        }
+        const auto delivery = c.session->deliveries.find(number);
+        if (p->dup && number != 0 && delivery != c.session->deliveries.end() &&
+            (delivery->second.is_released || delivery->second.is_finished)) {
+            broken(fmt::format("{}: m{} is repeated after its {}", describe(c), number,
+                               delivery->second.is_finished ? "exchange is over" : "PUBREL"));
         }
         if (p->dup && c.unacknowledged.contains(p->packet_id)) {
             broken(fmt::format("{}: m{} is repeated on the same connection", describe(c), number));

@@ -111,6 +111,7 @@ public:
         std::uint64_t asked_step = ~std::uint64_t{0};
         for (const auto& [filter, sub] : c.session->subscriptions) {
             if (mqtt::parse_shared(filter) || !mqtt::matches(filter, m.topic)) continue;
+            if (sub.first_asked_step == 0) continue;
             if (sub.options.retain_as_published) return;  // it may be no replay at all
             asked_step = std::min(asked_step, sub.first_asked_step);
         }
