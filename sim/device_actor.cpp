@@ -168,9 +168,9 @@ void DeviceActor::perform(const Action& action) {
 
 void DeviceActor::heal() {
     is_healed_ = true;
+    plan_.link = calm_link;
     if (!link_) return;
-    link_->mend();
-    link_->set_window(std::size_t{1} << 20);
+    link_->calm();
     if (!is_open()) connect_later();
 }
 

@@ -151,6 +151,13 @@ void Link::mend() {
     if (down_is_cut_) cut_down(false);
 }
 
+void Link::calm() {
+    conditions_.delay_min = calm_link.delay_min;
+    conditions_.delay_max = calm_link.delay_max;
+    set_window(calm_link.window_bytes);
+    mend();
+}
+
 void Link::set_window(std::size_t bytes) {
     conditions_.window_bytes = bytes;
     socket_->window_bytes = bytes;

@@ -30,6 +30,9 @@ struct LinkConditions {
     std::size_t window_bytes = std::size_t{1} << 20;
 };
 
+/// The network after a storm. A queue behind a slow link and an inflight of 1 would take hours.
+inline constexpr LinkConditions calm_link{};
+
 /// Bytes arrive in order, each after a delay of its own, in pieces that need not be those in which
 /// they were sent. A cut stops a direction without a word to anybody: what is on its way waits, as
 /// TCP would resend it, until the cut is healed.
@@ -55,6 +58,8 @@ public:
     void cut_down(bool is_cut);  // to the client
     void mend();                 // both
     void set_window(std::size_t bytes);
+    /// No cut, no narrow window, no long delay any more.
+    void calm();
 
     // --- the world's side ---
     /// The SYN has arrived.

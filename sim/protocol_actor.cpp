@@ -247,11 +247,8 @@ void ProtocolActor::on_closed() { reconnect_later(); }
 
 void ProtocolActor::heal() {
     is_healed_ = true;
-    if (link_) {
-        link_->set_window(std::size_t{1} << 20);
-        link_->mend();
-    }
-    plan_.link.window_bytes = std::size_t{1} << 20;
+    if (link_) link_->calm();
+    plan_.link = calm_link;
     peer_.release_acks();
     if (is_silent_ && is_open()) {
         is_silent_ = false;

@@ -26,6 +26,7 @@ std::unique_ptr<Checker> check_acknowledgements_in_order(World& world, Model& mo
 std::unique_ptr<Checker> check_one_live_session(World& world, Model& model);
 std::unique_ptr<Checker> check_session_state_as_acknowledged(World& world, Model& model);
 std::unique_ptr<Checker> check_keep_alive(World& world, Model& model);
+std::unique_ptr<Checker> check_closes_only_for_a_reason(World& world, Model& model);
 std::unique_ptr<Checker> check_everything_is_answered(World& world, Model& model);
 
 // message.cpp

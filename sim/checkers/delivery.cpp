@@ -169,8 +169,10 @@ public:
                     got->second.connection != other->connection) {
                     continue;
                 }
-                broken(fmt::format("{} goes to {} and to {} ({})", describe(m), describe(c),
-                                   to_text(other->key), filter));
+                // Unless the broker is done with it, and its last words are still on their way.
+                doubles_.push_back({other->connection, s.at,
+                                    fmt::format("{} goes to {} and to {} ({})", describe(m),
+                                                describe(c), to_text(other->key), filter)});
                 return;
             }
             for (const auto& [number, step] : delivery.acked_by) {
@@ -184,7 +186,22 @@ public:
         }
     }
 
+    void on_closed(const ConnectionRecord& c, bool /*by_broker*/, Instant at) override {
+        std::erase_if(doubles_, [&](const Double& suspicion) {
+            return suspicion.connection == c.serial && at - suspicion.at <= Duration::seconds(6);
+        });
+    }
+    void at_end(Instant /*now*/) override {
+        for (Double& suspicion : doubles_) broken(std::move(suspicion.what));
+    }
+
 private:
+    struct Double {
+        ConnectionSerial connection;
+        Instant at;
+        std::string what;
+    };
+
     /// The session can have got the message through this subscription only.
     static bool has_only(const SessionRecord& session, const std::string& filter,
                          const MessageRecord& m) {
@@ -204,6 +221,8 @@ private:
         }
         return false;
     }
+
+    std::vector<Double> doubles_;
 };
 
 /// Nobody gets what he did not ask for, may not see, or what belongs to another tenant; nothing

@@ -78,7 +78,9 @@ public:
                                p->packet_id, it->second, number));
         }
         const auto delivery = c.session->deliveries.find(number);
-        if (p->dup && number != 0 && delivery != c.session->deliveries.end() &&
+        const MessageRecord* const m = model_.message(number);
+        if (p->dup && m != nullptr && m->read_count == 1 &&
+            delivery != c.session->deliveries.end() &&
             (delivery->second.is_released || delivery->second.is_finished)) {
             broken(fmt::format("{}: m{} is repeated after its {}", describe(c), number,
                                delivery->second.is_finished ? "exchange is over" : "PUBREL"));

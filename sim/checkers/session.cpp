@@ -136,6 +136,27 @@ private:
     }
 };
 
+/// A broker closes whom it has a reason to close.
+class ClosesOnlyForAReason final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_closed(const ConnectionRecord& c, bool by_broker, Instant at) override {
+        if (!by_broker || c.session == nullptr || c.superseded_at || c.sent_garbage) return;
+        if (c.client_goodbye || world_.server_is_stopping()) return;
+        // Judged by keep_alive; a client that takes nothing is closed some seconds later.
+        if (c.keep_alive_s != 0 &&
+            at - c.last_read_at >= Duration::milliseconds(std::int64_t{c.keep_alive_s} * 1'500)) {
+            return;
+        }
+        if (c.server_goodbye == ReasonCode::keep_alive_timeout) return;
+        // A take-over whose CONNACK is still to come, or was never seen.
+        if (model_.may_have_unseen_session(c.key, c.serial)) return;
+        broken(fmt::format("{} is closed ({})", describe(c),
+                           c.server_goodbye ? mqtt::to_text(*c.server_goodbye) : "no DISCONNECT"));
+    }
+};
+
 /// Liveness: who is connected and has asked has been answered when the world is quiet.
 class EverythingIsAnswered final : public CheckerBase {
 public:
@@ -171,6 +192,9 @@ std::unique_ptr<Checker> check_session_state_as_acknowledged(World& world, Model
 }
 std::unique_ptr<Checker> check_keep_alive(World& world, Model& model) {
     return std::make_unique<KeepAlive>("keep_alive", world, model);
+}
+std::unique_ptr<Checker> check_closes_only_for_a_reason(World& world, Model& model) {
+    return std::make_unique<ClosesOnlyForAReason>("closes_only_for_a_reason", world, model);
 }
 std::unique_ptr<Checker> check_everything_is_answered(World& world, Model& model) {
     return std::make_unique<EverythingIsAnswered>("everything_is_answered", world, model);
