@@ -205,8 +205,9 @@ void Model::on_server(ServerEvent event, Instant /*at*/) {
     for (auto& [serial, c] : connections_) {
         if (!c.is_open) continue;
         c.is_open = false;
+        // The broker may have been done with a client whose last words were still to be written.
         if (MessageRecord* const will = message(c.will)) {
-            will->will = MessageRecord::Will::cancelled;
+            will->will = MessageRecord::Will::unsure;
         }
     }
     std::vector<SessionRecord*> all;

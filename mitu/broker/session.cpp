@@ -205,6 +205,8 @@ void Session::forget_connection() {
     connection_ = ports::ConnectionId{};
     context_.counters.clients.subtract();
     orphan_pending_acks();
+    receive_quota_used_ = 0;
+    for (Incoming& entry : incoming_qos2_) entry.uses_quota = false;
     operations_.clear();
     aliases_.reset();
     send_quota_used_ = 0;

@@ -196,6 +196,12 @@ private:
         Bytes reasons;
     };
 
+    /// A QoS 2 message between PUBLISH and PUBREL.
+    struct Incoming {
+        std::uint16_t packet_id = 0;
+        bool uses_quota = false;  // it came on this connection: counts against our receive maximum
+    };
+
     struct Subscription {
         mqtt::SubscriptionOptions options;
         std::uint32_t identifier = 0;
@@ -257,6 +263,8 @@ private:
     void orphan_pending_acks();
     [[nodiscard]] std::optional<std::uint32_t> find_pending_ack(
         std::uint32_t serial) const noexcept;
+    [[nodiscard]] std::vector<Incoming>::iterator find_incoming(std::uint16_t packet_id) noexcept;
+    void forget_incoming(std::uint16_t packet_id);
     void on_pubrel(const mqtt::Pubrel& pubrel, Effects& effects);
     void on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effects& effects);
     void on_unsubscribe(const mqtt::Unsubscribe& unsubscribe, Effects& effects);
@@ -311,6 +319,7 @@ private:
     std::unique_ptr<Aliases> aliases_;
     memory::RingQueue<PendingAck> pending_acks_;
     std::uint32_t pending_qos1_count_ = 0;  // of those, QoS 1
+    std::uint32_t receive_quota_used_ = 0;  // of incoming_qos2_, those of this connection
     std::vector<PendingOperation> operations_;
     std::uint32_t next_serial_ = 1;
 
@@ -320,7 +329,7 @@ private:
     Instant will_at_ = Instant::never();     // detached only
     std::optional<StoredWill> will_;
     std::map<std::string, Subscription, std::less<>> subscriptions_;
-    std::vector<std::uint16_t> incoming_qos2_;  // ids between PUBLISH and PUBREL, sorted
+    std::vector<Incoming> incoming_qos2_;  // by packet id
     std::uint16_t next_packet_id_ = 1;
     std::uint16_t next_arrival_ = 0;
     bool ids_are_ordered_ = true;           // along inflight_, so that they can be searched

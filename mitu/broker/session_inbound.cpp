@@ -116,9 +116,10 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
     if (!topic) return;
 
     if (publish.qos == QoS::exactly_once) {
-        const auto at =
-            std::lower_bound(incoming_qos2_.begin(), incoming_qos2_.end(), publish.packet_id);
-        if (at != incoming_qos2_.end() && *at == publish.packet_id) {
+        const auto at = find_incoming(publish.packet_id);
+        if (at != incoming_qos2_.end()) {
+            if (!at->uses_quota) ++receive_quota_used_;
+            at->uses_quota = true;
             // A repeat: it was passed on already. Its PUBREC is on its way, or is sent again.
             for (std::uint32_t i = 0; i < pending_acks_.size(); ++i) {
                 PendingAck& ack = pending_acks_.at(i);
@@ -139,7 +140,8 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
     }
     std::uint32_t serial = 0;
     if (publish.qos != QoS::at_most_once) {
-        const std::size_t outstanding = incoming_qos2_.size() + pending_qos1_count_;
+        // What an earlier connection has begun does not count (MQTT 5.0 section 4.9).
+        const std::size_t outstanding = std::size_t{receive_quota_used_} + pending_qos1_count_;
         if (version_ == ProtocolVersion::v5 && outstanding >= context_.limits.receive_maximum) {
             context_.counters.protocol_errors_total.add();
             refuse(ReasonCode::receive_maximum_exceeded, "[MQTT-3.3.4-7]", Parting::lost, now,
@@ -193,9 +195,11 @@ void Session::owe_ack(const mqtt::Publish& publish, std::uint32_t serial,
     pending_acks_.push(ack);
     if (ack.qos == QoS::at_least_once) ++pending_qos1_count_;
     if (publish.qos == QoS::exactly_once && (!ack.done || !mqtt::is_error(ack.reason))) {
-        incoming_qos2_.insert(
-            std::lower_bound(incoming_qos2_.begin(), incoming_qos2_.end(), publish.packet_id),
-            publish.packet_id);
+        const auto at = std::lower_bound(
+            incoming_qos2_.begin(), incoming_qos2_.end(), publish.packet_id,
+            [](const Incoming& entry, std::uint16_t id) { return entry.packet_id < id; });
+        incoming_qos2_.insert(at, {publish.packet_id, true});
+        ++receive_quota_used_;
     }
 }
 
@@ -208,7 +212,7 @@ void Session::send_due_acks(Effects& effects) {
             send_ack(PacketType::puback, ack.packet_id, ack.reason, effects);
             continue;
         }
-        if (mqtt::is_error(ack.reason)) std::erase(incoming_qos2_, ack.packet_id);
+        if (mqtt::is_error(ack.reason)) forget_incoming(ack.packet_id);
         if (ack.is_orphaned) continue;
         send_ack(PacketType::pubrec, ack.packet_id, ack.reason, effects);
     }
@@ -222,7 +226,7 @@ void Session::orphan_pending_acks() {
         pending_acks_.pop();
         if (ack.qos != QoS::exactly_once) continue;
         if (ack.done) {
-            if (mqtt::is_error(ack.reason)) std::erase(incoming_qos2_, ack.packet_id);
+            if (mqtt::is_error(ack.reason)) forget_incoming(ack.packet_id);
             continue;
         }
         ack.is_orphaned = true;
@@ -231,12 +235,24 @@ void Session::orphan_pending_acks() {
     pending_qos1_count_ = 0;
 }
 
+std::vector<Session::Incoming>::iterator Session::find_incoming(std::uint16_t packet_id) noexcept {
+    const auto at = std::lower_bound(
+        incoming_qos2_.begin(), incoming_qos2_.end(), packet_id,
+        [](const Incoming& entry, std::uint16_t id) { return entry.packet_id < id; });
+    return at != incoming_qos2_.end() && at->packet_id == packet_id ? at : incoming_qos2_.end();
+}
+
+void Session::forget_incoming(std::uint16_t packet_id) {
+    const auto at = find_incoming(packet_id);
+    if (at == incoming_qos2_.end()) return;
+    if (at->uses_quota) --receive_quota_used_;
+    incoming_qos2_.erase(at);
+    if (incoming_qos2_.empty()) std::vector<Incoming>{}.swap(incoming_qos2_);
+}
+
 void Session::on_pubrel(const mqtt::Pubrel& pubrel, Effects& effects) {
-    const auto at =
-        std::lower_bound(incoming_qos2_.begin(), incoming_qos2_.end(), pubrel.packet_id);
-    const bool known = at != incoming_qos2_.end() && *at == pubrel.packet_id;
-    if (known) incoming_qos2_.erase(at);
-    if (incoming_qos2_.empty()) std::vector<std::uint16_t>{}.swap(incoming_qos2_);
+    const bool known = find_incoming(pubrel.packet_id) != incoming_qos2_.end();
+    forget_incoming(pubrel.packet_id);
     send_ack(PacketType::pubcomp, pubrel.packet_id,
              known ? ReasonCode::success : ReasonCode::packet_identifier_not_found, effects);
 }

@@ -265,6 +265,27 @@ TEST(session_publish, refuses_topics_with_too_many_levels) {
     EXPECT_TRUE(client.is_open());
 }
 
+TEST(session_publish, counts_receive_maximum_for_each_connection_anew) {  // section 4.9
+    World world{{.limits = {.receive_maximum = 3}}};
+    Client& client = world.client("a").connect({.session_expiry_s = 60});
+    client.acknowledges = client.resends = false;
+    for (std::uint16_t id = 1; id <= 3; ++id) {
+        client.publish("x", "1", {.qos = qos2, .packet_id = id});
+    }
+    client.reset();
+    client.connect({.clean_start = false, .session_expiry_s = 60});
+    ASSERT_TRUE(client.session_present());
+    // New ones before the old are repeated: three again, and not one more.
+    for (std::uint16_t id = 4; id <= 5; ++id) {
+        client.publish("x", "1", {.qos = qos2, .packet_id = id});
+    }
+    client.publish("x", "1", {.qos = qos2, .dup = true, .packet_id = 1});
+    ASSERT_TRUE(client.is_open());
+    EXPECT_EQ(client.outcome(1), ReasonCode::success);
+    client.publish("x", "1", {.qos = qos1, .packet_id = 6});
+    EXPECT_EQ(client.goodbye(), ReasonCode::receive_maximum_exceeded);
+}
+
 // --- message rate ---
 
 TEST(session_publish, slows_a_client_down_to_its_message_rate) {

@@ -158,6 +158,11 @@ void Shard::run_timers() {
 
 void Shard::on_session_timer(Session& session) {
     Connection* const connection = find(session.connection());
+    // Whom we do not read for reasons of our own (a full lane, answers that are due) cannot be
+    // heard; whom we do not read because it takes nothing from us can be silent all the same.
+    if (connection != nullptr && connection->is_paused && !connection->is_blocked) {
+        session.on_heard(now_);
+    }
     Effects effects{connection != nullptr ? output_of(*connection) : nowhere_};
     session.on_deadline(now_, effects);
     if (connection != nullptr && !session.is_attached()) close(*connection);

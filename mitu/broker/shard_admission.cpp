@@ -99,8 +99,7 @@ void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView
 }
 
 void Shard::migrate(Connection& connection, ShardId to, ByteView input) {
-    const Instant deadline = connection.deadline;
-    static_cast<void>(deadline);  // the new shard gives a full timeout again: it is bounded still
+    // The new shard gives a full connect timeout again: it is bounded still.
     auto departure =
         std::make_shared<Departure>(ports_.network, ports_.network.detach(connection.id),
                                     std::make_unique<Bytes>(to_bytes(input)));

@@ -118,13 +118,13 @@ void Shard::receive(Connection& connection, ByteView bytes) {
     }
     if (!connection.input.empty() || connection.is_paused) {
         connection.input.insert(connection.input.end(), bytes.begin(), bytes.end());
-        // on_admission() resumes this one; whoever was paused is resumed for the reason it was.
-        const bool resumes_itself =
-            connection.state == Connection::State::admitting || connection.is_paused;
+        // on_admission() resumes that one; whoever was paused is resumed for the reason it was.
+        const bool is_to_resume =
+            connection.state != Connection::State::admitting && !connection.is_paused;
         // Here waits as much as one packet may have and what one read brings; the rest waits in
         // the socket, and so does the client's end: what it said before is dealt with first.
         pause(connection);
-        if (!resumes_itself) resume_later(connection);
+        if (is_to_resume) resume_later(connection);
         return;
     }
     const ports::ConnectionId id = connection.id;

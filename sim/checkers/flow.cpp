@@ -79,7 +79,8 @@ public:
         }
         const auto delivery = c.session->deliveries.find(number);
         const MessageRecord* const m = model_.message(number);
-        if (p->dup && m != nullptr && m->read_count == 1 &&
+        // With RETAIN the same message may have come a second time, as a replay.
+        if (p->dup && !p->retain && m != nullptr && m->read_count == 1 &&
             delivery != c.session->deliveries.end() &&
             (delivery->second.is_released || delivery->second.is_finished)) {
             broken(fmt::format("{}: m{} is repeated after its {}", describe(c), number,
