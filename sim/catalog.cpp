@@ -34,6 +34,7 @@ access: {{publish: {{allow: ["#"]}}, subscribe: {{allow: ["#"]}}}}
 kind: Policy
 name: strict
 selector: {{tenant: acme, class: client}}
+limits: {{message_rate: {{per_second: 20, burst: 10}}}}
 access:
   publish: {{allow: ["t/#", "deep/#", "s/#", "mine/${{device}}/#", "will/#"], deny: ["t/2"]}}
   subscribe: {{allow: ["t/#", "deep/#", "s/#", "mine/#", "will/#"], deny: ["deep/a/b/2"]}}

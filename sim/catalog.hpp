@@ -16,6 +16,8 @@ namespace mitu::sim {
 inline constexpr std::uint32_t devices_per_tenant = 8;
 /// Belongs to no actor: it looks at what is retained when a run is over.
 inline constexpr std::string_view reader_id = "reader";
+/// Its clients have a message rate.
+inline constexpr std::string_view rate_limited_tenant = "acme";
 
 /// `revision` of the policies is 1 or more. Passwords are the device ids. Made once per process.
 [[nodiscard]] std::shared_ptr<const fleet::Catalog> catalog_of_revision(std::uint32_t revision);

@@ -125,7 +125,9 @@ private:
     [[nodiscard]] Duration pace(std::int64_t count) const { return storm_ * 2 / count; }
 
     void connect(bool stays) {
-        ConnectOptions& o = add(Act::connect).connect;
+        Action& action = add(Act::connect);
+        action.has_wrong_password = actor_.role == Role::wanderer && prng_.chance(0.1);
+        ConnectOptions& o = action.connect;
         o.version =
             prng_.chance(0.1) && actor_.role == Role::member ? ProtocolVersion::v5 : version_;
         o.clean_start = !stays && prng_.chance(0.5);

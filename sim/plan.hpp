@@ -44,6 +44,7 @@ struct Action {
     broker::testing::ConnectOptions connect{};
     mqtt::ReasonCode reason = mqtt::ReasonCode::success;
     std::optional<std::uint32_t> expiry_s{};
+    bool has_wrong_password = false;
 };
 
 enum class Role : std::uint8_t {

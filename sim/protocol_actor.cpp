@@ -47,7 +47,9 @@ bool ProtocolActor::is_connected() const noexcept {
 void ProtocolActor::perform(const Action& action) {
     switch (action.act) {
         case Act::connect:
+            has_wrong_password_ = action.has_wrong_password;
             connect(action.connect);
+            has_wrong_password_ = false;
             break;
         case Act::disconnect:
             if (!is_connected()) break;
@@ -122,7 +124,7 @@ void ProtocolActor::connect(ConnectOptions options) {
     }
     if (plan_.tenant != "default") {
         options.user_name = plan_.client_id + "@" + plan_.tenant;
-        options.password = plan_.client_id;
+        options.password = has_wrong_password_ ? "guessed" : plan_.client_id;
     }
     if (options.will) {
         MessageRecord will;

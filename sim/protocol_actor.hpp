@@ -44,6 +44,7 @@ private:
     /// What it wants to be subscribed to, and what of that was said before CONNACK.
     std::map<std::string, broker::testing::SubscribeOptions> wanted_;
     std::set<std::string> unsaid_;
+    bool has_wrong_password_ = false;
     bool is_silent_ = false;
     bool sent_garbage_ = false;
     bool is_healed_ = false;

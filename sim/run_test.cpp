@@ -49,8 +49,7 @@ TEST(run, leaves_out_what_it_is_told_to) {
     EXPECT_EQ(run(some).actions, 0u);
 }
 
-TEST(plan, draws_each_actor_by_itself) {
-    // So that leaving one out does not change what the others do.
+TEST(plan, is_the_same_every_time) {
     const Plan plan = draw_plan(11);
     const Plan again = draw_plan(11);
     ASSERT_EQ(plan.actors.size(), again.actors.size());

@@ -1,9 +1,12 @@
 // `mitu-sim`, the simulator's command line: reads options and calls commands, no more.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "apps/mitu-sim/commands.hpp"
 #include "apps/mitu/help_format.hpp"
@@ -28,8 +31,14 @@ int main(int argc, char** argv) try {
 Exit codes: 0 every promise was kept; 1 one was broken; 2 wrong use, or a file with mistakes.
 )");
 
+    // `mitu-sim --seed=N` is `mitu-sim run --seed=N`: what one types most often.
+    std::vector<std::string> arguments{argv + 1, argv + argc};
+    if (!arguments.empty() && arguments.front().starts_with("--seed")) {
+        arguments.insert(arguments.begin(), "run");
+    }
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
     try {
-        app.parse(argc, argv);
+        app.parse(std::move(arguments));
     } catch (const CLI::ParseError& error) {
         // Help and version are asked for and are no error; the rest is wrong use.
         return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);

@@ -23,6 +23,49 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
+/// What the broker can say, by packet; a storm that never makes it say so leaves that untested.
+constexpr const char* reasons_that_can_be[] = {
+    "connack.success",
+    "connack.bad_authentication_method",
+    "connack.bad_user_name_or_password",
+    "connack.client_identifier_not_valid",
+    "connack.malformed_packet",
+    "connack.not_authorized",
+    "connack.packet_too_large",
+    "connack.protocol_error",
+    "connack.quota_exceeded",
+    "connack.server_unavailable",
+    "connack.unsupported_protocol_version",
+    "puback.success",
+    "puback.no_matching_subscribers",
+    "puback.not_authorized",
+    "puback.quota_exceeded",
+    "pubrec.success",
+    "pubrec.no_matching_subscribers",
+    "pubrec.not_authorized",
+    "pubrec.quota_exceeded",
+    "pubcomp.success",
+    "pubcomp.packet_identifier_not_found",
+    "suback.success",
+    "suback.granted_qos_1",
+    "suback.granted_qos_2",
+    "suback.not_authorized",
+    "suback.quota_exceeded",
+    "suback.topic_filter_invalid",
+    "suback.unspecified_error",
+    "unsuback.success",
+    "unsuback.no_subscription_existed",
+    "disconnect.administrative_action",
+    "disconnect.keep_alive_timeout",
+    "disconnect.malformed_packet",
+    "disconnect.packet_too_large",
+    "disconnect.protocol_error",
+    "disconnect.receive_maximum_exceeded",
+    "disconnect.server_shutting_down",
+    "disconnect.session_taken_over",
+    "disconnect.topic_alias_invalid",
+};
+
 struct Options {
     std::uint64_t seeds = 1'000;
     std::uint64_t first = 1;
@@ -166,6 +209,11 @@ private:
             fmt::print("{}, {}:{}\n", what, all.size(), text);
         };
         print("reason codes sent", totals_.reasons);
+        std::string never;
+        for (const char* reason : reasons_that_can_be) {
+            if (!totals_.reasons.contains(reason)) never += fmt::format(" {}", reason);
+        }
+        if (!never.empty()) fmt::print("reason codes never sent:{}\n", never);
         print("drops counted", totals_.drops);
         std::fflush(stdout);
     }

@@ -260,6 +260,7 @@ private:
     void owe_ack(const mqtt::Publish& publish, std::uint32_t serial,
                  std::optional<mqtt::ReasonCode> refused, Effects& effects);
     void send_due_acks(Effects& effects);
+    void confirm_again(std::uint16_t packet_id, Effects& effects);
     void orphan_pending_acks();
     [[nodiscard]] std::optional<std::uint32_t> find_pending_ack(
         std::uint32_t serial) const noexcept;

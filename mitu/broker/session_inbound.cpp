@@ -127,14 +127,7 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
                 ack.is_orphaned = false;
                 return;
             }
-            // Behind the answers to what came before it [MQTT-4.6.0-3].
-            PendingAck again;
-            again.serial = next_serial();
-            again.packet_id = publish.packet_id;
-            again.qos = QoS::exactly_once;
-            again.done = true;
-            pending_acks_.push(again);
-            send_due_acks(effects);
+            confirm_again(publish.packet_id, effects);
             return;
         }
     }
@@ -220,6 +213,32 @@ void Session::send_due_acks(Effects& effects) {
 
 /// Nobody waits for the answers any more, but of a QoS 2 message it must still be learned whether
 /// it was passed on: else the repeat of one that was refused would be taken for done.
+/// PUBREC for a message that was passed on already: behind the answers to what this connection has
+/// said before, and in front of what an earlier one has said and this one has not yet repeated
+/// [MQTT-4.6.0-3].
+void Session::confirm_again(std::uint16_t packet_id, Effects& effects) {
+    PendingAck again;
+    again.packet_id = packet_id;
+    again.qos = QoS::exactly_once;
+    again.done = true;
+    bool is_placed = false;
+    for (std::uint32_t left = pending_acks_.size(); left != 0; --left) {
+        const PendingAck ack = pending_acks_.front();
+        pending_acks_.pop();
+        if (ack.is_orphaned && !is_placed) {
+            again.serial = ack.serial - 1;  // nobody asks for it; it only keeps the order
+            pending_acks_.push(again);
+            is_placed = true;
+        }
+        pending_acks_.push(ack);
+    }
+    if (!is_placed) {
+        again.serial = next_serial();
+        pending_acks_.push(again);
+    }
+    send_due_acks(effects);
+}
+
 void Session::orphan_pending_acks() {
     for (std::uint32_t left = pending_acks_.size(); left != 0; --left) {
         PendingAck ack = pending_acks_.front();

@@ -154,6 +154,37 @@ TEST(session_publish, confirms_repeats_behind_what_is_not_yet_confirmed) {  // [
     EXPECT_EQ(confirmed, (std::vector<std::uint16_t>{1, 2}));
 }
 
+TEST(session_publish, confirms_repeats_before_what_is_not_yet_repeated) {  // [MQTT-4.6.0-3]
+    // The first message is done, the others are still on their way to another shard.
+    World world{{.shards = 2}};
+    Client& client = world.client_at(0).connect({.session_expiry_s = 60});
+    client.acknowledges = client.resends = false;
+    const std::string here = world.topic_at(0, "here");
+    const std::string away = world.topic_at(1, "away");
+    const auto publish_all = [&](bool dup) {
+        client.publish_later(here, "1", {.qos = qos2, .dup = dup, .packet_id = 1});
+        client.publish_later(away, "2", {.qos = qos2, .dup = dup, .packet_id = 2});
+        client.publish_later(away, "3", {.qos = qos2, .dup = dup, .packet_id = 3});
+        world.run_some(300);
+    };
+    world.faults(1).probability[ports::Fault::mail_late] = 1;
+    publish_all(false);
+    client.reset();
+    world.run_some(300);
+    client.connect_later({.clean_start = false, .session_expiry_s = 60, .door = 0});
+    world.run_some(300);
+    ASSERT_TRUE(client.session_present());
+    client.take_packets();
+    publish_all(true);
+    world.faults(1).probability.clear();
+    world.run();
+    std::vector<std::uint16_t> confirmed;
+    for (const auto& packet : client.take_packets()) {
+        if (const auto* pubrec = packet.as<mqtt::Pubrec>()) confirmed.push_back(pubrec->packet_id);
+    }
+    EXPECT_EQ(confirmed, (std::vector<std::uint16_t>{1, 2, 3}));
+}
+
 // --- receive maximum ---
 
 TEST(session_publish, closes_on_more_than_receive_maximum_unacknowledged) {  // [MQTT-3.3.4-9]

@@ -176,6 +176,11 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
         apply(*session, effects);
         session = sessions_.find(tenant, client_id);  // it may have ended with its connection
     }
+    if (session != nullptr && !session->is_attached()) {
+        // Its time may be up though its timer has not run yet: a turn looks at the network first.
+        on_session_timer(*session);
+        session = sessions_.find(tenant, client_id);
+    }
     if (session != nullptr && connect.clean_start) {
         Effects effects{nowhere_};
         session->end(now_, effects);

@@ -81,10 +81,8 @@ public:
         const MessageRecord* const m = model_.message(number);
         // With RETAIN the same message may have come a second time, as a replay.
         if (p->dup && !p->retain && m != nullptr && m->read_count == 1 &&
-            delivery != c.session->deliveries.end() &&
-            (delivery->second.is_released || delivery->second.is_finished)) {
-            broken(fmt::format("{}: m{} is repeated after its {}", describe(c), number,
-                               delivery->second.is_finished ? "exchange is over" : "PUBREL"));
+            delivery != c.session->deliveries.end() && delivery->second.is_released) {
+            broken(fmt::format("{}: m{} is repeated after its PUBREL", describe(c), number));
         }
         if (p->dup && c.unacknowledged.contains(p->packet_id)) {
             broken(fmt::format("{}: m{} is repeated on the same connection", describe(c), number));

@@ -141,20 +141,36 @@ class ClosesOnlyForAReason final : public CheckerBase {
 public:
     using CheckerBase::CheckerBase;
 
+    void on_heard(const ConnectionRecord& c, Instant at) override {
+        // It has been silent for too long, and speaks while its last words are being written.
+        if (is_silent(c, at)) was_silent_.insert(c.serial);
+    }
     void on_closed(const ConnectionRecord& c, bool by_broker, Instant at) override {
         if (!by_broker || c.session == nullptr || c.superseded_at || c.sent_garbage) return;
         if (c.client_goodbye || world_.server_is_stopping()) return;
         // Judged by keep_alive; a client that takes nothing is closed some seconds later.
-        if (c.keep_alive_s != 0 &&
-            at - c.last_read_at >= Duration::milliseconds(std::int64_t{c.keep_alive_s} * 1'500)) {
-            return;
-        }
+        if (is_silent(c, at) || was_silent_.contains(c.serial)) return;
         if (c.server_goodbye == ReasonCode::keep_alive_timeout) return;
-        // A take-over whose CONNACK is still to come, or was never seen.
-        if (model_.may_have_unseen_session(c.key, c.serial)) return;
+        // A take-over, by a CONNECT whose CONNACK may never have been seen.
+        if (c.server_goodbye == ReasonCode::session_taken_over) return;
+        const auto& all = model_.connections();
+        const bool is_taken_over = std::any_of(all.begin(), all.end(), [&](const auto& entry) {
+            const ConnectionRecord& other = entry.second;
+            // A password takes its time, and so do the last words of the one that goes.
+            return other.serial != c.serial && other.has_connect && other.key == c.key &&
+                   at - other.connect_read_at <= Duration::seconds(16);
+        });
+        if (is_taken_over) return;
         broken(fmt::format("{} is closed ({})", describe(c),
                            c.server_goodbye ? mqtt::to_text(*c.server_goodbye) : "no DISCONNECT"));
     }
+
+private:
+    static bool is_silent(const ConnectionRecord& c, Instant now) {
+        return c.keep_alive_s != 0 &&
+               now - c.last_read_at >= Duration::milliseconds(std::int64_t{c.keep_alive_s} * 1'500);
+    }
+    std::set<ConnectionSerial> was_silent_;
 };
 
 /// Liveness: who is connected and has asked has been answered when the world is quiet.
