@@ -183,6 +183,8 @@ void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
             will->will_due_at = at + Duration::seconds(c.version == mqtt::ProtocolVersion::v5
                                                            ? std::min(c.will_delay_s, c.expiry_s)
                                                            : 0);
+            // A broker is done with a client before its last words have left.
+            if (c.closed_by_broker) will->will_slack = Duration::seconds(6);
             waiting_wills_.insert(will->number);
             pass_time(at, step);
         }
@@ -491,7 +493,9 @@ void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, c
         if (will == nullptr || !waiting_wills_.contains(will->number)) continue;
         if (connack.session_present) {
             waiting_wills_.erase(will->number);
-            will->will = MessageRecord::Will::cancelled;
+            will->will = s.at + will->will_slack >= will->will_due_at
+                             ? MessageRecord::Will::unsure
+                             : MessageRecord::Will::cancelled;
         } else {
             will_is_due(*will, s.at, s.step);
         }

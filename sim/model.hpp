@@ -50,6 +50,7 @@ struct MessageRecord {
     enum class Will : std::uint8_t { none, armed, waiting, due, cancelled, unsure };
     Will will = Will::none;
     Instant will_due_at = Instant::never();
+    Duration will_slack;  // so much earlier it may have been due
 };
 
 /// One message at one session.

@@ -106,8 +106,8 @@ public:
         if (c.session == nullptr || publish.retain || m.will != MessageRecord::Will::none) return;
         if (c.session->is_unsure || m.changed_session) return;
         if (m.read_count > 1) {
-            // At QoS 0 the first copy may have been lost while the client was away.
-            if (publish.qos == QoS::at_most_once) return;
+            // The first copy may have been lost while the client was away, or expired.
+            if (publish.qos == QoS::at_most_once || m.expiry_s) return;
             // A repeat of a message whose first copy was dropped, and counted, here, or came
             // before the subscription.
             auto& server = world_.server();
