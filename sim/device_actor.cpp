@@ -194,7 +194,17 @@ void DeviceActor::leave() {
 }
 
 void DeviceActor::check_at_end() {
-    if (is_settled()) return;
+    if (is_settled()) {
+        // The server believes what a device reports; what it runs is seen only here.
+        const auto device = world_.catalog().find_login(plan_.client_id + "@" + plan_.tenant);
+        const std::int64_t wanted = device ? world_.catalog().policy_for(*device)->revision : 0;
+        if (revision_ != wanted) {
+            world_.report("device_gets_its_policy",
+                          fmt::format("{}/{} runs revision {}, not {}", plan_.tenant,
+                                      plan_.client_id, revision_, wanted));
+        }
+        return;
+    }
     // A shard without memory drops what the server itself has to say, and counts it.
     if (world_.server().dropped(broker::DropReason::no_memory) != 0) return;
     world_.report(

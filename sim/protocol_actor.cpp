@@ -138,6 +138,7 @@ void ProtocolActor::connect(ConnectOptions options) {
     }
     ++connection_number_;
     is_silent_ = sent_garbage_ = false;
+    alias_topic_.clear();
     last_ = options;
     peer_.acknowledges = true;
     link_ = world_.connect(plan_.client_id, *this, plan_.link, prng_.split());
@@ -195,7 +196,15 @@ void ProtocolActor::publish(const Action& action) {
         std::string payload = Model::marker(message.number);
         payload.resize(std::max<std::size_t>(payload.size(), action.size_bytes), '.');
         model_.message(message.number)->size_bytes = static_cast<std::uint32_t>(payload.size());
-        peer_.publish(action.topic, payload, action.publish);
+        auto options = action.publish;
+        std::string topic = action.topic;
+        // What is repeated on another connection needs its topic, so QoS 0 only.
+        if (is_v5 && options.qos == QoS::at_most_once && p.topic_alias_maximum.value_or(0) != 0) {
+            options.topic_alias = 1;
+            if (alias_topic_ == topic) topic.clear();
+            alias_topic_ = action.topic;
+        }
+        peer_.publish(topic, payload, options);
     }
 }
 

@@ -44,6 +44,7 @@ private:
     /// What it wants to be subscribed to, and what of that was said before CONNACK.
     std::map<std::string, broker::testing::SubscribeOptions> wanted_;
     std::set<std::string> unsaid_;
+    std::string alias_topic_;  // that alias 1 stands for on this connection
     bool has_wrong_password_ = false;
     bool is_silent_ = false;
     bool sent_garbage_ = false;
