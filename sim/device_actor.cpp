@@ -109,8 +109,10 @@ void DeviceActor::publish_telemetry() {
     const MessageNumber number = model_.add_message(std::move(record)).number;
     const std::string payload = Model::marker(number);
     model_.message(number)->size_bytes = static_cast<std::uint32_t>(payload.size());
-    static_cast<void>(agent_.publish_telemetry(as_bytes(payload), mqtt::QoS::at_least_once, number,
-                                               world_.now(), out_));
+    // Without room in the outbox the reading is skipped, as a device would.
+    const auto taken = agent_.publish_telemetry(as_bytes(payload), mqtt::QoS::at_least_once, number,
+                                                world_.now(), out_);
+    static_cast<void>(taken);
     act();
 }
 

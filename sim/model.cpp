@@ -171,13 +171,12 @@ void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
     if (MessageRecord* const will = message(c.will)) {
         using Will = MessageRecord::Will;
         const bool said_goodbye = c.client_goodbye == ReasonCode::success;
-        if (server_is_stopping_ || (said_goodbye && c.goodbye_is_unsure)) {
+        // A DISCONNECT that may have been overlooked may also have changed the session's expiry.
+        const bool is_unsure = c.goodbye_is_unsure && (said_goodbye || c.will_delay_s != 0);
+        if (server_is_stopping_ || is_unsure) {
             will->will = Will::unsure;
         } else if (said_goodbye) {
             will->will = Will::cancelled;
-        } else if (c.goodbye_is_unsure && c.will_delay_s != 0) {
-            // A DISCONNECT that may have been overlooked may have changed the session's expiry.
-            will->will = Will::unsure;
         } else {
             will->will = Will::waiting;
             will->will_due_at = at + Duration::seconds(c.version == mqtt::ProtocolVersion::v5
@@ -213,6 +212,7 @@ void Model::on_server(ServerEvent event, Instant /*at*/) {
         }
     }
     std::vector<SessionRecord*> all;
+    all.reserve(live_.size());
     for (const auto& [key, session] : live_) all.push_back(session);
     for (SessionRecord* session : all) end_session(*session);
     for (const auto& [number, filter] : open_groups_) {
@@ -569,10 +569,8 @@ void Model::written_ack(ConnectionRecord& c, std::uint16_t id, ReasonCode reason
     MessageRecord* const m = message(it->second);
     due.erase(it);
     if (m == nullptr) return;
-    if (mqtt::is_error(reason)) {
-        m->is_refused = true;
-    } else if (!may_publish(c.key, m->topic)) {
-        m->is_refused = true;  // 3.1.1 has no word for it
+    if (mqtt::is_error(reason) || !may_publish(c.key, m->topic)) {
+        m->is_refused = true;  // 3.1.1 has no word for the latter
     } else if (!m->is_accepted) {
         accept(*m, s.at, s.step);
     }

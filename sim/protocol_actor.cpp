@@ -171,8 +171,8 @@ void ProtocolActor::ping_later() {
             ? *peer_.connack()->properties.server_keep_alive_s
             : last_.keep_alive_s;
     if (keep_alive_s == 0) return;
-    const auto wait = Duration::milliseconds(
-        static_cast<std::int64_t>(keep_alive_s * 400u + prng_.below(keep_alive_s * 300u)));
+    const auto wait = Duration::milliseconds(static_cast<std::int64_t>(
+        std::uint64_t{keep_alive_s} * 400 + prng_.below(std::uint64_t{keep_alive_s} * 300)));
     world_.timeline().at(world_.now() + wait, [this, number = connection_number_] {
         if (number != connection_number_ || !is_open() || is_silent_) return;
         if (is_connected()) peer_.ping();

@@ -18,7 +18,7 @@ Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
       retained_{messages_, limits.retained_messages_max},
       batch_{messages_, limits.output_bytes_turn_max, limits.gather_bytes_min},
       peers_(ports.mailroom.shard_count()) {
-    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+    for (std::uint16_t i = 0; i < ports_.mailroom.shard_count(); ++i) {
         if (ShardId{i} == id_) continue;
         lane_record_bytes_max_ =
             std::min({lane_record_bytes_max_,
@@ -84,7 +84,7 @@ Instant Shard::next_deadline() {
     if (!touched_.empty() || !server_publishes_.empty()) return awake();
     if (!resumable_.empty() && has_credit()) return awake();
     const bool takes_publishes = peers_are_clear();
-    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+    for (std::uint16_t i = 0; i < ports_.mailroom.shard_count(); ++i) {
         const ShardId peer{i};
         if (peer == id_) continue;
         if (!ports_.mailroom.lane(peer, id_, LaneKind::control).empty() ||

@@ -54,7 +54,8 @@ public:
 
     [[nodiscard]] bool leave(memory::Lane& lane) {
         if (!write_connection(lane, {connection_, input_.get()})) return false;
-        static_cast<void>(input_.release());  // the record owns it now
+        const Bytes* const given_away = input_.release();  // the record owns it now
+        static_cast<void>(given_away);
         return true;
     }
 
