@@ -30,7 +30,6 @@ struct MessageRecord {
     std::string topic;
     mqtt::QoS qos = mqtt::QoS::at_most_once;
     bool retain = false;
-    bool is_empty = false;  // no payload: it deletes a retained message
     std::optional<std::uint32_t> expiry_s;
     std::uint32_t size_bytes = 0;  // of the payload
 

@@ -7,7 +7,7 @@
 namespace mitu::sim {
 
 void Narrator::line(Instant at, std::string_view text) {
-    const Duration since = at - Instant::from_ns(1'000'000'000);
+    const Duration since = at - world_start;
     tell_(fmt::format("{:>12.6f} {:>7}  {}", since.as_seconds(), world_.step_count(), text));
 }
 

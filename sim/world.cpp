@@ -17,6 +17,7 @@ constexpr std::uint16_t timeline_turn = 0xFFFF;  // in ready_: not a shard
 World::World(const WorldOptions& options)
     : options_{options}, prng_{options.seed}, faults_{options.faults} {
     MITU_CHECK(options.catalog != nullptr);
+    clock_.at = world_start;
     start_server(options.catalog);
 }
 

@@ -16,12 +16,15 @@
 #include "mitu/fleet/status.hpp"
 #include "mitu/node/fleet_gate.hpp"
 #include "mitu/node/fleet_things.hpp"
-#include "mitu/ports/clock.hpp"
+#include "mitu/node/testing.hpp"
 #include "sim/link.hpp"
 #include "sim/observer.hpp"
 #include "sim/timeline.hpp"
 
 namespace mitu::sim {
+
+/// When every world begins: not zero, which is an instant in the past for all who compare.
+inline constexpr Instant world_start = Instant::from_ns(1'000'000'000);
 
 struct WorldOptions {
     std::uint64_t seed = 1;
@@ -92,21 +95,12 @@ public:
     void tell_closed(ConnectionSerial connection, bool by_broker);
 
 private:
-    class VirtualClock final : public ports::Clock {
-    public:
-        [[nodiscard]] Instant now() const noexcept override { return at; }
-        [[nodiscard]] WallTime wall() const noexcept override {
-            return {1'700'000'000'000 + at.since_start_ns() / 1'000'000};
-        }
-        Instant at = Instant::from_ns(1'000'000'000);
-    };
-
     [[nodiscard]] bool step();
     void lose_server();
 
     WorldOptions options_;
     Prng prng_;
-    VirtualClock clock_;
+    node::StillClock clock_;
     Timeline timeline_;
     std::shared_ptr<const fleet::Catalog> catalog_;
     std::unique_ptr<node::FleetGate> gate_;

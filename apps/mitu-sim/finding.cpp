@@ -13,8 +13,6 @@ namespace {
 
 constexpr std::size_t violations_shown_max = 5;
 constexpr std::uint32_t shrink_runs_max = 600;
-// Where the virtual clock begins.
-constexpr Instant world_start = Instant::from_ns(1'000'000'000);
 
 void print_violations(const IsolatedResult& result) {
     if (!result.crash.empty()) fmt::print("  no_crash: {}\n", result.crash);
@@ -26,7 +24,7 @@ void print_violations(const IsolatedResult& result) {
             break;
         }
         fmt::print("  {} at {:.6f} s: {}\n", violation.promise,
-                   (violation.at - world_start).as_seconds(), violation.what);
+                   (violation.at - sim::world_start).as_seconds(), violation.what);
     }
 }
 

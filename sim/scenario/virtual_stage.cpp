@@ -74,7 +74,9 @@ struct VirtualStage::Server {
 };
 
 VirtualStage::VirtualStage(const VirtualStageOptions& options)
-    : options_{options}, prng_{options.seed} {}
+    : options_{options}, prng_{options.seed} {
+    clock_.at = Instant::from_ns(1'000'000'000);  // zero is an instant in the past
+}
 
 VirtualStage::~VirtualStage() = default;
 

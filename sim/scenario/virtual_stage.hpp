@@ -15,7 +15,7 @@
 #include "mitu/fleet/status.hpp"
 #include "mitu/node/fleet_gate.hpp"
 #include "mitu/node/fleet_things.hpp"
-#include "mitu/ports/clock.hpp"
+#include "mitu/node/testing.hpp"
 #include "sim/scenario/stage.hpp"
 
 namespace mitu::sim::scenario {
@@ -45,14 +45,6 @@ public:
     [[nodiscard]] Duration patience() const override { return {}; }
 
 private:
-    class Clock final : public ports::Clock {
-    public:
-        [[nodiscard]] Instant now() const noexcept override { return at; }
-        [[nodiscard]] WallTime wall() const noexcept override {
-            return {1'700'000'000'000 + at.since_start_ns() / 1'000'000};
-        }
-        Instant at = Instant::from_ns(1'000'000'000);
-    };
     struct Line {
         std::shared_ptr<broker::testing::VirtualSocket> socket;
         Flow flow = Flow::open;
@@ -69,7 +61,7 @@ private:
 
     VirtualStageOptions options_;
     Prng prng_;
-    Clock clock_;
+    node::StillClock clock_;
     std::unique_ptr<Server> server_;
     std::map<Connection, Line> lines_;
     Connection next_ = 1;
