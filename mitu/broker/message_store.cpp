@@ -106,6 +106,11 @@ void MessageStore::retain(MessageHandle handle) noexcept {
     ++slots_[handle.index].references;
 }
 
+void MessageStore::set_publisher(MessageHandle handle, const SessionRef& publisher) noexcept {
+    static_cast<void>(slot(handle));
+    slots_[handle.index].publisher = publisher;
+}
+
 void MessageStore::release(MessageHandle handle) noexcept {
     static_cast<void>(slot(handle));
     Slot& slot = slots_[handle.index];

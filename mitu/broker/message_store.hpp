@@ -80,6 +80,7 @@ public:
     [[nodiscard]] std::optional<MessageHandle> adopt(const MessageView& message, LargeBlock* block);
 
     void retain(MessageHandle handle) noexcept;
+    void set_publisher(MessageHandle handle, const SessionRef& publisher) noexcept;
     void release(MessageHandle handle) noexcept;
 
     /// Lifetime  until the handle's last release.
