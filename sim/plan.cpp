@@ -69,6 +69,9 @@ void draw_server(Prng& prng, WorldOptions& world) {
     maybe(ports::Fault::outbox_full, 0.08, 0.05);
     maybe(ports::Fault::message_store_full, 0.08, 0.02);
     maybe(ports::Fault::shard_stalls, 0.3, prng.chance(0.5) ? 0.002 : 0.05);
+    // Batches so small that survivors move all the time, or none at all.
+    if (prng.chance(0.6)) limits.message_heap.pool.batch_bytes = 4u << 10;
+    if (prng.chance(0.1)) limits.message_heap.allocation = memory::Allocation::malloc;
 }
 
 LinkConditions draw_link(Prng& prng) {
