@@ -142,6 +142,11 @@ Result<Options, int> parse_options(int argc, char** argv) {
                      scenario.c_str());
         return std::unexpected(2);
     }
+    if ((options.scenario == Scenario::filters || options.scenario == Scenario::retained) &&
+        options.qos != mqtt::QoS::at_most_once) {
+        std::fprintf(stderr, "mitu-bench: %s is of QoS 0; leave out --qos\n", scenario.c_str());
+        return std::unexpected(2);
+    }
     return options;
 }
 

@@ -42,7 +42,7 @@ def page(document, drawn, result_link):
     remarks = report.remarks(document["scenarios"], names)
     parts = [
         "# Performance",
-        "Written by `./dev bench --save`; do not edit. What is measured, and how, is in "
+        "Drawn by `./dev bench --save`, or `--from`, from one result; do not edit. What is measured, and how, is in "
         "[bench/README.md](../../bench/README.md).",
         facts(document, result_link),
         "## Targets",
