@@ -96,7 +96,7 @@ std::optional<std::string> VirtualStage::stop_server() {
     server_->shards->begin_shutdown(clock_.at);
     settle();
     while (!server_->shards->finished()) {
-        const Instant next = server_->shards->next_deadline();
+        const Instant next = server_->shards->next_deadline(clock_.at);
         if (next.is_never()) return "the server does not end: it waits for nothing";
         clock_.at = std::max(clock_.at, next);
         settle();
@@ -214,7 +214,7 @@ void VirtualStage::wait(Instant deadline) {
     for (;;) {
         settle();
         if (has_news()) return;
-        const Instant next = server_ ? server_->shards->next_deadline() : Instant::never();
+        const Instant next = server_ ? server_->shards->next_deadline(clock_.at) : Instant::never();
         if (next > deadline) break;
         clock_.at = std::max(clock_.at, next);
     }

@@ -53,11 +53,13 @@ void VirtualServer::step(std::uint16_t index, Instant now) {
     host.is_waiting = false;
 }
 
-Instant VirtualServer::next_deadline() const noexcept {
+Instant VirtualServer::next_deadline(Instant now) const noexcept {
     Instant next = Instant::never();
     for (const auto& host : hosts_) {
         if (host->shard->finished()) continue;
-        next = std::min(next, host->stalled_until.value_or(host->deadline));
+        // The reason may have gone while it stalled: a stall that is over says nothing.
+        const bool is_stalled = host->stalled_until && *host->stalled_until > now;
+        next = std::min(next, is_stalled ? *host->stalled_until : host->deadline);
     }
     return next;
 }

@@ -89,7 +89,7 @@ public:
     /// its reason stays.
     void step(std::uint16_t index, Instant now);
     /// When a shard that sleeps wakes by itself, or one that stalls goes on.
-    [[nodiscard]] Instant next_deadline() const noexcept;
+    [[nodiscard]] Instant next_deadline(Instant now) const noexcept;
 
     void begin_shutdown(Instant now);
     [[nodiscard]] bool finished() const;

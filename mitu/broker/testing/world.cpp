@@ -116,7 +116,7 @@ void World::advance(Duration time) {
     const Instant end = now_ + time;
     for (;;) {
         run();
-        const Instant next = server_.next_deadline();
+        const Instant next = server_.next_deadline(now_);
         if (next > end) break;
         now_ = std::max(now_, next);
     }
