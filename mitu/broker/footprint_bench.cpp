@@ -104,10 +104,9 @@ private:
     Shard shard_{ShardId{0}, limits_, {mailroom_, network_, entropy_, faults_, gate_, nullptr}};
 };
 
-void print(std::string_view what, std::uint32_t count, std::size_t before, std::size_t peak = 0) {
+void print(std::string_view what, std::uint32_t count, std::size_t before) {
     fmt::print("{:<44} {:>9} {:>8.1f} bytes each\n", what, count,
                static_cast<double>(heap_bytes() - before) / count);
-    static_cast<void>(peak);
 }
 
 void idle_sessions(std::uint32_t count) {
@@ -149,8 +148,7 @@ void retained(std::uint32_t count) {
 
 int main() {
     using namespace mitu::broker;
-    fmt::print("sizeof: Session {}, Connection {}, TimerQueue::Note {}\n", sizeof(Session),
-               sizeof(Connection), sizeof(TimerQueue::Note));
+    fmt::print("sizeof: Session {}, Connection {}\n", sizeof(Session), sizeof(Connection));
     for (const std::uint32_t count : {19'000u, 100'000u, 300'000u}) idle_sessions(count);
     for (const std::uint32_t count : {100'000u, 1'000'000u}) {
         filters(count, 1'000);

@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <set>
+#include <string>
 
 #include "mitu/base/random.hpp"
 #include "mitu/broker/chunked_list.hpp"
-#include "mitu/broker/level_text.hpp"
+#include "mitu/broker/filter_set.hpp"
+#include "mitu/broker/short_text.hpp"
 
 namespace mitu::broker {
 namespace {
@@ -63,8 +67,8 @@ TEST(chunked_list, keeps_its_elements_where_they_are) {
     EXPECT_TRUE(list.empty());
 }
 
-TEST(level_text, keeps_short_and_long_texts) {
-    LevelText level;
+TEST(short_text, keeps_short_and_long_texts) {
+    ShortText<10> level;
     EXPECT_EQ(level.view(), "");
     for (const std::size_t size : {0u, 1u, 10u, 11u, 36u, 65'535u}) {
         const std::string text(size, 'x');
@@ -72,6 +76,33 @@ TEST(level_text, keeps_short_and_long_texts) {
         EXPECT_EQ(level.view(), text);
         level.clear();
         EXPECT_EQ(level.view(), "");
+    }
+}
+
+TEST(filter_set, holds_what_a_set_holds_whatever_comes_and_goes) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        Prng prng{seed};
+        FilterSet filters;
+        std::set<std::string, std::less<>> model;
+        const std::uint64_t names = seed % 3 == 0 ? 8 : seed % 3 == 1 ? 20 : 3'000;
+        for (int i = 0; i < 6'000; ++i) {
+            const std::string filter =
+                "a/" + std::string(prng.below(30), 'x') + std::to_string(prng.below(names));
+            if (prng.chance(i < 3'000 ? 0.7 : 0.3)) {
+                ASSERT_EQ(filters.add(filter), model.insert(filter).second);
+            } else {
+                ASSERT_EQ(filters.remove(filter), model.erase(filter) == 1);
+            }
+            ASSERT_EQ(filters.contains(filter), model.contains(filter));
+            ASSERT_EQ(filters.size(), model.size());
+            if (i % 500 != 0) continue;
+            const auto sorted = filters.sorted();
+            ASSERT_TRUE(std::equal(sorted.begin(), sorted.end(), model.begin(), model.end()));
+        }
+        for (const auto& filter : model) ASSERT_TRUE(filters.remove(filter));
+        EXPECT_EQ(filters.size(), 0u);
+        EXPECT_TRUE(filters.add(std::string(65'535, 'y')));
+        EXPECT_TRUE(filters.contains(std::string(65'535, 'y')));
     }
 }
 

@@ -10,7 +10,7 @@
 #include "mitu/base/strong_id.hpp"
 #include "mitu/broker/chunked_list.hpp"
 #include "mitu/broker/index_table.hpp"
-#include "mitu/broker/level_text.hpp"
+#include "mitu/broker/short_text.hpp"
 #include "mitu/mqtt/topic.hpp"
 
 namespace mitu::broker {
@@ -62,6 +62,12 @@ struct NodeLinks<TreeOf::topics> {
     std::uint32_t next_sibling = 0xFFFF'FFFF;
     std::uint32_t previous_sibling = 0xFFFF'FFFF;
 };
+
+/// The text of one level: 12 bytes where it is as short as most are.
+struct LevelText : ShortText<10> {
+    bool flag = false;  // the node's; there is room for it here
+};
+static_assert(sizeof(LevelText) == 12);
 
 /// Nodes with a payload. A node exists while it has children or its payload is not empty().
 /// Threading  shard-local.

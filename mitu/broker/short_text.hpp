@@ -1,7 +1,8 @@
 #pragma once
-// LevelText: the text of one topic level, in 12 bytes where it is as short as most are.
+// ShortText: a text that is mostly short, in a fixed number of bytes.
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -10,10 +11,12 @@
 
 namespace mitu::broker {
 
-/// Up to 10 characters inline, longer ones on the heap. Plain data, so that its owner may be too:
-/// whoever holds it calls clear() when it is done with it.
+/// Up to `inline_bytes` characters inline, longer ones on the heap. Plain data, so that its owner
+/// may be too: whoever holds it calls clear() when it is done with it.
+/// Shape     inline_bytes + 1 bytes, whatever the alignment.
 /// Lifetime  view() is good until the text is moved, set or cleared.
-class LevelText {
+template <std::size_t inline_bytes>
+class ShortText {
 public:
     [[nodiscard]] std::string_view view() const noexcept {
         if (size_ != on_heap) return {bytes_.data(), size_};
@@ -22,7 +25,7 @@ public:
 
     void set(std::string_view text) {
         MITU_CHECK(size_ != on_heap && text.size() <= 0xFFFF);
-        if (text.size() <= bytes_.size()) {
+        if (text.size() <= inline_bytes) {
             if (!text.empty()) std::memcpy(bytes_.data(), text.data(), text.size());
             size_ = static_cast<std::uint8_t>(text.size());
             return;
@@ -39,10 +42,9 @@ public:
         size_ = 0;
     }
 
-    bool flag = false;  // the owner's; there is room for it here
-
 private:
     static constexpr std::uint8_t on_heap = 0xFF;
+    static_assert(inline_bytes >= sizeof(std::uint16_t) + sizeof(char*) && inline_bytes < on_heap);
 
     [[nodiscard]] std::uint16_t heap_size() const noexcept {
         std::uint16_t size = 0;
@@ -56,8 +58,7 @@ private:
     }
 
     std::uint8_t size_ = 0;
-    std::array<char, 10> bytes_{};
+    std::array<char, inline_bytes> bytes_{};
 };
-static_assert(sizeof(LevelText) == 12);
 
 }  // namespace mitu::broker
