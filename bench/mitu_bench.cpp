@@ -6,8 +6,10 @@
 #include <cstdio>
 
 #include "bench/connect_run.hpp"
+#include "bench/filters_run.hpp"
 #include "bench/options.hpp"
 #include "bench/report.hpp"
+#include "bench/retained_run.hpp"
 #include "bench/traffic.hpp"
 
 namespace {
@@ -18,6 +20,19 @@ constexpr int exit_usage = 2;
 bool is_loopback(const std::string& host) noexcept {
     in_addr address{};
     return inet_pton(AF_INET, host.c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+mitu::bench::Report run(const mitu::bench::Options& options) {
+    switch (options.scenario) {
+        case mitu::bench::Scenario::connect:
+            return mitu::bench::run_connect(options);
+        case mitu::bench::Scenario::filters:
+            return mitu::bench::FiltersRun{options}.run();
+        case mitu::bench::Scenario::retained:
+            return mitu::bench::RetainedRun{options}.run();
+        default:
+            return mitu::bench::Traffic{options}.run();
+    }
 }
 
 }  // namespace
@@ -35,9 +50,7 @@ int main(int argc, char** argv) {
     // Without this the kernel may wake us 50 us late, which would count as latency of the broker.
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 
-    const mitu::bench::Report report = options->scenario == mitu::bench::Scenario::connect
-                                           ? mitu::bench::run_connect(*options)
-                                           : mitu::bench::Traffic{*options}.run();
+    const mitu::bench::Report report = run(*options);
     std::puts(mitu::bench::to_json(*options, report).c_str());
     if (!report.failure.empty()) {
         std::fprintf(stderr, "mitu-bench: %s\n", report.failure.c_str());

@@ -1,10 +1,11 @@
 // mitu-null-relay: the least a broker could do, as a yardstick for those that do more.
 //
 // Fixed CONNACK and SUBACK, no sessions, no matching, no checks: a PUBLISH whose topic starts with
-// 'p' (pair/...) goes to the subscriber whose client id ends in the publisher's number, any other
-// to all subscribers. QoS flows are answered by rote. One epoll loop; per turn one read from each
-// connection that has something and one write to each that is owed something. What it spends per
-// message is, within a little, what this kernel charges for moving the bytes.
+// 'p' (pair/...) goes to the subscriber whose client id ends in the publisher's number, one with
+// 's' (shared/...) to the subscribers in turn, any other to all of them. QoS flows are answered by
+// rote. One epoll loop; per turn one read from each connection that has something and one write to
+// each that is owed something. What it spends per message is, within a little, what this kernel
+// charges for moving the bytes.
 //
 // It trusts its peer, the load generator: no use for anything else.
 
@@ -40,6 +41,8 @@ using mqtt::QoS;
 
 constexpr std::size_t read_bytes = 262'144;
 constexpr int events_max = 1024;
+/// A subscriber that has more than this waiting is slow, and is left out.
+constexpr std::size_t waiting_bytes_max = 16 << 20;
 constexpr std::uint32_t nobody = UINT32_MAX;
 
 struct Peer {
@@ -72,6 +75,7 @@ private:
     /// Readies one PUBLISH for its receivers; true: it is for all of them.
     bool readdress(std::uint32_t index, const Frame& frame);
     [[nodiscard]] std::uint32_t partner_of(const Peer& publisher) const noexcept;
+    [[nodiscard]] std::uint32_t next_member() noexcept;
     void put(std::uint32_t index, ByteView bytes);
     void flush();
     void write_out(std::uint32_t index);
@@ -85,6 +89,7 @@ private:
     std::vector<Peer> peers_;  // by file descriptor
     std::vector<std::uint32_t> subscribers_;
     std::vector<std::uint32_t> partners_;  // subscriber of each number
+    std::uint32_t member_ = 0;             // of subscribers_, whose turn was last
     std::vector<std::uint32_t> unflushed_;
     Bytes to_all_;  // what this turn owes every subscriber
     std::uint16_t packet_id_to_all_ = 0;
@@ -202,8 +207,11 @@ std::uint8_t* NullRelay::relay(std::uint32_t index, std::uint8_t* at, std::uint8
 }
 
 bool NullRelay::readdress(std::uint32_t index, const Frame& frame) {
-    const bool to_all = frame.body[2] != 'p';
-    const std::uint32_t partner = to_all ? nobody : partner_of(peers_[index]);
+    const std::uint8_t rule = frame.body[2];
+    const bool to_all = rule != 'p' && rule != 's';
+    std::uint32_t partner = nobody;
+    if (rule == 'p') partner = partner_of(peers_[index]);
+    if (rule == 's') partner = next_member();
     if (frame.qos() != QoS::at_most_once) {
         // The packets lie in our own buffer: the publisher's id is answered, ours takes its place.
         auto* id = const_cast<std::uint8_t*>(frame.body) + 2 + read_u16(frame.body);
@@ -223,6 +231,12 @@ bool NullRelay::readdress(std::uint32_t index, const Frame& frame) {
 
 std::uint32_t NullRelay::partner_of(const Peer& publisher) const noexcept {
     return publisher.number < partners_.size() ? partners_[publisher.number] : nobody;
+}
+
+std::uint32_t NullRelay::next_member() noexcept {
+    if (subscribers_.empty()) return nobody;
+    if (++member_ >= subscribers_.size()) member_ = 0;
+    return subscribers_[member_];
 }
 
 bool NullRelay::answer(std::uint32_t index, const Frame& frame) {
@@ -303,7 +317,7 @@ void NullRelay::flush() {
             if (peer.out.empty() && !peer.write_armed) {
                 const std::size_t written = write_now(peer, to_all_);
                 if (written < to_all_.size()) put(index, ByteView{to_all_}.subspan(written));
-            } else {
+            } else if (peer.out.waiting().size() < waiting_bytes_max) {
                 put(index, to_all_);
             }
         }

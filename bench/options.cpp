@@ -8,11 +8,12 @@
 namespace mitu::bench {
 namespace {
 
-const std::map<std::string, Scenario> scenarios{{"connect", Scenario::connect},
-                                                {"fan-in", Scenario::fan_in},
-                                                {"fan-out", Scenario::fan_out},
-                                                {"pairs", Scenario::pairs},
-                                                {"heartbeat", Scenario::heartbeat}};
+const std::map<std::string, Scenario> scenarios{
+    {"connect", Scenario::connect},     {"fan-in", Scenario::fan_in},
+    {"fan-out", Scenario::fan_out},     {"pairs", Scenario::pairs},
+    {"heartbeat", Scenario::heartbeat}, {"shared", Scenario::shared},
+    {"slow", Scenario::slow},           {"filters", Scenario::filters},
+    {"retained", Scenario::retained}};
 
 const std::map<std::string, mqtt::ProtocolVersion> versions{{"4", mqtt::ProtocolVersion::v3_1_1},
                                                             {"5", mqtt::ProtocolVersion::v5}};
@@ -31,6 +32,14 @@ const char* to_text(Scenario scenario) noexcept {
             return "pairs";
         case Scenario::heartbeat:
             return "heartbeat";
+        case Scenario::shared:
+            return "shared";
+        case Scenario::slow:
+            return "slow";
+        case Scenario::filters:
+            return "filters";
+        case Scenario::retained:
+            return "retained";
     }
     return "unknown";
 }
@@ -45,7 +54,8 @@ Result<Options, int> parse_options(int argc, char** argv) {
     double patience_s = options.patience.as_seconds();
 
     CLI::App app{"mitu-bench: loads an MQTT broker and prints what it saw as one line of JSON."};
-    app.add_option("scenario", scenario, "connect, fan-in, fan-out, pairs or heartbeat")
+    app.add_option("scenario", scenario,
+                   "connect, fan-in, fan-out, pairs, heartbeat, shared, slow, filters or retained")
         ->required()
         ->check(CLI::IsMember(scenarios));
     app.add_option("--host", options.host, "address of the broker, in 127.0.0.0/8")
@@ -54,9 +64,23 @@ Result<Options, int> parse_options(int argc, char** argv) {
     app.add_option("--broker-pid", options.broker_pid,
                    "process whose CPU time and memory are measured");
     app.add_option("--clients", options.clients,
-                   "publishers of fan-in, subscribers of fan-out, pairs, connections, devices")
+                   "publishers of fan-in, subscribers of fan-out and slow, pairs, connections, "
+                   "devices, members of shared")
         ->capture_default_str()
         ->check(CLI::Range(1u, 1'000'000u));
+    app.add_option("--publishers", options.publishers, "publishers of shared and filters")
+        ->capture_default_str()
+        ->check(CLI::Range(1u, 10'000u));
+    app.add_option("--count", options.count, "filters of filters, messages of retained")
+        ->capture_default_str()
+        ->check(CLI::Range(2u, 10'000'000u));
+    app.add_flag("--misses", options.misses, "filters: publish what no filter matches");
+    app.add_option("--slow-clients", options.slow_clients, "slow: subscribers that are slow")
+        ->capture_default_str()
+        ->check(CLI::Range(1u, 10'000u));
+    app.add_option("--slow-bytes", options.slow_bytes_per_s,
+                   "slow: bytes that each slow subscriber reads per second; 0: none")
+        ->capture_default_str();
     app.add_option("--qos", qos, "0, 1 or 2")->capture_default_str()->check(CLI::Range(0u, 2u));
     app.add_option("--payload", options.payload_bytes, "bytes of each payload")
         ->capture_default_str()
@@ -107,6 +131,20 @@ Result<Options, int> parse_options(int argc, char** argv) {
     if (options.scenario == Scenario::heartbeat && !options.open_loop()) {
         std::fputs("mitu-bench: heartbeat needs --rate, the heartbeats per second in all\n",
                    stderr);
+        return std::unexpected(2);
+    }
+    // Their windows are closed by messages and answers; there is nothing to be late for.
+    const bool by_window_only = options.scenario == Scenario::shared ||
+                                options.scenario == Scenario::filters ||
+                                options.scenario == Scenario::retained;
+    if (by_window_only && options.open_loop()) {
+        std::fprintf(stderr, "mitu-bench: %s goes by --window; leave out --rate\n",
+                     scenario.c_str());
+        return std::unexpected(2);
+    }
+    if ((options.scenario == Scenario::filters || options.scenario == Scenario::retained) &&
+        options.qos != mqtt::QoS::at_most_once) {
+        std::fprintf(stderr, "mitu-bench: %s is of QoS 0; leave out --qos\n", scenario.c_str());
         return std::unexpected(2);
     }
     return options;

@@ -16,6 +16,10 @@ enum class Scenario : std::uint8_t {
     fan_out,    // one publisher, many subscribers
     pairs,      // publisher k to subscriber k
     heartbeat,  // N devices, each a PINGREQ and a PUBLISH now and then; one subscriber to all
+    shared,     // many publishers, one shared subscription with many members
+    slow,       // fan_out beside subscribers that read slowly or not at all
+    filters,    // publishes past very many wildcard filters
+    retained,   // very many retained messages, set and then subscribed to
 };
 
 [[nodiscard]] const char* to_text(Scenario scenario) noexcept;
@@ -28,8 +32,17 @@ struct Options {
     int broker_pid = 0;
 
     /// fan_in: publishers; fan_out: subscribers; pairs: pairs; connect: connections; heartbeat:
-    /// devices.
+    /// devices; shared: members; slow: subscribers that are not.
     std::uint32_t clients = 100;
+    /// Of shared and filters.
+    std::uint32_t publishers = 10;
+    /// Filters of filters, messages of retained.
+    std::uint32_t count = 100'000;
+    /// filters: topics that no filter matches, instead of topics that two match.
+    bool misses = false;
+    /// slow: subscribers that are, and what each of them reads per second; 0: nothing.
+    std::uint32_t slow_clients = 1;
+    std::uint32_t slow_bytes_per_s = 0;
     mqtt::QoS qos = mqtt::QoS::at_most_once;
     std::uint32_t payload_bytes = 64;
     mqtt::ProtocolVersion version = mqtt::ProtocolVersion::v3_1_1;

@@ -6,7 +6,7 @@
 namespace mitu::bench {
 
 PublishPattern::PublishPattern(std::string_view topic, mqtt::QoS qos, std::uint32_t payload_bytes,
-                               mqtt::ProtocolVersion version) {
+                               mqtt::ProtocolVersion version, bool retain) {
     MITU_CHECK(payload_bytes >= sizeof(Stamp));
     Bytes payload(payload_bytes);
     for (std::size_t i = 0; i < payload.size(); ++i) {
@@ -14,6 +14,7 @@ PublishPattern::PublishPattern(std::string_view topic, mqtt::QoS qos, std::uint3
     }
     const mqtt::Packet packet = mqtt::Publish{
         .qos = qos,
+        .retain = retain,
         .packet_id = static_cast<std::uint16_t>(qos == mqtt::QoS::at_most_once ? 0 : 1),
         .topic = topic,
         .properties = {},
@@ -23,12 +24,11 @@ PublishPattern::PublishPattern(std::string_view topic, mqtt::QoS qos, std::uint3
     MITU_CHECK(mqtt::encode(packet, version, bytes_) == bytes_.size());
 
     payload_offset_ = bytes_.size() - payload_bytes;
-    if (qos != mqtt::QoS::at_most_once) {
-        Frame frame;
-        MITU_CHECK(find_frame(bytes_.data(), bytes_.data() + bytes_.size(), frame) ==
-                   Frame::Found::whole);
-        packet_id_offset_ = static_cast<std::size_t>(frame.body - bytes_.data()) + 2 + topic.size();
-    }
+    Frame frame;
+    MITU_CHECK(find_frame(bytes_.data(), bytes_.data() + bytes_.size(), frame) ==
+               Frame::Found::whole);
+    topic_offset_ = static_cast<std::size_t>(frame.body - bytes_.data()) + 2;
+    if (qos != mqtt::QoS::at_most_once) packet_id_offset_ = topic_offset_ + topic.size();
 }
 
 }  // namespace mitu::bench

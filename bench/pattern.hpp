@@ -31,9 +31,11 @@ static_assert(sizeof(Stamp) == 24);
 class PublishPattern {
 public:
     PublishPattern(std::string_view topic, mqtt::QoS qos, std::uint32_t payload_bytes,
-                   mqtt::ProtocolVersion version);
+                   mqtt::ProtocolVersion version, bool retain = false);
 
     [[nodiscard]] std::size_t size_bytes() const noexcept { return bytes_.size(); }
+    /// Where the topic starts in what write() writes, for those who change digits of it.
+    [[nodiscard]] std::size_t topic_offset() const noexcept { return topic_offset_; }
 
     /// Shape  `out` has room for size_bytes().
     void write(std::uint8_t* out, const Stamp& stamp) const noexcept {
@@ -48,9 +50,15 @@ public:
 
 private:
     Bytes bytes_;
+    std::size_t topic_offset_ = 0;
     std::size_t packet_id_offset_ = 0;  // 0: QoS 0 has none
     std::size_t payload_offset_ = 0;
 };
+
+/// Writes `value` in decimal, with leading zeros, into the `digits` bytes from `at` on.
+inline void write_digits(std::uint8_t* at, std::uint32_t value, std::size_t digits) noexcept {
+    for (; digits > 0; value /= 10) at[--digits] = static_cast<std::uint8_t>('0' + value % 10);
+}
 
 /// A packet at the front of some bytes: its type, flags and body, not looked into.
 struct Frame {

@@ -51,6 +51,21 @@ TEST_P(PatternTest, is_the_packet_that_the_codec_reads_and_the_receiver_finds) {
     EXPECT_EQ(received.due_ns, 123'456'789);
 }
 
+TEST(pattern, topics_differ_in_digits_written_over_it) {
+    const PublishPattern pattern{"fleet/d0000000/state", QoS::at_least_once, 64,
+                                 ProtocolVersion::v5, true};
+    Bytes bytes(pattern.size_bytes());
+    pattern.write(bytes.data(), Stamp{});
+    write_digits(bytes.data() + pattern.topic_offset() + 7, 90'412, 7);
+
+    const auto decoded = mqtt::decode(bytes, {.version = ProtocolVersion::v5});
+    ASSERT_TRUE(decoded.has_value());
+    ASSERT_TRUE(decoded->has_value());
+    const auto& publish = std::get<mqtt::Publish>((*decoded)->packet);
+    EXPECT_EQ(publish.topic, "fleet/d0090412/state");
+    EXPECT_TRUE(publish.retain);
+}
+
 INSTANTIATE_TEST_SUITE_P(all, PatternTest,
                          testing::Values(Case{ProtocolVersion::v3_1_1, QoS::at_most_once, 64},
                                          Case{ProtocolVersion::v3_1_1, QoS::at_least_once, 1024},

@@ -18,12 +18,62 @@ Json latency_json(const LatencyHistogram& latency) {
             {"p999", at(0.999)},        {"max", static_cast<double>(latency.max_ns()) / 1e3}};
 }
 
+/// What the growth of memory is divided by.
+struct Stored {
+    const char* name = nullptr;
+    double count = 1;
+};
+
+Stored stored_of(const Options& options) noexcept {
+    switch (options.scenario) {
+        case Scenario::connect:
+            return {.name = "connection", .count = static_cast<double>(options.clients)};
+        case Scenario::filters:
+            return {.name = "filter", .count = static_cast<double>(options.count)};
+        case Scenario::retained:
+            return {.name = "retained", .count = static_cast<double>(options.count)};
+        default:
+            return {};
+    }
+}
+
 Json memory_json(const Options& options, const Report& report) {
     const auto before = static_cast<double>(report.pss_before_bytes.value_or(0));
     const auto after = static_cast<double>(report.pss_after_bytes.value_or(0));
-    return {{"pss_before_bytes", before},
-            {"pss_after_bytes", after},
-            {"bytes_per_connection", (after - before) / options.clients}};
+    Json json{{"pss_before_bytes", before}, {"pss_after_bytes", after}};
+    if (options.scenario == Scenario::slow) {
+        json["pss_peak_bytes"] = report.pss_peak_bytes;
+        json["peak_growth_bytes"] = static_cast<double>(report.pss_peak_bytes) - before;
+        json["left_bytes"] = after - before;
+    } else if (const Stored stored = stored_of(options); stored.name != nullptr) {
+        json[std::string{"bytes_per_"} + stored.name] = (after - before) / stored.count;
+    }
+    return json;
+}
+
+Json store_json(const Options& options, const Report& report) {
+    return {{"cpu_us_each", microseconds(*report.store_cpu) / stored_of(options).count},
+            {"s", report.store_s}};
+}
+
+Json slow_json(const Report& report) {
+    return {{"received", report.slow_received}, {"closed_by_broker", report.slow_closed}};
+}
+
+Json parameters_json(const Options& options) {
+    return {{"clients", options.clients},
+            {"publishers", options.publishers},
+            {"count", options.count},
+            {"misses", options.misses},
+            {"slow_clients", options.slow_clients},
+            {"slow_bytes_per_s", options.slow_bytes_per_s},
+            {"qos", static_cast<unsigned>(options.qos)},
+            {"payload_bytes", options.payload_bytes},
+            {"mqtt", options.version == mqtt::ProtocolVersion::v5 ? 5 : 4},
+            {"window", options.window},
+            {"rate_hz", options.rate_hz},
+            {"warmup_s", options.warmup.as_seconds()},
+            {"spin", options.spin}};
 }
 
 }  // namespace
@@ -31,14 +81,7 @@ Json memory_json(const Options& options, const Report& report) {
 std::string to_json(const Options& options, const Report& report) {
     Json json;
     json["scenario"] = to_text(options.scenario);
-    json["parameters"] = {{"clients", options.clients},
-                          {"qos", static_cast<unsigned>(options.qos)},
-                          {"payload_bytes", options.payload_bytes},
-                          {"mqtt", options.version == mqtt::ProtocolVersion::v5 ? 5 : 4},
-                          {"window", options.window},
-                          {"rate_hz", options.rate_hz},
-                          {"warmup_s", options.warmup.as_seconds()},
-                          {"spin", options.spin}};
+    json["parameters"] = parameters_json(options);
     json["ok"] = report.sound();
     if (!report.failure.empty()) json["failure"] = report.failure;
     json["open_files_max"] = report.open_files_max;
@@ -62,6 +105,8 @@ std::string to_json(const Options& options, const Report& report) {
     if (report.pss_before_bytes && report.pss_after_bytes) {
         json["memory"] = memory_json(options, report);
     }
+    if (report.store_cpu) json["store"] = store_json(options, report);
+    if (options.scenario == Scenario::slow) json["slow"] = slow_json(report);
     if (report.idle_cpu && report.idle_s > 0) {
         json["idle_cpu_share"] = report.idle_cpu->as_seconds() / report.idle_s;
     }

@@ -36,9 +36,19 @@ struct Report {
     /// Open loop: messages that were due but not yet sent when the window ended.
     std::uint64_t backlog = 0;
 
-    /// Scenario connect.
+    /// connect: of the connections; filters, retained: of as many of those; slow: of the run.
     std::optional<std::uint64_t> pss_before_bytes;
     std::optional<std::uint64_t> pss_after_bytes;
+    /// filters: to subscribe to all; retained: to set all.
+    std::optional<Duration> store_cpu;
+    double store_s = 0;
+
+    /// slow.
+    std::uint64_t pss_peak_bytes = 0;
+    std::uint64_t slow_received = 0;
+    std::uint64_t slow_closed = 0;  // links that the broker ended
+
+    /// connect.
     std::optional<Duration> idle_cpu;
     double idle_s = 0;
 

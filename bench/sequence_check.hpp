@@ -56,4 +56,24 @@ private:
     std::uint64_t reordered_ = 0;
 };
 
+/// One flow of which a subscriber gets only some: as a member of a shared subscription, or because
+/// it is slow and the broker drops. Gaps are nothing; going back is.
+class OrderCheck {
+public:
+    void on_received(std::uint64_t sequence) noexcept {
+        if (sequence >= next_) [[likely]] {
+            next_ = sequence + 1;
+        } else if (sequence + 1 == next_) {
+            ++faults_.duplicated;
+        } else {
+            ++faults_.reordered;
+        }
+    }
+    [[nodiscard]] const SequenceFaults& faults() const noexcept { return faults_; }
+
+private:
+    std::uint64_t next_ = 0;
+    SequenceFaults faults_;
+};
+
 }  // namespace mitu::bench

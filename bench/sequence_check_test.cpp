@@ -23,6 +23,18 @@ TEST(sequence_check, counts_what_never_arrived_as_lost) {
     EXPECT_EQ(faults_of({}, 7).lost, 7u);
 }
 
+TEST(order_check, minds_going_back_and_nothing_else) {
+    OrderCheck gaps;
+    for (const std::uint64_t sequence : {3u, 4u, 9u}) gaps.on_received(sequence);
+    EXPECT_TRUE(gaps.faults().none());
+
+    OrderCheck back;
+    for (const std::uint64_t sequence : {3u, 3u, 9u, 4u}) back.on_received(sequence);
+    EXPECT_EQ(back.faults().duplicated, 1u);
+    EXPECT_EQ(back.faults().reordered, 1u);
+    EXPECT_EQ(back.faults().lost, 0u);
+}
+
 TEST(sequence_check, tells_a_late_message_from_a_second_copy) {
     const auto late = faults_of({0, 2, 1, 3}, 4);
     EXPECT_EQ(late.reordered, 1u);

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Every scenario of mitu-bench for a moment against the null relay. Usage: smoke_test.py BENCH RELAY"""
+"""Every scenario of mitu-bench for a moment: against the null relay, and against mitud where it takes
+a broker that matches topics or keeps messages. Usage: smoke_test.py BENCH RELAY MITUD"""
 
 import json
 import pathlib
@@ -8,7 +9,7 @@ import sys
 import tempfile
 import time
 
-RUNS = [
+RELAY_RUNS = [
     ["connect", "--clients=50"],
     ["fan-in", "--clients=5"],
     ["fan-in", "--clients=5", "--qos=1", "--mqtt=5"],
@@ -18,6 +19,21 @@ RUNS = [
     ["pairs", "--clients=5", "--window=1"],
     ["pairs", "--clients=5", "--rate=2000", "--qos=1"],
     ["heartbeat", "--clients=50", "--rate=1000"],
+    ["shared", "--clients=3", "--publishers=2"],
+    ["shared", "--clients=3", "--publishers=2", "--qos=2", "--mqtt=5"],
+    ["slow", "--clients=3", "--slow-clients=2", "--payload=1024"],
+    ["slow", "--clients=3", "--rate=2000", "--qos=1", "--slow-bytes=2000"],
+]
+
+# The null relay matches no topics and keeps no messages.
+MITUD_RUNS = [
+    ["filters", "--count=2000"],
+    ["filters", "--count=2000", "--misses", "--mqtt=5"],
+    ["retained", "--count=1000"],
+    ["retained", "--count=1000", "--mqtt=5"],
+    ["shared", "--clients=3", "--publishers=2", "--qos=1"],
+    ["slow", "--clients=3", "--payload=1024", "--window=20", "--qos=1"],
+    ["slow", "--clients=3", "--rate=2000", "--mqtt=5", "--slow-bytes=2000"],
 ]
 
 
@@ -25,32 +41,39 @@ def wait_for_port(path, process):
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            sys.exit(f"the null relay ended with {process.returncode}")
+            sys.exit(f"{process.args[0]} ended with {process.returncode}")
         if path.exists():
             return json.loads(path.read_text())["mqtt"]
         time.sleep(0.01)
-    sys.exit("the null relay named no port within 10 s")
+    sys.exit(f"{process.args[0]} named no port within 10 s")
+
+
+def run_all(bench, broker, port_file, runs):
+    process = subprocess.Popen([*broker, "--port-file", str(port_file)])
+    try:
+        port = wait_for_port(port_file, process)
+        for run in runs:
+            command = [bench, *run, f"--port={port}", f"--broker-pid={process.pid}",
+                       "--warmup=0.05", "--seconds=0.1", "--quiet"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            sys.stderr.write(done.stderr)
+            result = json.loads(done.stdout) if done.stdout else {}
+            if done.returncode != 0 or not result.get("ok") or result.get("delivered", 0) == 0:
+                sys.exit(f"failed: {' '.join(run)}\n{done.stdout}")
+            print(f"ok  {' '.join(run):60} {result['delivered']} delivered")
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
 
 
 def main():
-    bench, relay = sys.argv[1:]
+    bench, relay, mitud = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        port_file = pathlib.Path(folder) / "port.json"
-        process = subprocess.Popen([relay, "--port-file", str(port_file)])
-        try:
-            port = wait_for_port(port_file, process)
-            for run in RUNS:
-                command = [bench, *run, f"--port={port}", f"--broker-pid={process.pid}",
-                           "--warmup=0.05", "--seconds=0.1", "--quiet"]
-                done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-                sys.stderr.write(done.stderr)
-                result = json.loads(done.stdout) if done.stdout else {}
-                if done.returncode != 0 or not result.get("ok") or result.get("delivered", 0) == 0:
-                    sys.exit(f"failed: {' '.join(run)}\n{done.stdout}")
-                print(f"ok  {' '.join(run):60} {result['delivered']} delivered")
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
+        folder = pathlib.Path(folder)
+        run_all(bench, [relay], folder / "relay.json", RELAY_RUNS)
+        run_all(bench, [mitud, "--listen", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0", "--data",
+                        str(folder / "data"), "--shards", "1", "--allow-anonymous", "--log-level",
+                        "warn"], folder / "mitud.json", MITUD_RUNS)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@
 #include <cstring>
 #include <system_error>
 
+#include "bench/encoded.hpp"
 #include "mitu/base/check.hpp"
 #include "mitu/mqtt/decode.hpp"
-#include "mitu/mqtt/encode.hpp"
 
 namespace mitu::bench {
 namespace {
@@ -22,7 +22,13 @@ namespace {
 // One source address has some 28,000 ports; a few thousand each leaves those in TIME_WAIT alone.
 constexpr std::uint32_t links_per_source = 8'000;
 constexpr std::uint16_t keep_alive_s = 3'600;
+constexpr int slow_receive_bytes = 16'384;
 constexpr std::size_t other_files = 16;  // standard streams, epoll, /proc, libraries
+
+std::uint32_t interest_of(const Link& link) noexcept {
+    return (link.held ? 0u : static_cast<std::uint32_t>(EPOLLIN)) |
+           (link.write_armed ? static_cast<std::uint32_t>(EPOLLOUT) : 0u);
+}
 
 std::string text_of(int error) { return std::generic_category().message(error); }
 std::string errno_text() { return text_of(errno); }
@@ -33,13 +39,6 @@ sockaddr_in address_of(std::uint32_t host_order, std::uint16_t port) noexcept {
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(host_order);
     return address;
-}
-
-Bytes encoded(const mqtt::Packet& packet, mqtt::ProtocolVersion version) {
-    Bytes bytes(mqtt::encoded_size(packet, version));
-    MITU_CHECK(!bytes.empty());
-    MITU_CHECK(mqtt::encode(packet, version, bytes) == bytes.size());
-    return bytes;
 }
 
 }  // namespace
@@ -56,8 +55,9 @@ Swarm::~Swarm() {
     ::close(epoll_);
 }
 
-void Swarm::plan(std::string client_id, std::string filter) {
+void Swarm::plan(std::string client_id, std::string filter, bool slow) {
     Link link;
+    link.slow = slow;
     link.index = static_cast<std::uint32_t>(links_.size());
     link.client_id = std::move(client_id);
     link.filter = std::move(filter);
@@ -75,6 +75,22 @@ void Swarm::watch(Link& link, std::uint32_t events, int operation) const noexcep
     MITU_CHECK(epoll_ctl(epoll_, operation, link.fd, &event) == 0);
 }
 
+void Swarm::hold(Link& link, bool held) {
+    if (link.held == held || link.fd < 0) return;
+    link.held = held;
+    watch(link, interest_of(link), EPOLL_CTL_MOD);
+}
+
+Result<void, Failure> Swarm::on_end(Link& link, const std::string& what) {
+    if (!link.slow) return std::unexpected(broken(link, what));
+    // What a broker may do with a reader that does not read; who runs the scenario reports it.
+    ::close(link.fd);
+    link.fd = -1;
+    link.out = {};
+    link.rest.clear();
+    return {};
+}
+
 int Swarm::wait(Duration timeout) noexcept {
     const std::int64_t ns = std::max<std::int64_t>(timeout.count_ns(), 0);
     const timespec limit{.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
@@ -89,6 +105,11 @@ Result<void, Failure> Swarm::open(Link& link) {
     // Ends with RST, so that thousands of connections of one run do not linger into the next.
     const linger reset{.l_onoff = 1, .l_linger = 0};
     setsockopt(link.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+
+    if (link.slow) {
+        // Otherwise the kernel would keep megabytes for it before the broker notices.
+        setsockopt(link.fd, SOL_SOCKET, SO_RCVBUF, &slow_receive_bytes, sizeof slow_receive_bytes);
+    }
 
     setsockopt(link.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     const sockaddr_in source = address_of(INADDR_LOOPBACK + link.index / links_per_source, 0);
@@ -142,17 +163,15 @@ Result<void, Failure> Swarm::on_writable(Link& link) {
 
 Result<void, Failure> Swarm::write_out(Link& link) {
     const ByteView waiting = link.out.waiting();
-    if (waiting.empty()) return {};
+    if (waiting.empty() || link.fd < 0) return {};
     const ssize_t sent =
         ::send(link.fd, waiting.data(), waiting.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && errno != EAGAIN) {
-        return std::unexpected(broken(link, "send: " + errno_text()));
-    }
+    if (sent < 0 && errno != EAGAIN) return on_end(link, "send: " + errno_text());
     if (sent > 0) link.out.consume(static_cast<std::size_t>(sent));
     const bool full = !link.out.waiting().empty();
     if (full != link.write_armed) {
-        watch(link, full ? EPOLLIN | EPOLLOUT : EPOLLIN, EPOLL_CTL_MOD);
         link.write_armed = full;
+        watch(link, interest_of(link), EPOLL_CTL_MOD);
     }
     return {};
 }
@@ -172,12 +191,15 @@ Result<ByteView, Failure> Swarm::receive(Link& link) {
     const std::size_t kept = link.rest.size();
     if (kept + read_bytes / 2 > buffer_.size()) buffer_.resize(kept + read_bytes);
     if (kept > 0) std::memcpy(buffer_.data(), link.rest.data(), kept);
-    const ssize_t count =
-        ::recv(link.fd, buffer_.data() + kept, buffer_.size() - kept, MSG_DONTWAIT);
-    if (count == 0) return std::unexpected(broken(link, "the broker closed the connection"));
-    if (count < 0) {
-        if (errno == EAGAIN) return ByteView{buffer_.data(), kept};
-        return std::unexpected(broken(link, "recv: " + errno_text()));
+    std::size_t room = buffer_.size() - kept;
+    if (link.read_bytes_max > 0) room = std::min<std::size_t>(room, link.read_bytes_max);
+    const ssize_t count = ::recv(link.fd, buffer_.data() + kept, room, MSG_DONTWAIT);
+    if (count < 0 && errno == EAGAIN) return ByteView{buffer_.data(), kept};
+    if (count <= 0) {
+        const auto ended =
+            on_end(link, count == 0 ? "the broker closed the connection" : "recv: " + errno_text());
+        if (!ended) return std::unexpected(ended.error());
+        return ByteView{};
     }
     return ByteView{buffer_.data(), kept + static_cast<std::size_t>(count)};
 }
@@ -217,13 +239,8 @@ struct Swarm::Setup {
         }
         link.receive_maximum = connack.properties.receive_maximum.value_or(65'535);
         if (link.filter.empty()) return done(link);
-        Bytes list;
-        MITU_CHECK(mqtt::append_subscription(list, link.filter, {.qos = swarm.options_.qos}));
-        const mqtt::Packet subscribe = mqtt::Subscribe{.packet_id = 1,
-                                                       .filters = {.encoded = list},
-                                                       .subscription_identifier = {},
-                                                       .user = {}};
-        swarm.append(link, encoded(subscribe, swarm.options_.version));
+        swarm.append(link, subscribe_packet(1, {&link.filter, 1}, swarm.options_.qos,
+                                            swarm.options_.version));
         link.state = Link::State::awaits_suback;
         return true;
     }

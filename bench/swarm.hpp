@@ -27,8 +27,11 @@ struct Link {
     int fd = -1;
     std::uint32_t index = 0;
     State state = State::idle;
-    bool write_armed = false;  // the kernel was full; EPOLLOUT says when to go on
-    bool listed = false;       // has something to flush in this turn
+    bool write_armed = false;          // the kernel was full; EPOLLOUT says when to go on
+    bool listed = false;               // has something to flush in this turn
+    bool held = false;                 // not read from
+    bool slow = false;                 // reads less than it gets: a broker may well close it
+    std::uint32_t read_bytes_max = 0;  // of one turn; 0: what fits into the buffer
     std::uint16_t receive_maximum = 65'535;
     std::string client_id;
     std::string filter;  // empty: subscribes to nothing
@@ -47,7 +50,7 @@ public:
 
     /// Plans one more connection; connect_all() makes it.
     /// Lifetime  links have an address only from connect_all() on.
-    void plan(std::string client_id, std::string filter);
+    void plan(std::string client_id, std::string filter, bool slow = false);
 
     /// Connects what was planned and is not connected, logs in and subscribes, a few at a time.
     /// Errors  a refusal, a closed connection, or no answer within options.patience.
@@ -69,6 +72,9 @@ public:
     }
     [[nodiscard]] Result<void, Failure> flush();
 
+    /// Stops reading from a link, or goes on.
+    void hold(Link& link, bool held);
+
     /// Waits at most `timeout` for the broker, reads each connection that has something once, and
     /// calls `handler.on_frame(Link&, const Frame&, Instant received)` for each packet; false from
     /// it, or a connection that ends, is a failure.
@@ -84,6 +90,8 @@ private:
     void say_connect(Link& link);
     [[nodiscard]] Result<void, Failure> write_out(Link& link);
     [[nodiscard]] Result<void, Failure> on_writable(Link& link);
+    /// A failure, unless the link is a slow one: that is closed (fd -1), and the run goes on.
+    [[nodiscard]] Result<void, Failure> on_end(Link& link, const std::string& what);
     [[nodiscard]] int wait(Duration timeout) noexcept;
     void watch(Link& link, std::uint32_t events, int operation) const noexcept;
     [[nodiscard]] Failure broken(const Link& link, const std::string& what) const;
@@ -109,10 +117,11 @@ Result<void, Failure> Swarm::turn(Duration timeout, Handler& handler) {
     for (int i = 0; i < count; ++i) {
         const epoll_event& event = events_[static_cast<std::size_t>(i)];
         Link& link = links_[event.data.u32];
+        if (link.fd < 0) continue;  // ended in this turn
         if ((event.events & EPOLLOUT) != 0) {
             if (auto done = on_writable(link); !done) return done;
         }
-        if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+        if (link.fd >= 0 && (event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
             if (auto done = read_from(link, handler); !done) return done;
         }
     }
@@ -123,6 +132,7 @@ template <class Handler>
 Result<void, Failure> Swarm::read_from(Link& link, Handler& handler) {
     const auto received = receive(link);
     if (!received) return std::unexpected(received.error());
+    if (link.fd < 0) return {};
     const Instant now = monotonic_now();
     const std::uint8_t* at = received->data();
     const std::uint8_t* const end = at + received->size();

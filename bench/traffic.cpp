@@ -12,64 +12,25 @@
 namespace mitu::bench {
 namespace {
 
-using mqtt::PacketType;
 using mqtt::QoS;
 
-constexpr std::uint8_t puback_first = 0x40;
-constexpr std::uint8_t pubrec_first = 0x50;
-constexpr std::uint8_t pubrel_first = 0x62;
-constexpr std::uint8_t pubcomp_first = 0x70;
 constexpr std::array<std::uint8_t, 2> pingreq{0xC0, 0x00};
 
 /// A publisher with more than this waiting to be written is not given more.
 constexpr std::size_t unwritten_bytes_max = 1'048'576;
 
-/// Heartbeats go through the devices in this stride, so that neighbours are not warm in any cache.
-constexpr std::uint64_t device_stride = 7'919;
-
 constexpr Duration poll_while_draining = Duration::milliseconds(10);
+
+/// How long nothing must come for slow subscribers until they have all that they will get; long
+/// enough for a broker to give memory back at its next tick.
+constexpr Duration slow_quiet = Duration::seconds(1);
 
 }  // namespace
 
-Traffic::Traffic(const Options& options) : options_{options}, swarm_{options} {
+Traffic::Traffic(const Options& options)
+    : options_{options}, swarm_{options}, slow_{options, swarm_} {
     latency_wanted_ = options.open_loop() || options.window == 1;
     plan();
-}
-
-void Traffic::plan() {
-    const std::uint32_t clients = options_.clients;
-    const bool pairs = options_.scenario == Scenario::pairs;
-    const bool fan_out = options_.scenario == Scenario::fan_out;
-    const std::uint32_t publishers = fan_out ? 1 : clients;
-    const std::uint32_t subscribers = fan_out || pairs ? clients : 1;
-
-    // The first level names the rule by which the null relay passes messages on.
-    const auto topic = [&](std::uint32_t k) {
-        return fmt::format("{}/d{:05}/telemetry", pairs ? "pair" : "all", k);
-    };
-    for (std::uint32_t k = 0; k < subscribers; ++k) {
-        const bool to_all = !pairs && !fan_out;
-        swarm_.plan(fmt::format("s{:05}", k), to_all ? "all/+/telemetry" : topic(fan_out ? 0 : k));
-        subscribers_.push_back({.publisher_first = pairs ? k : 0,
-                                .flows = std::vector<SequenceCheck>(to_all ? publishers : 1)});
-    }
-    for (std::uint32_t k = 0; k < publishers; ++k) {
-        swarm_.plan(fmt::format("p{:05}", k), "");
-        publishers_.push_back(
-            {.pattern = {topic(k), options_.qos, options_.payload_bytes, options_.version}});
-    }
-
-    const std::uint64_t stride = options_.scenario == Scenario::heartbeat ? device_stride : 1;
-    std::vector<bool> taken(publishers);
-    std::uint64_t at = 0;
-    for (std::uint32_t slot = 0; slot < publishers; ++slot) {
-        while (taken[at]) at = (at + 1) % publishers;  // the stride may divide the number
-        taken[at] = true;
-        publishers_[at].slot = slot;
-        round_.push_back(static_cast<std::uint32_t>(at));
-        at = (at + stride) % publishers;
-    }
-    if (fan_out && !options_.open_loop()) remaining_.assign(options_.window, 0);
 }
 
 Report Traffic::run() {
@@ -94,6 +55,7 @@ Result<void, Failure> Traffic::go() {
             options_.open_loop() ? broker_max : std::min(options_.window, broker_max);
         list(k);
     }
+    slow_.begin();
 
     Instant now = monotonic_now();
     progress_at_ = now;
@@ -134,7 +96,9 @@ Result<void, Failure> Traffic::go() {
 }
 
 Result<void, Failure> Traffic::turn(Duration timeout) {
+    if (!slow_.empty()) slow_.before_turn(monotonic_now());
     if (auto done = swarm_.turn(timeout, *this); !done) return done;
+    slow_.after_turn();
     if (options_.open_loop() && sending_) make_due(monotonic_now());
     send_waiting();
     return swarm_.flush();
@@ -152,6 +116,23 @@ Result<void, Failure> Traffic::drain() {
     while (monotonic_now() < quiet) {
         if (auto done = turn(poll_while_draining); !done) return done;
     }
+    return let_slow_ones_catch_up();
+}
+
+Result<void, Failure> Traffic::let_slow_ones_catch_up() {
+    if (slow_.empty()) return {};
+    // Not longer than a broker that sends on and on deserves.
+    const Instant limit = monotonic_now() + options_.patience * 3;
+    slow_.release();
+    std::uint64_t seen = slow_.received();
+    Instant quiet_since = monotonic_now();
+    for (Instant now = quiet_since; now < limit && now - quiet_since < slow_quiet;
+         now = monotonic_now()) {
+        if (auto done = turn(poll_while_draining); !done) return done;
+        if (slow_.received() != seen) quiet_since = now;
+        seen = slow_.received();
+    }
+    slow_.end(report_);
     return {};
 }
 
@@ -177,7 +158,6 @@ Result<void, Failure> Traffic::see_progress(Instant now) {
 }
 
 // ---- sending
-// -------------------------------------------------------------------------------------
 
 void Traffic::start_schedule(Instant now) {
     schedule_begin_ = now;
@@ -252,134 +232,18 @@ void Traffic::send(Publisher& publisher, std::uint64_t count, Instant now) {
     for (std::uint64_t i = 0; i < count; ++i, ++stamp.sequence, out += size) {
         if (options_.open_loop()) stamp.due_ns = due_ns(publisher, stamp.sequence);
         publisher.pattern.write(out, stamp);
-        if (!remaining_.empty()) {
-            remaining_[stamp.sequence % remaining_.size()] =
-                static_cast<std::uint32_t>(subscribers_.size());
+        if (!publisher.owed.empty()) {
+            publisher.owed[stamp.sequence % publisher.owed.size()] = copies_per_message_;
         }
     }
     publisher.sent += count;
     sent_ += count;
 }
 
-// ---- receiving
-// -----------------------------------------------------------------------------------
-
-bool Traffic::wrong(const char* what) {
-    fault_ = what;
-    return false;
-}
-
-bool Traffic::on_frame(Link& link, const Frame& frame, Instant now) {
-    switch (frame.type()) {
-        case PacketType::publish:
-            return on_publish(link, frame, now);
-        case PacketType::puback:
-        case PacketType::pubrec:
-        case PacketType::pubrel:
-        case PacketType::pubcomp:
-            return on_ack(link, frame);
-        case PacketType::pingresp:
-            ++pings_answered_;
-            return true;
-        case PacketType::disconnect:
-            return wrong("the broker sent DISCONNECT");
-        default:
-            return wrong("sent a packet that nobody asked for");
-    }
-}
-
-bool Traffic::on_publish(Link& link, const Frame& frame, Instant now) {
-    Delivery delivery;
-    if (!read_delivery(frame, options_.version, delivery) ||
-        delivery.payload_bytes != options_.payload_bytes) {
-        return wrong("sent a PUBLISH whose lengths are wrong");
-    }
-    Stamp stamp;
-    std::memcpy(&stamp, delivery.payload, sizeof stamp);
-    if (link.index >= subscribers_.size()) return wrong("sent a PUBLISH to a publisher");
-    Subscriber& subscriber = subscribers_[link.index];
-    const std::uint32_t flow = stamp.publisher - subscriber.publisher_first;
-    if (stamp.magic != Stamp::magic_value || flow >= subscriber.flows.size()) {
-        return wrong("delivered a message that was not for this subscriber");
-    }
-    ++copies_;
-    bytes_ += frame.size_bytes;
-    if (latency_wanted_ && stamp.due_ns >= measure_begin_ns_ && stamp.due_ns < measure_end_ns_) {
-        report_.latency.record(now.since_start_ns() - stamp.due_ns);
-    }
-    if (subscriber.flows[flow].on_received(stamp.sequence)) {
-        ++received_;
-        on_first_copy(stamp.publisher, stamp.sequence);
-    }
-    if (frame.qos() == QoS::at_least_once) send_ack(link, puback_first, delivery.packet_id);
-    if (frame.qos() == QoS::exactly_once) send_ack(link, pubrec_first, delivery.packet_id);
-    return true;
-}
-
-void Traffic::on_first_copy(std::uint32_t number, std::uint64_t sequence) {
-    Publisher& publisher = publishers_[number];
-    if (options_.open_loop()) return;
-    if (options_.scenario != Scenario::fan_out) {
-        // A gap frees the window too: what is lost is told at the end, not by a stall.
-        publisher.delivered = std::max(publisher.delivered, sequence + 1);
-        list(number);
-        return;
-    }
-    --remaining_[sequence % remaining_.size()];
-    while (publisher.delivered < publisher.sent &&
-           remaining_[publisher.delivered % remaining_.size()] == 0) {
-        ++publisher.delivered;
-        list(number);
-    }
-}
-
-bool Traffic::on_ack(Link& link, const Frame& frame) {
-    if (frame.body_bytes < 2) return wrong("sent an acknowledgement without a packet id");
-    if (frame.body_bytes > 2 && frame.body[2] >= 0x80) return wrong("refused a message");
-    const std::uint16_t id = read_u16(frame.body);
-    if (frame.type() == PacketType::pubrel) {
-        send_ack(link, pubcomp_first, id);
-        return true;
-    }
-    if (link.index < subscribers_.size()) return wrong("acknowledged what was never sent");
-    const auto number = static_cast<std::uint32_t>(link.index - subscribers_.size());
-    Publisher& publisher = publishers_[number];
-    // Acknowledgements come in the order of the messages ([MQTT-4.6.0-2], [MQTT-4.6.0-3]).
-    if (frame.type() == PacketType::pubrec) {
-        if (publisher.received == publisher.sent || id != packet_id_of(publisher.received)) {
-            return wrong("sent a PUBREC out of order");
-        }
-        ++publisher.received;
-        send_ack(link, pubrel_first, id);
-        return true;
-    }
-    const bool complete = options_.qos == QoS::exactly_once;
-    const std::uint64_t limit = complete ? publisher.received : publisher.sent;
-    if ((frame.type() == PacketType::pubcomp) != complete || publisher.acked == limit ||
-        id != packet_id_of(publisher.acked)) {
-        return wrong("sent an acknowledgement out of order");
-    }
-    ++publisher.acked;
-    ++acked_;
-    list(number);
-    return true;
-}
-
-void Traffic::send_ack(Link& link, std::uint8_t first, std::uint16_t packet_id) {
-    std::uint8_t* out = swarm_.append(link, 4);
-    out[0] = first;
-    out[1] = 2;
-    out[2] = static_cast<std::uint8_t>(packet_id >> 8);
-    out[3] = static_cast<std::uint8_t>(packet_id);
-}
-
 // ---- the verdict
-// ---------------------------------------------------------------------------------
 
 bool Traffic::all_arrived() const noexcept {
-    const std::uint64_t copies_per_message =
-        options_.scenario == Scenario::fan_out ? subscribers_.size() : 1;
-    return received_ == sent_ * copies_per_message && pings_answered_ == pings_ &&
+    return received_ == sent_ * copies_per_message_ && pings_answered_ == pings_ &&
            (options_.qos == QoS::at_most_once || acked_ == sent_);
 }
 
@@ -388,13 +252,21 @@ void Traffic::sum_up() {
     report_.received = received_;
     report_.pings = pings_;
     report_.pings_unanswered = pings_ - pings_answered_;
+    if (options_.scenario == Scenario::shared) {
+        report_.received_expected = sent_;
+        report_.faults.lost += sent_ - received_;
+    }
     for (const Subscriber& subscriber : subscribers_) {
+        for (const OrderCheck& share : subscriber.shares) {
+            report_.faults.reordered += share.faults().reordered;
+        }
         for (std::size_t i = 0; i < subscriber.flows.size(); ++i) {
             const std::uint64_t sent = publishers_[subscriber.publisher_first + i].sent;
             report_.received_expected += sent;
             report_.faults += subscriber.flows[i].faults(sent);
         }
     }
+    report_.faults += slow_.faults();
 }
 
 }  // namespace mitu::bench

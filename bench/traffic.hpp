@@ -10,11 +10,13 @@
 #include "bench/pattern.hpp"
 #include "bench/report.hpp"
 #include "bench/sequence_check.hpp"
+#include "bench/slow_readers.hpp"
 #include "bench/swarm.hpp"
 
 namespace mitu::bench {
 
-/// The scenarios fan_in, fan_out, pairs and heartbeat, from connecting to the verdict.
+/// The scenarios fan_in, fan_out, pairs, heartbeat, shared and slow, from connecting to the
+/// verdict.
 ///
 /// Pace      by window: a publisher sends when at least half of its window is free, where a message
 ///           leaves the window when every subscriber has it and, above QoS 0, the broker has
@@ -45,16 +47,23 @@ private:
         std::uint64_t acked = 0;      // PUBACK, PUBCOMP
         std::uint64_t delivered = 0;  // by every subscriber, without a gap before it
         bool listed = false;
+        /// Where a message goes to several, or to whom is not known: how many copies of message
+        /// `sequence % owed.size()` are still to come. Empty: its one subscriber's flow tells.
+        std::vector<std::uint32_t> owed;
     };
     struct Subscriber {
         std::uint32_t publisher_first = 0;
         std::vector<SequenceCheck> flows;  // one per publisher from publisher_first on
+        std::vector<OrderCheck> shares;    // instead, where it gets only some of the messages
     };
 
     void plan();
+    void plan_round();
+    [[nodiscard]] bool is_slow() const noexcept { return options_.scenario == Scenario::slow; }
     [[nodiscard]] Result<void, Failure> go();
     [[nodiscard]] Result<void, Failure> turn(Duration timeout);
     [[nodiscard]] Result<void, Failure> drain();
+    [[nodiscard]] Result<void, Failure> let_slow_ones_catch_up();
     [[nodiscard]] Duration pause(Instant now) const noexcept;
     [[nodiscard]] Result<void, Failure> see_progress(Instant now);
 
@@ -66,6 +75,8 @@ private:
     void list(std::uint32_t publisher);
 
     [[nodiscard]] bool on_publish(Link& link, const Frame& frame, Instant now);
+    [[nodiscard]] bool is_first_share(OrderCheck& order, const Stamp& stamp);
+    void acknowledge(Link& link, const Frame& frame, const Delivery& delivery);
     void on_first_copy(std::uint32_t publisher, std::uint64_t sequence);
     [[nodiscard]] bool on_ack(Link& link, const Frame& frame);
     [[nodiscard]] bool wrong(const char* what);
@@ -83,11 +94,10 @@ private:
 
     std::vector<Subscriber> subscribers_;  // links 0 ..
     std::vector<Publisher> publishers_;    // links after them
-    std::vector<std::uint32_t> waiting_;   // publishers that may be able to send
-    std::vector<std::uint32_t> round_;     // open loop: publishers in the order of their turns
-
-    /// fan_out: how many subscribers still lack message `sequence % remaining_.size()`.
-    std::vector<std::uint32_t> remaining_;
+    SlowReaders slow_;                     // links after those
+    std::uint32_t copies_per_message_ = 1;
+    std::vector<std::uint32_t> waiting_;  // publishers that may be able to send
+    std::vector<std::uint32_t> round_;    // open loop: publishers in the order of their turns
 
     bool sending_ = true;
     bool latency_wanted_ = false;

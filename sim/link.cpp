@@ -185,6 +185,8 @@ void Link::on_written(ByteView bytes, bool may_have_waited) {
     world_.mark_dirty(shared_from_this());
 }
 
+void Link::on_held_up(bool is_held_up) { world_.tell_held_up(serial_, is_held_up); }
+
 void Link::on_closed(bool by_broker) {
     server_closed_ = true;
     world_.note(serial_, by_broker ? 3 : 4, {});

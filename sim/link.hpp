@@ -74,6 +74,7 @@ public:
     // --- SocketTap ---
     void on_read(ByteView bytes) override;
     void on_written(ByteView bytes, bool may_have_waited) override;
+    void on_held_up(bool is_held_up) override;
     void on_closed(bool by_broker) override;
 
 private:

@@ -72,7 +72,7 @@ bool Model::is_settled() const {
         if (!session->owed.empty()) return false;
     }
     for (const auto& [serial, c] : connections_) {
-        if (!c.is_open || c.is_refused || c.sent_garbage) continue;
+        if (!c.is_open || c.is_refused || c.is_lawless()) continue;
         if (c.has_connect && c.session == nullptr) return false;
         if (!c.puback_due.empty() || !c.pubrec_due.empty() || !c.operations_due.empty() ||
             c.pings_due != 0 || c.pubcomps_due != 0) {
@@ -95,6 +95,12 @@ void Model::on_heard(ConnectionSerial connection, Instant at) {
     ConnectionRecord& c = connections_[connection];
     for (Checker* checker : checkers_) checker->on_heard(c, at);
     c.last_read_at = at;
+}
+
+void Model::on_held_up(ConnectionSerial connection, bool is_held_up, Instant at) {
+    ConnectionRecord& c = connections_[connection];
+    if (c.is_held_up && !is_held_up) c.at_ease_since = at;
+    c.is_held_up = is_held_up;
 }
 
 void Model::on_garbage_read(ConnectionSerial connection, Instant /*at*/) {
@@ -127,8 +133,9 @@ void Model::note_unseen(const ConnectionRecord& c) {
     for (const auto& m : messages_) {
         using Will = MessageRecord::Will;
         if (m->will == Will::none || m->publisher != c.key) continue;
-        const bool is_touched = m->number == c.will || m->will == Will::waiting ||
-                                m->will == Will::cancelled ||
+        // armed: it may have taken over a connection that is there.
+        const bool is_touched = m->number == c.will || m->will == Will::armed ||
+                                m->will == Will::waiting || m->will == Will::cancelled ||
                                 (m->will == Will::due && m->will_due_at >= c.connect_read_at);
         if (!is_touched) continue;
         m->will = Will::unsure;
@@ -160,19 +167,36 @@ void Model::excuse_groups(MessageNumber number) {
     });
 }
 
+/// Whatever QoS 2 message the session may have been given as a member of a group.
+void Model::excuse_groups_of(const SessionRecord& session) {
+    std::erase_if(open_groups_, [&](const auto& open) {
+        const auto& [number, filter] = open;
+        const auto sub = session.subscriptions.find(filter);
+        if (sub == session.subscriptions.end() || sub->second.qos_ever_max != QoS::exactly_once ||
+            messages_[number - 1]->qos != QoS::exactly_once) {
+            return false;
+        }
+        group_deliveries_[number][filter].is_excused = true;
+        return true;
+    });
+}
+
 /// The session and its client are apart from now on.
 void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
     if (c.session == nullptr || c.session->connection != c.serial) return;
     SessionRecord& session = *c.session;
     lose_operations(c);
     session.connection = 0;
+    session.was_held_up = c.is_held_up;
     session.ends_at = end_of_stay(at, c.expiry_s);
     if (c.goodbye_is_unsure) session.end_is_unsure = true;
     if (MessageRecord* const will = message(c.will)) {
         using Will = MessageRecord::Will;
         const bool said_goodbye = c.client_goodbye == ReasonCode::success;
         // A DISCONNECT that may have been overlooked may also have changed the session's expiry.
-        const bool is_unsure = c.goodbye_is_unsure && (said_goodbye || c.will_delay_s != 0);
+        // So may a CONNECT that was never answered, by taking the session over.
+        const bool is_unsure = (c.goodbye_is_unsure && (said_goodbye || c.will_delay_s != 0)) ||
+                               unseen_.contains(c.key);
         if (server_is_stopping_ || is_unsure) {
             will->will = Will::unsure;
         } else if (said_goodbye) {
@@ -182,8 +206,7 @@ void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
             will->will_due_at = at + Duration::seconds(c.version == mqtt::ProtocolVersion::v5
                                                            ? std::min(c.will_delay_s, c.expiry_s)
                                                            : 0);
-            // A broker is done with a client before its last words have left.
-            if (c.closed_by_broker) will->will_slack = Duration::seconds(6);
+            if (c.was_given_up()) will->will_slack = Duration::seconds(6);
             waiting_wills_.insert(will->number);
             pass_time(at, step);
         }
@@ -263,6 +286,7 @@ void Model::end_session(SessionRecord& session) {
     for (const auto& [id, number] : session.ids_in_use) {
         if (number != 0 && session.deliveries[number].is_qos2) excuse_groups(number);
     }
+    if (session.was_held_up) excuse_groups_of(session);  // begun, and not seen
     session.connection = 0;
     const auto it = live_.find(session.key);
     if (it != live_.end() && it->second == &session) live_.erase(it);
@@ -299,7 +323,7 @@ void Model::on_read(const Sighting& s) {
         read_ack(c, p->packet_id, mqtt::is_error(p->reason), s);
     }
     if (const auto* p = s.as<mqtt::Pubcomp>()) {
-        c.unacknowledged.erase(p->packet_id);
+        acknowledge(c, p->packet_id, s.at);
         if (c.session != nullptr) finish_delivery(*c.session, p->packet_id);
     }
     if (s.as<mqtt::Pubrel>() != nullptr) ++c.pubcomps_due;
@@ -308,9 +332,11 @@ void Model::on_read(const Sighting& s) {
     if (const auto* p = s.as<mqtt::Unsubscribe>()) read_unsubscribe(c, *p);
     if (const auto* p = s.as<mqtt::Disconnect>()) {
         c.client_goodbye = p->reason;
-        // What stands before it may have held the broker up until the connection was gone.
+        // What stands before it may have held the broker up until the connection was gone, or a
+        // CONNECT that was there first has taken the session over.
         c.goodbye_is_unsure = !c.puback_due.empty() || !c.pubrec_due.empty() ||
-                              !c.operations_due.empty() || c.session == nullptr ||
+                              !c.operations_due.empty() || c.is_held_up || c.session == nullptr ||
+                              may_have_unseen_session(c.key, c.serial) ||
                               c.session->connection != c.serial;
         if (p->session_expiry_interval_s && c.version == mqtt::ProtocolVersion::v5) {
             c.expiry_s = *p->session_expiry_interval_s;
@@ -359,8 +385,13 @@ void Model::read_publish(ConnectionRecord& c, const mqtt::Publish& publish, cons
     if (publish.qos == QoS::exactly_once) c.pubrec_due.emplace_back(publish.packet_id, number);
 }
 
+void Model::acknowledge(ConnectionRecord& c, std::uint16_t id, Instant at) {
+    c.unacknowledged.erase(id);
+    c.at_ease_since = at;
+}
+
 void Model::read_ack(ConnectionRecord& c, std::uint16_t id, bool is_last, const Sighting& s) {
-    if (is_last) c.unacknowledged.erase(id);
+    if (is_last) acknowledge(c, id, s.at);
     if (c.session == nullptr) return;
     const auto it = c.session->ids_in_use.find(id);
     if (it == c.session->ids_in_use.end()) return;
@@ -518,8 +549,9 @@ void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, c
         live_[c.key] = session;
     }
     c.session = session;
+    c.at_ease_since = s.at;
     session->connection = c.serial;
-    session->end_is_unsure = false;
+    session->end_is_unsure = session->was_held_up = false;
     session->ends_at = Instant::never();
     if (c.maximum_packet_size != 0) {
         session->packet_bytes_min = std::min(session->packet_bytes_min, c.maximum_packet_size);
@@ -555,8 +587,11 @@ void Model::written_publish(ConnectionRecord& c, const mqtt::Publish& publish, c
     DeliveryRecord& delivery = c.session->deliveries[number];
     ++delivery.written_count;
     delivery.connection = c.serial;
-    if (!publish.dup) delivery.is_released = delivery.is_finished = false;
     if (!publish.dup) ++delivery.transaction_count;
+    // A retained message may come once more, for another SUBSCRIBE, at QoS 0.
+    if (!publish.dup && publish.qos != QoS::at_most_once) {
+        delivery.is_released = delivery.is_finished = false;
+    }
     if (publish.qos == QoS::exactly_once) delivery.is_qos2 = true;
 }
 

@@ -88,6 +88,7 @@ struct SessionRecord {
     ConnectionSerial connection = 0;  // 0: the client is away
     bool has_ended = false;
     Instant ends_at = Instant::never();  // while the client is away
+    bool was_held_up = false;            // what was sent at last may wait in the broker still
     bool end_is_unsure = false;          // a DISCONNECT may or may not have been seen
     bool is_unsure = false;              // a clean start that was never answered may have ended it
     std::uint32_t packet_bytes_min = 0xFFFF'FFFF;  // the smallest maximum it ever named
@@ -120,6 +121,8 @@ struct ConnectionRecord {
     Instant last_read_at;
     std::uint64_t last_read_step = 0;
     bool sent_garbage = false;
+    std::optional<mqtt::ReasonCode> breach;  // how the client exceeds, or will in a moment
+    bool is_held_up = false;  // the network has not taken all that the broker has for it
     std::optional<mqtt::ReasonCode> client_goodbye;  // its DISCONNECT was read
     bool goodbye_is_unsure = false;                  // it may not have been looked at
     std::optional<mqtt::ReasonCode> server_goodbye;
@@ -129,6 +132,20 @@ struct ConnectionRecord {
     std::uint32_t pings_due = 0;
     std::uint32_t pubcomps_due = 0;
     std::set<std::uint16_t> operations_due;  // SUBSCRIBE and UNSUBSCRIBE
+
+    /// The broker parts from a client before its own last words to it have left, and so before it
+    /// closes: when exactly, nobody sees.
+    [[nodiscard]] bool was_given_up() const noexcept {
+        return closed_by_broker || is_lawless() || client_goodbye.has_value();
+    }
+    /// The client breaks rules, so that the broker closes it at some moment from now on.
+    [[nodiscard]] bool is_lawless() const noexcept { return sent_garbage || breach.has_value(); }
+    Instant at_ease_since;  // if it is, at the earliest
+    /// Nothing is in the way of one more message to it.
+    [[nodiscard]] bool is_at_ease() const noexcept {
+        return !is_held_up && unacknowledged.empty() && !is_lawless() && session != nullptr &&
+               session->ids_in_use.empty();
+    }
 };
 
 /// One message at one shared subscription ("$share/g/f", of the publisher's tenant).
@@ -149,6 +166,10 @@ public:
     // --- what the actors tell ---
     /// Registers a message before it is sent; its payload begins with the text of marker().
     MessageRecord& add_message(MessageRecord record);
+    /// The client is about to exceed a maximum of the server, which will close it for `reason`.
+    void expect_breach(ConnectionSerial connection, mqtt::ReasonCode reason) {
+        connections_[connection].breach = reason;
+    }
     [[nodiscard]] static std::string marker(MessageNumber number);
     [[nodiscard]] static MessageNumber number_of(ByteView payload) noexcept;  // 0: none
 
@@ -157,6 +178,7 @@ public:
     void on_heard(ConnectionSerial connection, Instant at) override;
     void on_read(const Sighting& sighting) override;
     void on_written(const Sighting& sighting) override;
+    void on_held_up(ConnectionSerial connection, bool is_held_up, Instant at) override;
     void on_garbage_read(ConnectionSerial connection, Instant at) override;
     void on_closed(ConnectionSerial connection, bool by_broker, Instant at,
                    std::uint64_t step) override;
@@ -194,6 +216,7 @@ private:
     void read_connect(ConnectionRecord& c, const mqtt::Connect& connect, Instant at);
     void read_publish(ConnectionRecord& c, const mqtt::Publish& publish, const Sighting& s);
     void read_ack(ConnectionRecord& c, std::uint16_t id, bool is_error, const Sighting& s);
+    static void acknowledge(ConnectionRecord& c, std::uint16_t id, Instant at);
     void finish_delivery(SessionRecord& session, std::uint16_t id);
     void read_subscribe(ConnectionRecord& c, const mqtt::Subscribe& subscribe, const Sighting& s);
     void read_unsubscribe(ConnectionRecord& c, const mqtt::Unsubscribe& unsubscribe);
@@ -210,6 +233,7 @@ private:
     void note_unseen(const ConnectionRecord& c);
     void disown(MessageNumber number);
     void excuse_groups(MessageNumber number);
+    void excuse_groups_of(const SessionRecord& session);
     void will_is_due(MessageRecord& message, Instant at, std::uint64_t step);
     void check_groups(const std::string& tenant);
 

@@ -45,6 +45,8 @@ public:
     virtual void on_heard(ConnectionSerial connection, Instant at) = 0;
     virtual void on_read(const Sighting& sighting) = 0;
     virtual void on_written(const Sighting& sighting) = 0;
+    /// The network took less than the broker offered, so that the rest waits; or takes all again.
+    virtual void on_held_up(ConnectionSerial /*connection*/, bool /*is_held_up*/, Instant /*at*/) {}
     /// The broker took in bytes that are no packet; what follows on this connection is not shown.
     virtual void on_garbage_read(ConnectionSerial connection, Instant at) = 0;
     /// As the broker sees it: it closed, or it learned that the client has.

@@ -16,6 +16,8 @@ using broker::testing::ConnectOptions;
 using mqtt::ProtocolVersion;
 using mqtt::QoS;
 
+// A maximum that the clients' own CONNECT, SUBSCRIBE and reports stay below.
+constexpr std::uint32_t server_packet_bytes_min = 1'500;
 constexpr std::uint32_t long_expiry_s = 1'000'000;
 
 Duration draw_duration(Prng& prng, Duration max) {
@@ -34,6 +36,7 @@ void draw_server(Prng& prng, WorldOptions& world) {
             break;
         case 1:
             server.lanes = {4u << 10, 4u << 10, 4u << 10};
+            if (prng.chance(0.5)) server.lanes.deliver_bytes = 512;
             break;
         default:
             break;
@@ -52,6 +55,7 @@ void draw_server(Prng& prng, WorldOptions& world) {
         limits.queue_messages_max = 2 + static_cast<std::uint32_t>(prng.below(6));
     if (prng.chance(0.1)) limits.queue_bytes_max = 2'000;
     if (prng.chance(0.1)) limits.message_bytes_max = 4u << 10;
+    if (prng.chance(0.1)) limits.packet_bytes_max = server_packet_bytes_min;
     if (prng.chance(0.2)) limits.topic_alias_maximum = 2;
     if (prng.chance(0.2)) limits.outgoing_aliases_max = 1;
     // Each fault point is on or off by seed, so that runs differ in kind.
@@ -64,6 +68,10 @@ void draw_server(Prng& prng, WorldOptions& world) {
     maybe(ports::Fault::admission_slow, 0.3, 0.5);
     maybe(ports::Fault::outbox_full, 0.08, 0.05);
     maybe(ports::Fault::message_store_full, 0.08, 0.02);
+    maybe(ports::Fault::shard_stalls, 0.3, prng.chance(0.5) ? 0.002 : 0.05);
+    // Batches so small that survivors move all the time, or none at all.
+    if (prng.chance(0.6)) limits.message_heap.pool.batch_bytes = 4u << 10;
+    if (prng.chance(0.1)) limits.message_heap.allocation = memory::Allocation::malloc;
 }
 
 LinkConditions draw_link(Prng& prng) {
@@ -150,7 +158,7 @@ private:
 
     /// The connection goes wrong in one of many ways; a while later the client is back.
     void mishap(bool stays) {
-        switch (prng_.below(stays ? 8 : 9)) {
+        switch (prng_.below(stays ? 8 : 10)) {
             case 0:
                 add(Act::close);
                 break;
@@ -181,8 +189,11 @@ private:
             }
             case 7:  // only a take-over
                 break;
-            default:
+            case 8:
                 add(Act::garbage);
+                break;
+            default:
+                add(Act::exceed);
         }
         if (prng_.chance(0.3)) {
             pause(Duration::seconds(3));
@@ -280,6 +291,11 @@ private:
                 o.retain = prng_.chance(0.1);
         }
         if (prng_.chance(0.15)) action.count = 2 + static_cast<std::uint32_t>(prng_.below(20));
+        // Fills every lane; where a rate is enforced it would take minutes.
+        if (o.qos == QoS::at_most_once && !o.retain && actor_.tenant != rate_limited_tenant &&
+            prng_.chance(0.05)) {
+            action.count = 100 + static_cast<std::uint32_t>(prng_.below(200));
+        }
         if (prng_.chance(0.2)) {
             action.size_bytes =
                 static_cast<std::uint32_t>(prng_.below(prng_.chance(0.5) ? 400 : 3'000));
@@ -473,6 +489,8 @@ std::string_view to_text(Act act) noexcept {
             return "release_acks";
         case Act::garbage:
             return "garbage";
+        case Act::exceed:
+            return "exceed";
     }
     return "unknown";
 }

@@ -30,6 +30,7 @@ enum class Act : std::uint8_t {
     hold_acks,
     release_acks,
     garbage,  // bytes that are no packet
+    exceed,   // a packet above the server's maximum, or more of them than it takes at once
 };
 [[nodiscard]] std::string_view to_text(Act act) noexcept;
 

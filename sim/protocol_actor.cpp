@@ -18,6 +18,10 @@ namespace {
 
 // Enough to fill every queue of a small server, few enough to be quiet again soon.
 constexpr std::size_t unacknowledged_max = 30;
+// A server's maximum up to which it is worth to exceed it.
+constexpr std::uint32_t small_packet_bytes = 4'096;
+// Ids that the peer's own publishes do not come to.
+constexpr std::uint32_t foreign_packet_id_min = 60'000;
 constexpr std::uint32_t stay_expiry_s = 1'000'000;
 
 }  // namespace
@@ -114,6 +118,9 @@ void ProtocolActor::perform(const Action& action) {
         case Act::garbage:
             send_garbage();
             break;
+        case Act::exceed:
+            exceed();
+            break;
     }
 }
 
@@ -137,7 +144,7 @@ void ProtocolActor::connect(ConnectOptions options) {
         options.will->payload = Model::marker(model_.add_message(std::move(will)).number);
     }
     ++connection_number_;
-    is_silent_ = sent_garbage_ = false;
+    is_silent_ = sent_garbage_ = exceeded_ = false;
     alias_topic_.clear();
     last_ = options;
     peer_.acknowledges = true;
@@ -185,6 +192,7 @@ void ProtocolActor::publish(const Action& action) {
         if (!is_connected() || peer_.unacknowledged_count() >= unacknowledged_max) return;
         const auto& p = peer_.connack()->properties;
         const bool is_v5 = last_.version == ProtocolVersion::v5;
+        if (exceeded_ || action.size_bytes + 100 > world_.packet_bytes_max()) return;
         if (is_v5 && peer_.unacknowledged_count() >= p.receive_maximum.value_or(65'535)) return;
         MessageRecord record;
         record.publisher = {plan_.tenant, plan_.client_id};
@@ -219,6 +227,31 @@ void ProtocolActor::send_garbage() {
         Bytes{0xF0, 0x7F},                    // AUTH that nobody asked for, cut short
     };
     peer_.send_bytes(garbage[static_cast<std::size_t>(prng_.below(garbage.size()))]);
+}
+
+void ProtocolActor::exceed() {
+    if (!is_connected() || last_.version != ProtocolVersion::v5 || sent_garbage_) return;
+    const auto& p = peer_.connack()->properties;
+    const std::uint32_t packet_bytes_max = p.maximum_packet_size.value_or(small_packet_bytes + 1);
+    const std::uint32_t receive_maximum = p.receive_maximum.value_or(65'535);
+    mqtt::Publish publish;
+    publish.topic = "t/0";
+    if (packet_bytes_max <= small_packet_bytes) {
+        const Bytes payload(packet_bytes_max, '.');
+        publish.payload = payload;
+        model_.expect_breach(link_->serial(), ReasonCode::packet_too_large);
+        peer_.send(publish);
+    } else if (receive_maximum <= unacknowledged_max) {
+        model_.expect_breach(link_->serial(), ReasonCode::receive_maximum_exceeded);
+        publish.qos = QoS::exactly_once;
+        for (std::uint32_t i = 0; i <= receive_maximum; ++i) {
+            publish.packet_id = static_cast<std::uint16_t>(foreign_packet_id_min + i);
+            peer_.send(publish);
+        }
+    } else {
+        return;
+    }
+    exceeded_ = true;
 }
 
 void ProtocolActor::on_bytes(ByteView bytes) {

@@ -31,6 +31,7 @@ private:
     void publish(const Action& action);
     void ping_later();
     void send_garbage();
+    void exceed();
     void take_in_messages();
     void on_connected();
 
@@ -48,6 +49,7 @@ private:
     bool has_wrong_password_ = false;
     bool is_silent_ = false;
     bool sent_garbage_ = false;
+    bool exceeded_ = false;
     bool is_healed_ = false;
     bool is_leaving_ = false;
     bool reconnect_is_due_ = false;

@@ -214,6 +214,9 @@ void World::tell_read(const Sighting& sighting) {
 void World::tell_written(const Sighting& sighting) {
     for (Observer* observer : observers_) observer->on_written(sighting);
 }
+void World::tell_held_up(ConnectionSerial connection, bool is_held_up) {
+    for (Observer* observer : observers_) observer->on_held_up(connection, is_held_up, now());
+}
 void World::tell_garbage(ConnectionSerial connection) {
     for (Observer* observer : observers_) observer->on_garbage_read(connection, now());
 }

@@ -59,6 +59,15 @@ public:
     [[nodiscard]] bool server_is_up() const noexcept { return server_ != nullptr; }
     [[nodiscard]] bool server_is_stopping() const noexcept { return is_stopping_; }
     [[nodiscard]] broker::testing::VirtualServer& server() noexcept { return *server_; }
+    /// How much later than it is decided on something may be seen, because a shard stalls.
+    [[nodiscard]] Duration stall_slack() const noexcept {
+        return options_.faults.contains(ports::Fault::shard_stalls)
+                   ? broker::testing::stall_time_max * 10
+                   : Duration{};
+    }
+    [[nodiscard]] std::uint32_t packet_bytes_max() const noexcept {
+        return options_.server.limits.packet_bytes_max;
+    }
     /// kill -9: connections break, nothing is remembered.
     void kill_server();
     /// SIGTERM. start_server() may follow once it is gone.
@@ -91,6 +100,7 @@ public:
     void tell_heard(ConnectionSerial connection);
     void tell_read(const Sighting& sighting);
     void tell_written(const Sighting& sighting);
+    void tell_held_up(ConnectionSerial connection, bool is_held_up);
     void tell_garbage(ConnectionSerial connection);
     void tell_closed(ConnectionSerial connection, bool by_broker);
 

@@ -1,12 +1,10 @@
-"""The brokers that are compared: how each is started on a port of its own, and ended."""
+"""What every broker under comparison has in common: it is started on a port of its own, and ended."""
 
-import getpass
 import json
 import os
 import pathlib
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -80,15 +78,24 @@ class Broker:
         """Why it cannot be run here; None: it can."""
         return None
 
+    def cannot(self, scenario):
+        """Why it cannot do this scenario; None: it can."""
+        return None
+
     def version(self):
         return None
 
+    def environment(self):
+        """What its environment has beside ours."""
+        return {}
+
     def start(self, folder, core, scenario):
         command, port = self.command(folder, scenario)
-        log = folder / f"{self.name}.log"
+        log = folder / "broker.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment()},
                 preexec_fn=(lambda: os.sched_setaffinity(0, {core})) if core is not None else None)
         running = Running(self.name, process, port, log)
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -110,91 +117,6 @@ class Broker:
             return json.loads((folder / "port.json").read_text())["mqtt"]
         except (OSError, ValueError, KeyError):
             return None
-
-
-class NullRelay(Broker):
-    name = "null relay"
-
-    def __init__(self, bin_folder):
-        self.binary = bin_folder / "mitu-null-relay"
-
-    def missing(self):
-        return None if self.binary.exists() else f"{self.binary} is not built"
-
-    def command(self, folder, scenario):
-        return [str(self.binary), "--port-file", str(folder / "port.json")], None
-
-
-class Mitu(Broker):
-    name = "mitu"
-
-    def __init__(self, bin_folder, extra=()):
-        self.binary = bin_folder / "mitud"
-        self.extra = list(extra)
-
-    def missing(self):
-        return None if self.binary.exists() else f"{self.binary} is not built"
-
-    def command(self, folder, scenario):
-        (folder / "data").mkdir()
-        return [str(self.binary), "--listen", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0",
-                "--data", str(folder / "data"), "--shards", "1", "--allow-anonymous",
-                "--port-file", str(folder / "port.json"), *self.extra], None
-
-
-class Mosquitto(Broker):
-    name = "mosquitto"
-
-    def __init__(self):
-        self.binary = shutil.which("mosquitto", path=f"/usr/sbin:{os.environ.get('PATH', '')}")
-
-    def missing(self):
-        return None if self.binary else "mosquitto is not installed (apt-get install mosquitto)"
-
-    def version(self):
-        told = subprocess.run([self.binary, "-h"], capture_output=True, text=True, check=False)
-        found = re.search(r"version (\S+)", told.stdout)
-        return found.group(1) if found else None
-
-    def command(self, folder, scenario):
-        port = free_port()
-        # Nothing is ever dropped: queues and windows have no bound (0). Its log is off, and it does
-        # not write to disk. Nagle's algorithm is on by default and saves mosquitto CPU when it is
-        # loaded; where latency is what is measured it is off, so that each figure is its best one.
-        lines = [
-            f"listener {port} 127.0.0.1", "allow_anonymous true", "persistence false",
-            "max_queued_messages 0", "max_inflight_messages 0", "max_queued_bytes 0",
-            "sys_interval 0", "log_type error", "connection_messages false",
-            f"set_tcp_nodelay {'true' if scenario.open_loop else 'false'}",
-            f"user {getpass.getuser()}",
-        ]
-        config = folder / "mosquitto.conf"
-        config.write_text("\n".join(lines) + "\n")
-        return [self.binary, "-c", str(config)], port
-
-
-class Peer(Broker):
-    """Any other broker: a command with {port} in it, and {dir} for a folder of its own."""
-
-    def __init__(self, text):
-        self.name, equals, self.text = text.partition("=")
-        if not equals or not self.name or "{port}" not in self.text:
-            raise ValueError(f"--peer {text}: write NAME=COMMAND with {{port}} where its port goes")
-
-    def missing(self):
-        program = shlex.split(self.text)[0]
-        return None if shutil.which(program) else f"{program} is not a program"
-
-    def command(self, folder, scenario):
-        port = free_port()
-        return [word.replace("{port}", str(port)).replace("{dir}", str(folder))
-                for word in shlex.split(self.text)], port
-
-
-def known(bin_folder, peers):
-    """Every broker by name, in the order of the columns."""
-    brokers = [NullRelay(bin_folder), Mitu(bin_folder), Mosquitto(), *map(Peer, peers)]
-    return {broker.name: broker for broker in brokers}
 
 
 def data_folder(parent, name):

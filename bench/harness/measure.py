@@ -10,8 +10,6 @@ import time
 from harness import brokers as broker_kinds
 from harness import machine
 
-RUN_SECONDS_SPARE = 90  # connecting thousands, draining, a busy machine
-
 
 class Bench:
     """How a run is made: the generator, the cores, the durations."""
@@ -51,7 +49,7 @@ class Bench:
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, check=False,
-                timeout=self.warmup * 2 + self.seconds + RUN_SECONDS_SPARE,
+                timeout=self.warmup * 2 + self.seconds + scenario.seconds_spare,
                 preexec_fn=(lambda: os.sched_setaffinity(0, {core})) if core is not None else None)
         except subprocess.TimeoutExpired:
             return {"ok": False, "failure": "the generator did not end in time"}
@@ -81,7 +79,8 @@ def summary(report):
         return "FAILED: " + report["failure"].splitlines()[0]
     words = []
     if "memory" in report:
-        words.append(f'{report["memory"]["bytes_per_connection"]:.0f} B/connection')
+        words += [f'{value:,.0f} {key.replace("_", " ")}'
+                  for key, value in report["memory"].items() if not key.startswith("pss_")]
     if "broker_cpu_us_per_message" in report:
         words.append(f'{report["broker_cpu_us_per_message"]:.3g} us')
     words.append(f'{report.get("delivered_per_s", 0):,.0f}/s')
@@ -96,15 +95,20 @@ def measure(bench, scenarios, brokers, repeat, say):
     """All runs: {scenario: {broker: [report, ...]}}. Within a repeat the brokers take turns, and
     each repeat starts with another, so that drift of the machine meets all of them."""
     results = {}
-    total = len(scenarios) * repeat * len(brokers)
+    able = {scenario: [broker for broker in brokers if broker.cannot(scenario) is None]
+            for scenario in scenarios}
+    total = repeat * sum(map(len, able.values()))
     done = 0
     begin = time.monotonic()
     for scenario in scenarios:
         say(f"\n{scenario.name}")
-        runs = results[scenario] = {broker.name: [] for broker in brokers}
+        for broker in brokers:
+            if broker not in able[scenario]:
+                say(f"  left out: {broker.name}: {broker.cannot(scenario)}")
+        runs = results[scenario] = {broker.name: [] for broker in able[scenario]}
         for turn in range(repeat):
-            shift = turn % len(brokers)
-            for broker in brokers[shift:] + brokers[:shift]:
+            shift = turn % max(len(able[scenario]), 1)
+            for broker in able[scenario][shift:] + able[scenario][:shift]:
                 report = bench.run(broker, scenario)
                 runs[broker.name].append(report)
                 done += 1

@@ -1,84 +1,9 @@
-"""Medians, spread and ratios of the runs; tables for people, one document for programs."""
+"""What was measured, as tables for people."""
 
-import statistics
+from harness.figures import OURS, YARDSTICK, metric_of
 
-OURS = "mitu"
-YARDSTICK = "null relay"
 LIMITED_SHARE = 0.9  # of its core that a broker uses when it is the limit
 
-
-def at(path):
-    """A function that takes the value at `path` out of a run's report; None: it is not there."""
-    def take(run):
-        value = run
-        for key in path.split("."):
-            if not isinstance(value, dict) or key not in value:
-                return None
-            value = value[key]
-        return value
-    return take
-
-
-METRICS = {
-    "cpu_us": at("broker_cpu_us_per_message"),
-    "per_s": at("delivered_per_s"),
-    "broker_share": at("broker_cpu_share"),
-    "generator_share": at("generator_cpu_share"),
-    "p50_us": at("latency_us.p50"),
-    "p99_us": at("latency_us.p99"),
-    "p999_us": at("latency_us.p999"),
-    "max_us": at("latency_us.max"),
-    "bytes_per_connection": at("memory.bytes_per_connection"),
-    "idle_share": at("idle_cpu_share"),
-}
-
-
-def values(runs, metric):
-    """The metric of each run, None where a run failed: places stay, so that turns can be paired."""
-    return [None if run.get("failure") else METRICS[metric](run) for run in runs]
-
-
-def spread(numbers):
-    """Median, median absolute deviation, least and greatest; None when there is nothing."""
-    known = [number for number in numbers if number is not None]
-    if not known:
-        return None
-    median = statistics.median(known)
-    return {"median": median, "mad": statistics.median(abs(n - median) for n in known),
-            "min": min(known), "max": max(known), "runs": len(known)}
-
-
-def ratio(runs, other_runs, metric):
-    """The ratio of two brokers, turn by turn: what the machine does to one turn, it does to both."""
-    pairs = zip(values(runs, metric), values(other_runs, metric))
-    return spread([a / b if a is not None and b else None for a, b in pairs])
-
-
-def summarize(results):
-    """Everything computed, as it is written to JSON."""
-    summary = []
-    for scenario, by_broker in results.items():
-        entry = {"name": scenario.name, "arguments": scenario.arguments(), "brokers": {},
-                 "ratios": {}}
-        for name, runs in by_broker.items():
-            metrics = {metric: spread(values(runs, metric)) for metric in METRICS}
-            entry["brokers"][name] = {
-                "metrics": {metric: found for metric, found in metrics.items() if found},
-                "sound": all(run.get("ok") for run in runs),
-                "runs": runs,
-            }
-            for other in by_broker:
-                if other == name or not (name == OURS or other == YARDSTICK):
-                    continue
-                ratios = {metric: ratio(runs, by_broker[other], metric)
-                          for metric in METRICS if not metric.endswith("_share")}
-                entry["ratios"][f"{name} / {other}"] = {
-                    metric: found for metric, found in ratios.items() if found}
-        summary.append(entry)
-    return summary
-
-
-# ---- tables ------------------------------------------------------------------------------------
 
 def number(value):
     """Three significant digits, thousands grouped."""
@@ -117,12 +42,10 @@ def table(title, head, rows):
                       *map(line, rows)]) + "\n"
 
 
-def metric_of(entry, broker, metric):
-    return entry["brokers"].get(broker, {}).get("metrics", {}).get(metric)
-
-
 def state(entry, broker, text):
     """Marks what was lost or failed: a figure of such a run is not one."""
+    if broker not in entry["brokers"]:
+        return "-"  # it cannot do that
     runs = entry["brokers"][broker]["runs"]
     if all(run.get("failure") for run in runs):
         return "failed"
@@ -176,7 +99,7 @@ def kept_up(entry, broker):
     offered = next((float(word.split("=")[1]) for word in entry["arguments"]
                     if word.startswith("--rate=")), 0)
     for run in entry["brokers"][broker]["runs"]:
-        copies = run["parameters"]["clients"] if run.get("scenario") == "fan-out" else 1
+        copies = run["parameters"]["clients"] if run.get("scenario") in ("fan-out", "slow") else 1
         if run.get("failure") or run["delivered_per_s"] < 0.95 * offered * copies:
             return False
     return True
@@ -188,7 +111,9 @@ def remarks(summary, brokers):
     disturbed = total = 0
     for entry in summary:
         for broker in brokers:
-            by_broker = entry["brokers"][broker]
+            by_broker = entry["brokers"].get(broker)
+            if by_broker is None:
+                continue
             if not by_broker["sound"]:
                 worst = next(run for run in by_broker["runs"] if not run.get("ok"))
                 why = worst.get("failure") or f'{worst["verification"]}'
@@ -208,7 +133,7 @@ def tables(summary, brokers, repeat):
     def of(*kinds):
         return [entry for entry in summary if entry["arguments"][0] in kinds]
 
-    traffic = of("fan-in", "fan-out", "pairs")
+    traffic = of("fan-in", "fan-out", "pairs", "shared", "slow")
     fixed = [entry for entry in traffic if any("--rate=" in word for word in entry["arguments"])]
     by_window = [entry for entry in traffic if entry not in fixed]
     saturated = [entry for entry in by_window if "--window=1" not in entry["arguments"]]
@@ -230,5 +155,23 @@ def tables(summary, brokers, repeat):
                      "bytes_per_connection"),
         metric_table("Connections, share of a core while all idle", of("connect"), brokers,
                      "idle_share"),
+        metric_table(f"Slow subscribers, growth of the broker's memory (PSS) at its peak, bytes; "
+                     f"{note}", of("slow"), brokers, "peak_growth_bytes"),
+        metric_table("Slow subscribers, growth of the broker's memory when they have caught up, "
+                     "bytes", of("slow"), brokers, "left_bytes"),
+        metric_table("Slow subscribers, messages that they got in the end", of("slow"), brokers,
+                     "slow_received"),
+        metric_table(f"Wildcard filters, microseconds of the broker's CPU per publish (a hit goes to "
+                     f"two subscribers); {note}", of("filters"), brokers, "cpu_us"),
+        metric_table(f"Wildcard filters, bytes (PSS) of one with one subscriber; {note}",
+                     of("filters"), brokers, "bytes_per_filter"),
+        metric_table("Wildcard filters, microseconds of the broker's CPU to subscribe to one",
+                     of("filters"), brokers, "store_us"),
+        metric_table(f"Retained messages, microseconds of the broker's CPU to deliver one; {note}",
+                     of("retained"), brokers, "cpu_us"),
+        metric_table("Retained messages, microseconds of the broker's CPU to set one",
+                     of("retained"), brokers, "store_us"),
+        metric_table(f"Retained messages, bytes (PSS) of one; {note}", of("retained"), brokers,
+                     "bytes_per_retained"),
     ]
     return "\n".join(part for part in parts if part)

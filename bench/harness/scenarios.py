@@ -16,6 +16,11 @@ class Scenario:
     mqtt: int = 4
     window: int = 100
     rate: float = 0
+    publishers: int = 10
+    count: int = 0           # filters; retained messages
+    misses: bool = False
+    slow_bytes: int = 0      # that the slow subscriber reads per second
+    seconds_spare: int = 90  # connecting thousands, draining, a busy machine
     quick: bool = False
 
     @property
@@ -23,12 +28,23 @@ class Scenario:
         return self.rate > 0
 
     @property
-    def saturated(self):
-        return self.shape != "connect" and not self.open_loop
+    def needs_broker(self):
+        """Whether it takes matching of topics, or memory: more than the null relay has."""
+        return self.shape in ("filters", "retained")
 
     def arguments(self):
-        words = [self.shape, f"--clients={self.clients}", f"--qos={self.qos}",
-                 f"--payload={self.payload}", f"--mqtt={self.mqtt}"]
+        words = [self.shape, f"--qos={self.qos}", f"--payload={self.payload}",
+                 f"--mqtt={self.mqtt}"]
+        if self.needs_broker:
+            words.append(f"--count={self.count}")
+        else:
+            words.append(f"--clients={self.clients}")
+        if self.shape in ("shared", "filters"):
+            words.append(f"--publishers={self.publishers}")
+        if self.misses:
+            words.append("--misses")
+        if self.slow_bytes:
+            words.append(f"--slow-bytes={self.slow_bytes}")
         words.append(f"--rate={self.rate:g}" if self.open_loop else f"--window={self.window}")
         return words
 
@@ -66,6 +82,13 @@ def one_at_a_time():
     for qos in (0, 1, 2):
         yield Scenario(f"pairs 500 QoS {qos}, 64 B, one at a time", "pairs", 500, qos, window=1,
                        quick=qos < 2)
+    yield Scenario("fan-out 1:1000 QoS 1, 64 B, one at a time", "fan-out", 1000, 1, window=1)
+    yield Scenario("fan-out 1:1000 QoS 0, 1 KiB, one at a time", "fan-out", 1000, payload=1024,
+                   window=1)
+    yield Scenario("pairs 500 QoS 0, 1 KiB, one at a time", "pairs", 500, payload=1024, window=1)
+    for qos in (0, 1):
+        yield Scenario(f"pairs 500 QoS {qos}, 64 B, v5, one at a time", "pairs", 500, qos, mqtt=5,
+                       window=1)
 
 
 def fixed_rates():
@@ -74,10 +97,49 @@ def fixed_rates():
     yield Scenario("pairs 100 QoS 0, 64 B at 50,000/s", "pairs", 100, rate=50_000)
     yield Scenario("pairs 100 QoS 1, 64 B at 20,000/s", "pairs", 100, 1, rate=20_000, quick=True)
     yield Scenario("pairs 100 QoS 2, 64 B at 10,000/s", "pairs", 100, 2, rate=10_000)
+    for qos in (0, 1):
+        yield Scenario(f"pairs 100 QoS {qos}, 64 B, v5 at 20,000/s", "pairs", 100, qos, mqtt=5,
+                       rate=20_000)
+    yield Scenario("pairs 100 QoS 0, 1 KiB at 20,000/s", "pairs", 100, payload=1024, rate=20_000)
     yield Scenario("fan-in 100:1 QoS 0, 64 B at 50,000/s", "fan-in", 100, rate=50_000)
+    yield Scenario("fan-in 100:1 QoS 0, 1 KiB at 20,000/s", "fan-in", 100, payload=1024,
+                   rate=20_000)
     yield Scenario("fan-in 100:1 QoS 1, 64 B at 20,000/s", "fan-in", 100, 1, rate=20_000)
     yield Scenario("fan-out 1:1000 QoS 0, 64 B at 50/s", "fan-out", 1000, rate=50, quick=True)
     yield Scenario("fan-out 1:1000 QoS 0, 1 KiB at 50/s", "fan-out", 1000, payload=1024, rate=50)
+    yield Scenario("fan-out 1:1000 QoS 1, 64 B at 50/s", "fan-out", 1000, 1, rate=50)
+
+
+def shared():
+    """Work that is shared out: each message goes to one of the members."""
+    for members in (10, 100):
+        for qos in (0, 1):
+            yield Scenario(f"shared 10:{members} QoS {qos}, 64 B", "shared", members, qos,
+                           quick=members == 10)
+    yield Scenario("shared 10:10 QoS 1, 64 B, v5", "shared", 10, 1, mqtt=5)
+
+
+def slow():
+    """Ten subscribers that read, and an eleventh that does not, or hardly."""
+    for qos in (0, 1):
+        yield Scenario(f"slow: one of 11 stops, QoS {qos}, 1 KiB", "slow", 10, qos, 1024,
+                       window=20, quick=qos == 0)
+    yield Scenario("slow: one of 11 reads 10 kB/s, QoS 0, 1 KiB at 5,000/s", "slow", 10,
+                   payload=1024, rate=5_000, slow_bytes=10_000, quick=True)
+    yield Scenario("slow: one of 11 stops, QoS 1, 1 KiB at 2,000/s", "slow", 10, 1, 1024,
+                   rate=2_000)
+
+
+def stored():
+    """Very many wildcard filters, very many retained messages: what they cost, and what they slow
+    down."""
+    for count in (100_000, 1_000_000):
+        for misses in (False, True):
+            yield Scenario(f"{count:,} wildcard filters, {'misses' if misses else 'hits'}",
+                           "filters", 0, count=count, misses=misses,
+                           seconds_spare=90 if count == 100_000 else 300, quick=count == 100_000)
+    yield Scenario("100,000 retained, 64 B", "retained", 0, count=100_000, quick=True)
+    yield Scenario("100,000 retained, 64 B, v5", "retained", 0, count=100_000, mqtt=5)
 
 
 def fleets(open_files_max, quick):
@@ -92,5 +154,6 @@ def fleets(open_files_max, quick):
 
 
 def all_of(open_files_max, quick):
-    every = [*fleets(open_files_max, quick), *saturated(), *one_at_a_time(), *fixed_rates()]
+    every = [*fleets(open_files_max, quick), *saturated(), *one_at_a_time(), *fixed_rates(),
+             *shared(), *slow(), *stored()]
     return [scenario for scenario in every if scenario.quick or not quick]

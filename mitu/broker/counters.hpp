@@ -46,12 +46,18 @@ struct Counters {
     trace::Counter messages_unmatched_total;  // of those, with no subscriber
     trace::Counter bytes_received_total;
     trace::Counter bytes_sent_total;
-    trace::Counter subscriptions;       // gauge
-    trace::Counter retained_messages;   // gauge
-    trace::Counter stored_messages;     // gauge: in this shard's store
-    trace::Counter stored_bytes;        // gauge: topic, properties, payload
-    trace::Counter rate_limited_total;  // times a client was paused for its message rate
-    trace::Counter lane_stalls_total;   // turns in which another shard had no room
+    trace::Counter subscriptions;        // gauge
+    trace::Counter retained_messages;    // gauge
+    trace::Counter stored_messages;      // gauge: in this shard's store
+    trace::Counter stored_bytes;         // gauge: topic, properties, payload
+    trace::Counter message_batch_bytes;  // gauge: of batches that hold messages
+    trace::Counter message_dead_bytes;   // gauge: of those, what no message lives in
+    trace::Counter message_table_bytes;  // gauge: of the table behind handles
+    trace::Counter
+        message_moved_bytes_total;  // survivors moved out of batches that were mostly dead
+    trace::Counter message_batches_reused_total;  // batches begun again without leaving the shard
+    trace::Counter rate_limited_total;            // times a client was paused for its message rate
+    trace::Counter lane_stalls_total;             // turns in which another shard had no room
     std::array<trace::Counter, drop_reason_count> dropped;
     trace::Counter turns_total;
     trace::Counter writes_total;  // write system calls
@@ -84,6 +90,11 @@ void for_each_counter(const Counters& c, Visit visit) {
     visit("retained_messages", true, c.retained_messages);
     visit("stored_messages", true, c.stored_messages);
     visit("stored_bytes", true, c.stored_bytes);
+    visit("message_batch_bytes", true, c.message_batch_bytes);
+    visit("message_dead_bytes", true, c.message_dead_bytes);
+    visit("message_table_bytes", true, c.message_table_bytes);
+    visit("message_moved_bytes_total", false, c.message_moved_bytes_total);
+    visit("message_batches_reused_total", false, c.message_batches_reused_total);
     visit("rate_limited_total", false, c.rate_limited_total);
     visit("lane_stalls_total", false, c.lane_stalls_total);
     visit("turns_total", false, c.turns_total);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "mitu/base/time.hpp"
+#include "mitu/memory/record_heap.hpp"
 
 namespace mitu::broker {
 
@@ -39,6 +40,8 @@ struct Limits {
     std::uint32_t sessions_max = 1'000'000;
     std::uint32_t retained_messages_max = 10'000'000;
     std::uint64_t message_bytes_max = std::uint64_t{4} << 30;
+    /// Where messages lie, and in batches of what size.
+    memory::RecordHeapOptions message_heap{};
 
     // --- time ---
     Duration connect_timeout = Duration::seconds(10);  // from accept to a whole CONNECT, admitted

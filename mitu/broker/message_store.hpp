@@ -3,15 +3,15 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstring>
 #include <optional>
+#include <span>
 #include <string_view>
-#include <vector>
 
 #include "mitu/base/bytes.hpp"
 #include "mitu/base/strong_id.hpp"
 #include "mitu/base/time.hpp"
 #include "mitu/broker/counters.hpp"
+#include "mitu/memory/record_heap.hpp"
 #include "mitu/mqtt/types.hpp"
 
 namespace mitu::broker {
@@ -40,82 +40,111 @@ struct MessageView {
     }
 };
 
-/// The bytes of a large message, shared between shards instead of copied: immutable once made.
+/// The content of a large message, shared between shards instead of copied: immutable once made.
 /// Threading  any thread; the last release() frees.
 class LargeBlock {
 public:
+    /// Null: no memory.
     [[nodiscard]] static LargeBlock* create(const MessageView& message);
     void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept;
+    [[nodiscard]] std::uint64_t content_bytes() const noexcept { return content_bytes_; }
     [[nodiscard]] std::uint8_t* data() noexcept {
         return reinterpret_cast<std::uint8_t*>(this + 1);
     }
 
 private:
-    explicit LargeBlock() noexcept = default;
+    explicit LargeBlock(std::uint64_t content_bytes) noexcept : content_bytes_{content_bytes} {}
+    std::uint64_t content_bytes_;
     std::atomic<std::uint32_t> references_{1};
 };
 
-/// A message of this shard. Index into the store, so that the bytes may move.
-struct MessageHandle {
-    std::uint32_t index = 0xFFFF'FFFF;
-    auto operator<=>(const MessageHandle&) const noexcept = default;
-    [[nodiscard]] bool is_none() const noexcept { return index == 0xFFFF'FFFF; }
-};
+/// A message of this shard, wherever its bytes are just now.
+using MessageHandle = memory::RecordHandle;
 
-/// Stores messages contiguously (topic, properties, payload) and counts who still needs them.
+/// Stores messages contiguously (header, topic, properties, payload) and counts who still needs
+/// them.
 /// Threading  shard-local.
-/// Cost       add(): one allocation; a reference: a 4-byte handle.
+/// Cost       add(): a copy into the shard's current batch; a reference: a 4-byte handle. Beside
+///            its content a message takes 36 bytes, and 8 more if it expires.
 class MessageStore {
 public:
-    MessageStore(std::uint64_t bytes_max, Counters& counters) noexcept;
+    MessageStore(std::uint64_t bytes_max, Counters& counters,
+                 const memory::RecordHeapOptions& heap = {});
     ~MessageStore();
     MessageStore(const MessageStore&) = delete;
     MessageStore& operator=(const MessageStore&) = delete;
 
-    /// Copies the message in, with one reference that the caller owns.
-    /// Errors  nullopt: bytes_max is reached; nothing changed.
+    /// Copies the message in, with one reference that the caller owns. What is larger than a
+    /// record may be gets a block of its own.
+    /// Errors  nullopt: bytes_max is reached, or the system has no memory; nothing changed.
     [[nodiscard]] std::optional<MessageHandle> add(const MessageView& message);
     /// Takes over one reference to `block`, which holds the bytes of `message`.
     [[nodiscard]] std::optional<MessageHandle> adopt(const MessageView& message, LargeBlock* block);
 
-    void retain(MessageHandle handle) noexcept;
+    void retain(MessageHandle handle) noexcept { records_.retain(handle); }
     void release(MessageHandle handle) noexcept;
+    void set_publisher(MessageHandle handle, const SessionRef& publisher) noexcept;
 
-    /// Lifetime  until the handle's last release.
+    /// Lifetime  until the handle's last release, or tidy().
     [[nodiscard]] MessageView view(MessageHandle handle) const noexcept;
     [[nodiscard]] std::uint64_t content_bytes(MessageHandle handle) const noexcept;
-    /// The shared block of a large message, or null.
-    [[nodiscard]] LargeBlock* large_block(MessageHandle handle) const noexcept;
-    /// Takes a message's bytes into a shared block, if they are not in one already.
-    LargeBlock* share(MessageHandle handle);
+    /// The message's content in a block that other shards may share: the one it is in, or a new one
+    /// that it is in from now on. Null: no memory.
+    /// Shape  content of 8 bytes at least.
+    [[nodiscard]] LargeBlock* share(MessageHandle handle);
 
-    [[nodiscard]] std::uint32_t live_count() const noexcept { return live_count_; }
+    /// Between turns, when nobody has a view: moves what lives out of what is mostly dead, and
+    /// sets the gauges.
+    void tidy();
+    /// tidy() had to stop; the next turn goes on.
+    [[nodiscard]] bool has_more_to_tidy() const noexcept { return has_more_to_tidy_; }
+
+    [[nodiscard]] std::uint32_t live_count() const noexcept { return records_.live_count(); }
     [[nodiscard]] std::uint64_t live_bytes() const noexcept { return live_bytes_; }
+    [[nodiscard]] memory::RecordHeapStats heap_stats() const noexcept { return records_.stats(); }
+    [[nodiscard]] bool is_sound() const { return records_.is_sound(); }
 
 private:
-    struct Slot {
-        std::uint8_t* bytes = nullptr;  // topic, properties, payload; owned unless large
-        LargeBlock* large = nullptr;
-        Instant expires_at;
-        SessionRef publisher;
-        std::uint32_t references = 0;
-        std::uint32_t payload_bytes = 0;
-        std::uint32_t properties_bytes = 0;
-        std::uint32_t next_free = 0;
-        std::uint16_t topic_bytes = 0;
+    /// In front of a message's content. Of a large message the content is a LargeBlock*.
+    struct Header {
+        std::uint32_t publisher_index = 0;
+        std::uint32_t publisher_generation = 0;
+        ShardId publisher_shard;
         TenantId tenant;
-        mqtt::QoS qos = mqtt::QoS::at_most_once;
-        bool retain = false;
+        std::uint16_t topic_bytes = 0;
+        std::uint8_t qos : 2 = 0;
+        std::uint8_t retain : 1 = 0;
+        std::uint8_t expires : 1 = 0;  // an Instant follows
+        std::uint8_t is_large : 1 = 0;
+        std::uint8_t unused = 0;
+        std::uint32_t properties_bytes = 0;
+    };
+    static_assert(sizeof(Header) == 20);
+
+    // A turn may take as long as it takes to move so much: some tens of microseconds.
+    static constexpr std::uint64_t tidy_bytes_max = 512u << 10;
+
+    /// A record taken apart.
+    struct Parts {
+        Header header;
+        Instant expires_at = Instant::never();
+        std::uint8_t* content = nullptr;
+        std::size_t content_bytes = 0;
+        LargeBlock* block = nullptr;  // that the content is in
     };
 
-    [[nodiscard]] std::optional<MessageHandle> take_slot(const MessageView& message);
-    [[nodiscard]] const Slot& slot(MessageHandle handle) const noexcept;
+    [[nodiscard]] static Parts take_apart(std::span<std::uint8_t> record) noexcept;
+    [[nodiscard]] Parts parts(MessageHandle handle) const noexcept {
+        return take_apart(records_.bytes(handle));
+    }
+    /// The record with its header, and where its content goes. Null: no memory.
+    [[nodiscard]] std::optional<MessageHandle> make_record(const MessageView& message,
+                                                           bool is_large, std::uint8_t*& content);
 
-    std::vector<Slot> slots_;
-    std::uint32_t free_head_;
-    std::uint32_t live_count_ = 0;
-    std::uint64_t live_bytes_ = 0;
+    memory::RecordHeap records_;
+    bool has_more_to_tidy_ = false;
+    std::uint64_t live_bytes_ = 0;  // content
     std::uint64_t bytes_max_;
     Counters& counters_;
 };

@@ -33,6 +33,7 @@ TEST_F(MessageStoreTest, keeps_a_message_until_its_last_release) {
     store.release(*handle);
     EXPECT_EQ(store.live_count(), 0u);
     EXPECT_EQ(store.live_bytes(), 0u);
+    store.tidy();
     EXPECT_EQ(counters.stored_messages.read(), 0u);
     EXPECT_EQ(counters.stored_bytes.read(), 0u);
 }
@@ -52,14 +53,48 @@ TEST_F(MessageStoreTest, refuses_what_it_has_no_bytes_for) {
 TEST_F(MessageStoreTest, moves_a_message_into_a_shared_block) {
     const auto handle = store.add(message("topic", "payload"));
     LargeBlock* const block = store.share(*handle);
+    ASSERT_NE(block, nullptr);
     EXPECT_EQ(store.share(*handle), block) << "once only";
-    EXPECT_EQ(store.large_block(*handle), block);
     EXPECT_EQ(store.view(*handle).topic, "topic");
     EXPECT_EQ(as_text(store.view(*handle).payload), "payload");
     block->retain();
     store.release(*handle);
     EXPECT_EQ(std::string(reinterpret_cast<const char*>(block->data()), 12), "topicpayload");
     block->release();
+}
+
+TEST_F(MessageStoreTest, keeps_everything_a_message_says) {
+    for (const bool is_large : {false, true}) {
+        const std::string payload(is_large ? 700 : 7, 'x');
+        MessageStore small{1'000, counters, {memory::Allocation::batches, {.batch_bytes = 4'096}}};
+        MessageView in = message("topic", payload);
+        in.tenant = TenantId{3};
+        in.qos = mqtt::QoS::exactly_once;
+        in.retain = true;
+        in.publisher = {5, 6, ShardId{7}};
+        in.properties = as_bytes("properties");
+        for (const bool expires : {false, true}) {
+            if (expires) in.expires_at = Instant::from_ns(99);
+            const auto handle = small.add(in);
+            ASSERT_TRUE(handle);
+            const MessageView out = small.view(*handle);
+            EXPECT_EQ(out.tenant, in.tenant);
+            EXPECT_EQ(out.qos, in.qos);
+            EXPECT_EQ(out.retain, in.retain);
+            EXPECT_EQ(out.publisher, in.publisher);
+            EXPECT_EQ(out.expires_at, in.expires_at);
+            EXPECT_EQ(out.topic, in.topic);
+            EXPECT_EQ(as_text(out.properties), "properties");
+            EXPECT_EQ(as_text(out.payload), payload);
+            small.set_publisher(*handle, {8, 9, ShardId{1}});
+            EXPECT_EQ(small.view(*handle).publisher, (SessionRef{8, 9, ShardId{1}}));
+            EXPECT_EQ(small.view(*handle).expires_at, in.expires_at);
+            EXPECT_EQ(as_text(small.view(*handle).payload), payload);
+            EXPECT_EQ(small.content_bytes(*handle), 15 + payload.size());
+            small.release(*handle);
+        }
+        EXPECT_EQ(small.live_bytes(), 0u);
+    }
 }
 
 TEST_F(MessageStoreTest, adopts_a_block_of_another_shard) {
@@ -81,18 +116,18 @@ TEST_F(MessageStoreTest, frees_at_its_end_what_nobody_released) {
 
 TEST_F(MessageStoreTest, tells_its_messages_apart_whatever_comes_and_goes) {
     Prng prng{3};
-    std::map<std::uint32_t, std::pair<std::string, std::uint32_t>> model;  // text, references
+    std::map<MessageHandle, std::pair<std::string, std::uint32_t>> model;  // text, references
     for (int i = 0; i < 20'000; ++i) {
         if (model.empty() || prng.chance(0.4)) {
             const std::string text = std::to_string(i);
             if (const auto handle = store.add(message("t", text))) {
-                ASSERT_TRUE(model.emplace(handle->index, std::pair{text, 1u}).second);
+                ASSERT_TRUE(model.emplace(*handle, std::pair{text, 1u}).second);
             }
             continue;
         }
         auto it = model.begin();
         std::advance(it, static_cast<std::ptrdiff_t>(prng.below(model.size())));
-        const MessageHandle handle{it->first};
+        const MessageHandle handle = it->first;
         ASSERT_EQ(as_text(store.view(handle).payload), it->second.first);
         if (prng.chance(0.3)) {
             store.retain(handle);
@@ -102,7 +137,9 @@ TEST_F(MessageStoreTest, tells_its_messages_apart_whatever_comes_and_goes) {
             if (--it->second.second == 0) model.erase(it);
         }
         ASSERT_EQ(store.live_count(), model.size());
+        if (i % 100 == 0) store.tidy();
     }
+    ASSERT_TRUE(store.is_sound());
 }
 
 }  // namespace

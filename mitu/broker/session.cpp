@@ -60,49 +60,16 @@ void Session::shed_idle_parts(Instant now) {
     }
 }
 
-Session::Terms Session::terms_for(const mqtt::Connect& connect, const Profile& profile) const {
-    const bool is_v5 = connect.version == ProtocolVersion::v5;
-    const auto& properties = connect.properties;
-    Terms terms;
-    // 3.1.1 has no expiry interval: a session that is not clean stays for as long as is allowed.
-    const std::uint32_t wanted_s = is_v5                 ? properties.session_expiry_interval_s
-                                   : connect.clean_start ? 0
-                                                         : never_expires_s;
-    terms.expiry_s = std::min(wanted_s, context_.limits.session_expiry_s_max);
-    terms.keep_alive_s = connect.keep_alive_s;
-    if (is_v5 && profile.heartbeat_interval > Duration{}) {
-        const auto interval_s = static_cast<std::uint16_t>(
-            std::clamp<std::int64_t>(profile.heartbeat_interval.count_s(), 1, 65'535));
-        if (terms.keep_alive_s == 0 || terms.keep_alive_s > interval_s) {
-            terms.keep_alive_s = interval_s;
-        }
-    }
-    if (is_v5 && properties.maximum_packet_size != 0) {
-        terms.packet_bytes_max = properties.maximum_packet_size;
-    }
-    return terms;
-}
-
-std::optional<ReasonCode> Session::attach(const mqtt::Connect& connect,
-                                          const Attachment& attachment, bool session_present,
-                                          Instant now, Effects& effects) {
+void Session::attach(const mqtt::Connect& connect, Acceptance acceptance,
+                     ports::ConnectionId connection, std::shared_ptr<const Profile> profile,
+                     bool session_present, Instant now, Effects& effects) {
     MITU_CHECK(!is_attached() && !ended_);
-    const Terms terms = terms_for(connect, *attachment.profile);
-    const mqtt::Connack connack = make_connack(connect, terms, attachment, session_present);
-    if (mqtt::encoded_size(connack, connect.version) > terms.packet_bytes_max) {
-        return ReasonCode::packet_too_large;  // it could not even be told that it is in
-    }
-    std::optional<StoredWill> will;
-    if (connect.will) {
-        auto stored = store_will(*connect.will, *attachment.profile);
-        if (!stored) return stored.error();
-        will = *stored;
-    }
+    const ConnectTerms& terms = acceptance.terms();
     drop_will();  // a resumed session: the old will is not due any more [MQTT-3.1.3-9]
-    if (will) will_ = std::make_unique<StoredWill>(*will);
+    if (auto will = acceptance.take_will(self_)) will_ = std::make_unique<StoredWill>(*will);
 
-    connection_ = attachment.connection;
-    profile_ = attachment.profile;
+    connection_ = connection;
+    profile_ = std::move(profile);
     version_ = connect.version;
     detached_at_ = Instant::never();
     last_heard_ = now;
@@ -120,26 +87,7 @@ std::optional<ReasonCode> Session::attach(const mqtt::Connect& connect,
     outgoing_alias_max_ =
         is_v5 ? std::min(properties.topic_alias_maximum, context_.limits.outgoing_aliases_max)
               : std::uint16_t{0};
-    send(connack, effects);
-    return std::nullopt;
-}
-
-mqtt::Connack Session::make_connack(const mqtt::Connect& connect, const Terms& terms,
-                                    const Attachment& attachment, bool session_present) const {
-    mqtt::Connack connack;
-    connack.session_present = session_present;
-    if (connect.version == ProtocolVersion::v5) {
-        auto& p = connack.properties;
-        if (terms.expiry_s != connect.properties.session_expiry_interval_s) {
-            p.session_expiry_interval_s = terms.expiry_s;
-        }
-        p.receive_maximum = context_.limits.receive_maximum;
-        p.maximum_packet_size = context_.limits.packet_bytes_max;
-        p.topic_alias_maximum = context_.limits.topic_alias_maximum;
-        if (terms.keep_alive_s != connect.keep_alive_s) p.server_keep_alive_s = terms.keep_alive_s;
-        if (attachment.client_id_assigned) p.assigned_client_identifier = client_id();
-    }
-    return connack;
+    send(acceptance.connack(session_present), effects);
 }
 
 void Session::send(const mqtt::Packet& packet, Effects& effects) {
@@ -307,31 +255,6 @@ void Session::redispatch_shared(Effects& effects) {
 }
 
 // --- the will ---
-
-Result<Session::StoredWill, ReasonCode> Session::store_will(const mqtt::Will& will,
-                                                            const Profile& profile) {
-    if (!Levels{will.topic}.valid()) return std::unexpected(ReasonCode::topic_name_invalid);
-    if (!profile.publish.may_publish(will.topic, access_variables(profile))) {
-        return std::unexpected(ReasonCode::not_authorized);
-    }
-    if (profile.payload_bytes_max != 0 && will.payload.size() > profile.payload_bytes_max) {
-        return std::unexpected(ReasonCode::quota_exceeded);
-    }
-    Bytes properties(mqtt::forwarded_properties_size(will.properties));
-    const auto written = mqtt::encode_forwarded_properties(will.properties, properties);
-    MITU_CHECK(written == properties.size());
-    MessageView view;
-    view.tenant = tenant_;
-    view.qos = will.qos;
-    view.retain = will.retain;
-    view.publisher = self_;
-    view.topic = will.topic;
-    view.properties = properties;
-    view.payload = will.payload;
-    const auto handle = context_.messages.add(view);
-    if (!handle) return std::unexpected(ReasonCode::quota_exceeded);
-    return StoredWill{*handle, will.delay_interval_s, will.properties.message_expiry_interval_s};
-}
 
 void Session::drop_will() noexcept {
     if (will_) context_.messages.release(will_->message);

@@ -11,6 +11,7 @@
 
 #include "mitu/base/result.hpp"
 #include "mitu/base/time.hpp"
+#include "mitu/broker/acceptance.hpp"
 #include "mitu/broker/counters.hpp"
 #include "mitu/broker/effects.hpp"
 #include "mitu/broker/filter_set.hpp"
@@ -65,13 +66,6 @@ inline bool Delivery::must_take() const noexcept { return attempts == attempts_e
 
 enum class DeliveryOutcome : std::uint8_t { queued, dropped, give_to_another };
 
-/// What a client tells about itself in CONNECT, beside the packet.
-struct Attachment {
-    ports::ConnectionId connection;
-    std::shared_ptr<const Profile> profile;
-    bool client_id_assigned = false;
-};
-
 /// The protocol state machine of MQTT 3.1.1 and 5.0, server side, for one client id.
 ///
 /// Lives on the shard that (tenant, client id) hashes to, with or without a connection. Packets,
@@ -93,13 +87,9 @@ public:
     // --- a connection comes and goes (session.cpp) ---
 
     /// Binds a connection and answers with CONNACK. `session_present`: this session existed before.
-    /// Errors  not nullopt: refused for this reason (the will is not allowed, or there is no room
-    ///         for it; the client cannot take a CONNACK); nothing was sent and the session is as it
-    ///         was.
-    [[nodiscard]] std::optional<mqtt::ReasonCode> attach(const mqtt::Connect& connect,
-                                                         const Attachment& attachment,
-                                                         bool session_present, Instant now,
-                                                         Effects& effects);
+    void attach(const mqtt::Connect& connect, Acceptance acceptance, ports::ConnectionId connection,
+                std::shared_ptr<const Profile> profile, bool session_present, Instant now,
+                Effects& effects);
     /// The connection is gone, or is about to be. What the will and the expiry demand happens now
     /// or at next_deadline(). Does nothing if there is no connection.
     void detach(Parting parting, Instant now, Effects& effects);
@@ -172,26 +162,11 @@ public:
     Things::Cookie thing = 0;             // not 0: a device, and counted as connected
 
 private:
-    struct StoredWill {
-        MessageHandle message;
-        std::uint32_t delay_s = 0;
-        std::optional<std::uint32_t> expiry_s;
-    };
-
-    /// What a CONNECT gets: the client's wishes within our limits and its policy.
-    struct Terms {
-        std::uint32_t expiry_s = 0;
-        std::uint16_t keep_alive_s = 0;
-        std::uint32_t packet_bytes_max = mqtt::packet_bytes_limit;
-    };
-
     static constexpr std::uint32_t set_flag = 0x8000'0000;
     static constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
     using DropCounts = std::array<std::uint64_t, drop_reason_count>;
 
     // session.cpp
-    [[nodiscard]] Result<StoredWill, mqtt::ReasonCode> store_will(const mqtt::Will& will,
-                                                                  const Profile& profile);
     void drop_will() noexcept;
     void publish_will(Instant now, Effects& effects);
     /// Never: the session does not expire, or has a connection, or is over.
@@ -200,11 +175,6 @@ private:
     [[nodiscard]] Instant will_at() const noexcept;
     [[nodiscard]] Inbox& use_inbox();
     [[nodiscard]] Outbox& use_outbox();
-    [[nodiscard]] Terms terms_for(const mqtt::Connect& connect, const Profile& profile) const;
-    /// Lifetime  borrows the session.
-    [[nodiscard]] mqtt::Connack make_connack(const mqtt::Connect& connect, const Terms& terms,
-                                             const Attachment& attachment,
-                                             bool session_present) const;
     void forget_connection();
     void redispatch_shared(Effects& effects);
     void send(const mqtt::Packet& packet, Effects& effects);

@@ -12,7 +12,7 @@ Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
     : id_{id},
       limits_{limits},
       ports_{ports},
-      messages_{limits.message_bytes_max, counters_},
+      messages_{limits.message_bytes_max, counters_, limits.message_heap},
       session_context_{limits_, messages_, counters_, ports_.faults},
       sessions_{session_context_, id},
       retained_{messages_, limits.retained_messages_max},
@@ -72,6 +72,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     flush_backlogs();
     flush_all();
     post_mail();
+    messages_.tidy();  // nobody has a view of a message now
 }
 
 Instant Shard::next_deadline() {
@@ -82,6 +83,7 @@ Instant Shard::next_deadline() {
         return at_once;
     };
     if (!touched_.empty() || !server_publishes_.empty()) return awake();
+    if (messages_.has_more_to_tidy()) return awake();
     if (!resumable_.empty() && has_credit()) return awake();
     const bool takes_publishes = peers_are_clear();
     for (std::uint16_t i = 0; i < ports_.mailroom.shard_count(); ++i) {

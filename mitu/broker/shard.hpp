@@ -183,7 +183,9 @@ private:
     void on_connection_mail(const ConnectionMail& mail);
     void send_control(ShardId to, const std::function<bool(memory::Lane&)>& write);
     [[nodiscard]] bool try_send_publish(ShardId to, const PublishBacklog& item);
-    [[nodiscard]] MailedMessage mailable(MessageHandle message);
+    [[nodiscard]] std::optional<MailedMessage> mailable(MessageHandle message);
+    [[nodiscard]] bool try_send_deliver(ShardId to, MessageHandle message,
+                                        const RecipientList& recipients);
     [[nodiscard]] bool peers_are_clear() const noexcept;
     void flush_backlogs();
     void post_mail();

@@ -166,7 +166,21 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
     const std::string client_id =
         claim.client_id.empty() ? make_client_id(tenant) : claim.client_id;
 
+    // First all that may fail: who is refused finds everything as it was.
     Session* session = sessions_.find(tenant, client_id);
+    if (session == nullptr && sessions_.size() >= limits_.sessions_max) {
+        refuse_connect(connection, ReasonCode::quota_exceeded, "sessions_max is reached");
+        return;
+    }
+    auto acceptance = Acceptance::judge(
+        connect, {tenant, client_id, *profile, connect.client_id.empty()}, limits_, messages_);
+    if (!acceptance) {
+        refuse_connect(connection, acceptance.error(),
+                       acceptance.error() == ReasonCode::packet_too_large
+                           ? "CONNACK would be too large"
+                           : "the will was refused");
+        return;
+    }
     if (session != nullptr && session->is_attached()) {
         counters_.takeovers_total.add();
         Connection* const old = find(session->connection());
@@ -190,26 +204,11 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
         session = nullptr;
     }
     const bool session_present = session != nullptr;
-    if (session == nullptr) {
-        if (sessions_.size() >= limits_.sessions_max) {
-            refuse_connect(connection, ReasonCode::quota_exceeded, "sessions_max is reached");
-            return;
-        }
-        session = &sessions_.create(tenant, client_id);
-    }
+    if (session == nullptr) session = &sessions_.create(tenant, client_id);
 
-    Attachment attachment;
-    attachment.connection = connection.id;
-    attachment.profile = profile;
-    attachment.client_id_assigned = connect.client_id.empty();
     Effects effects{output_of(connection)};
-    if (const auto refused = session->attach(connect, attachment, session_present, now_, effects)) {
-        if (!session_present) sessions_.erase(session->self());
-        refuse_connect(connection, *refused,
-                       *refused == ReasonCode::packet_too_large ? "CONNACK would be too large"
-                                                                : "the will was refused");
-        return;
-    }
+    session->attach(connect, std::move(*acceptance), connection.id, profile, session_present, now_,
+                    effects);
     connection.state = Connection::State::attached;
     connection.session_index = session->self().index;
     connection.session_generation = session->self().generation;

@@ -137,19 +137,29 @@ void Shard::send_control(ShardId to, const std::function<bool(memory::Lane&)>& w
     peer.control.push_back(write);
 }
 
-MailedMessage Shard::mailable(MessageHandle message) {
-    if (messages_.content_bytes(message) > inline_bytes_max()) {
-        LargeBlock* const block = messages_.share(message);
-        return {messages_.view(message), block};
+/// Nullopt: it is too large to be copied, and there is no memory for a block. It waits.
+std::optional<MailedMessage> Shard::mailable(MessageHandle message) {
+    if (messages_.content_bytes(message) <= inline_bytes_max()) {
+        return MailedMessage{messages_.view(message), nullptr};
     }
-    return {messages_.view(message), messages_.large_block(message)};
+    LargeBlock* const block = messages_.share(message);
+    if (block == nullptr) return std::nullopt;
+    return MailedMessage{messages_.view(message), block};
+}
+
+bool Shard::try_send_deliver(ShardId to, MessageHandle message, const RecipientList& recipients) {
+    const auto content = mailable(message);
+    return content && write_deliver(ports_.mailroom.lane(id_, to, LaneKind::deliver), *content,
+                                    recipients.bytes(), recipients.count());
 }
 
 bool Shard::try_send_publish(ShardId to, const PublishBacklog& item) {
     auto& lane = ports_.mailroom.lane(id_, to, LaneKind::publish);
     if (item.message.is_none()) return item.subscription(lane);
     PublishMail mail;
-    mail.content = mailable(item.message);
+    const auto content = mailable(item.message);
+    if (!content) return false;
+    mail.content = *content;
     mail.answer_to = item.answer_to;
     mail.token = item.token;
     mail.share_serial = item.share_serial;
@@ -167,11 +177,7 @@ void Shard::flush_backlogs() {
         }
         while (!peer.deliver.empty()) {
             const DeliverBacklog& item = peer.deliver.front();
-            if (!write_deliver(ports_.mailroom.lane(id_, to, LaneKind::deliver),
-                               mailable(item.message), item.recipients.bytes(),
-                               item.recipients.count())) {
-                break;
-            }
+            if (!try_send_deliver(to, item.message, item.recipients)) break;
             messages_.release(item.message);
             peer.deliver.pop_front();
         }

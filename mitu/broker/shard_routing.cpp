@@ -34,7 +34,14 @@ void Shard::route(const MessageView& message, Token token, const SessionRef& ans
     mail.answer_to = answer_to;
     mail.token = token;
     const bool is_large = message.content_bytes() > inline_bytes_max();
-    if (is_large) mail.content.large = LargeBlock::create(message);
+    if (is_large) {
+        mail.content.large = LargeBlock::create(message);
+        if (mail.content.large == nullptr) {
+            counters_.drop(DropReason::no_memory);
+            complete(answer_to, token, ReasonCode::quota_exceeded);
+            return;
+        }
+    }
     Peer& peer = peers_[home.value];
     const bool sent =
         peer.publish.empty() &&
@@ -186,10 +193,7 @@ void Shard::deliver_local(MessageHandle message, const MailRecipient& recipient,
 
 void Shard::send_deliver(ShardId to, MessageHandle message, RecipientList& recipients) {
     Peer& peer = peers_[to.value];
-    const bool sent = peer.deliver.empty() &&
-                      write_deliver(ports_.mailroom.lane(id_, to, LaneKind::deliver),
-                                    mailable(message), recipients.bytes(), recipients.count());
-    if (!sent) {
+    if (!peer.deliver.empty() || !try_send_deliver(to, message, recipients)) {
         messages_.retain(message);
         peer.deliver.push_back({message, std::move(recipients)});
     }

@@ -15,8 +15,9 @@ enum class Fault : std::uint8_t {
     mail_late,           // what another shard has just put into its lane is not seen yet
     write_short,         // the network takes only the first byte of what it is given
     admission_slow,      // an authentication answer takes long
+    shard_stalls,        // its thread gets no time for a while, and the others go on
 };
-inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::admission_slow) + 1;
+inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::shard_stalls) + 1;
 
 /// The enumerator's own name.
 [[nodiscard]] constexpr std::string_view to_text(Fault fault) noexcept {
@@ -33,6 +34,8 @@ inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::admis
             return "write_short";
         case Fault::admission_slow:
             return "admission_slow";
+        case Fault::shard_stalls:
+            return "shard_stalls";
     }
     return "unknown";
 }

@@ -171,8 +171,9 @@ public:
                     got->second.connection != other->connection) {
                     continue;
                 }
-                // Unless the broker is done with it, and its last words are still on their way.
-                doubles_.push_back({other->connection, s.at,
+                // Unless the broker is done with one of them, and what is left for it is on its
+                // way.
+                doubles_.push_back({other->connection, s.may_have_waited ? c.serial : 0, s.at,
                                     fmt::format("{} goes to {} and to {} ({})", describe(m),
                                                 describe(c), to_text(other->key), filter)});
                 return;
@@ -190,7 +191,8 @@ public:
 
     void on_closed(const ConnectionRecord& c, bool /*by_broker*/, Instant at) override {
         std::erase_if(doubles_, [&](const Double& suspicion) {
-            return suspicion.connection == c.serial && at - suspicion.at <= Duration::seconds(6);
+            return (suspicion.first == c.serial || suspicion.second == c.serial) &&
+                   at - suspicion.at <= Duration::seconds(6);
         });
     }
     void at_end(Instant /*now*/) override {
@@ -199,7 +201,8 @@ public:
 
 private:
     struct Double {
-        ConnectionSerial connection;
+        ConnectionSerial first;
+        ConnectionSerial second;  // 0: it got the message in the turn in which it left
         Instant at;
         std::string what;
     };

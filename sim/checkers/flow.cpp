@@ -10,8 +10,9 @@ namespace {
 using mqtt::QoS;
 using mqtt::ReasonCode;
 
-/// [MQTT-3.3.4-9]: no more QoS 1 and 2 messages under way to a client than it allows. And a client
-/// that keeps to the server's own maximum is never told that it did not.
+/// [MQTT-3.3.4-9]: no more QoS 1 and 2 messages under way to a client than it allows. And the other
+/// way round [MQTT-3.3.4-7]: a client is told that it exceeds the server's own maximum when it
+/// does, and never else.
 class ReceiveMaximum final : public CheckerBase {
 public:
     using CheckerBase::CheckerBase;
@@ -25,10 +26,24 @@ public:
                                    count, c.receive_maximum));
             }
         }
-        if (const auto* p = s.as<mqtt::Disconnect>();
-            p != nullptr && p->reason == ReasonCode::receive_maximum_exceeded && !c.sent_garbage) {
-            broken(fmt::format("{}: told that it exceeds the Receive Maximum", describe(c)));
+        if (const auto* p = s.as<mqtt::Disconnect>()) judge(c, p->reason);
+    }
+    void at_end(Instant /*now*/) override {
+        for (const auto& [serial, c] : model_.connections()) {
+            if (!c.is_open || !c.breach) continue;
+            broken(fmt::format("{}: goes on after it deserved {}", describe(c),
+                               mqtt::to_text(*c.breach)));
         }
+    }
+
+private:
+    void judge(const ConnectionRecord& c, ReasonCode reason) {
+        if (reason != ReasonCode::receive_maximum_exceeded &&
+            reason != ReasonCode::packet_too_large) {
+            return;
+        }
+        if (c.breach == reason || c.sent_garbage) return;
+        broken(fmt::format("{}: told {}", describe(c), mqtt::to_text(reason)));
     }
 };
 

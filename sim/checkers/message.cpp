@@ -21,10 +21,12 @@ public:
     using CheckerBase::CheckerBase;
 
     void on_delivery(const ConnectionRecord& c, const MessageRecord& m,
-                     const mqtt::Publish& /*publish*/, const Sighting& s) override {
+                     const mqtt::Publish& publish, const Sighting& s) override {
         switch (m.will) {
-            case Will::none:
             case Will::due:
+                judge_lateness(c, m, publish, s);
+                break;
+            case Will::none:
             case Will::unsure:
                 break;
             case Will::armed:
@@ -44,9 +46,8 @@ public:
     void at_end(Instant /*now*/) override {
         for (Early& early : early_) {
             const MessageRecord& m = *model_.message(early.number);
-            // A broker that closes is done with the client before its last words have left.
             const Duration patience =
-                was_closed_by_broker(m.number) ? Duration::seconds(6) : Duration{};
+                was_given_up(m.number) ? Duration::seconds(6) : world_.stall_slack();
             if (m.will == Will::unsure) continue;
             if (m.will == Will::due && m.will_due_at <= early.at + patience) continue;
             broken(std::move(early.what));
@@ -54,10 +55,29 @@ public:
     }
 
 private:
-    [[nodiscard]] bool was_closed_by_broker(MessageNumber will) const {
+    /// To a client that waited for nothing else it comes at once; a stalled shard takes its time.
+    void judge_lateness(const ConnectionRecord& c, const MessageRecord& m,
+                        const mqtt::Publish& publish, const Sighting& s) {
+        constexpr Duration patience = Duration::seconds(1);
+        if (s.at - m.will_due_at <= patience || publish.retain || publish.dup) return;
+        if (!c.is_at_ease() || c.at_ease_since >= m.will_due_at) return;
+        bool is_subscribed = false;
+        for (const auto& [filter, sub] : c.session->subscriptions) {
+            const auto shared = mqtt::parse_shared(filter);
+            if (!mqtt::matches(shared ? shared->filter : filter, m.topic)) continue;
+            // A message may come to a member late, when another one has left it.
+            if (shared) return;
+            is_subscribed |= sub.is_stable() && sub.confirmed_step < m.first_read_step;
+        }
+        if (!is_subscribed) return;
+        broken(fmt::format("{} reaches {} {} ms after it was due", describe(m), describe(c),
+                           (s.at - m.will_due_at).count_ms()));
+    }
+
+    [[nodiscard]] bool was_given_up(MessageNumber will) const {
         const auto& all = model_.connections();
         return std::any_of(all.begin(), all.end(), [&](const auto& entry) {
-            return entry.second.will == will && entry.second.closed_by_broker;
+            return entry.second.will == will && entry.second.was_given_up();
         });
     }
 
@@ -81,7 +101,9 @@ public:
         if (s.may_have_waited) return;  // it was on its way in time
         // Where a message rate is enforced, bytes are taken in some time before they are looked at.
         if (m.publisher.tenant == rate_limited_tenant) return;
-        const Duration waited_least = s.at - m.last_read_at;
+        // Bytes are taken in by one turn and may be looked at by the next.
+        const Duration waited_least =
+            std::max(Duration{}, s.at - m.last_read_at - world_.stall_slack());
         const Duration waited_most = s.at - m.first_read_at;
         if (waited_least > Duration::seconds(*m.expiry_s)) {
             broken(fmt::format("{} leaves for {} {} ms after it was taken in; it lives {} s",

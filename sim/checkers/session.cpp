@@ -125,7 +125,7 @@ private:
         return Duration::milliseconds(std::int64_t{c.keep_alive_s} * 1'500);
     }
     void judge(const ConnectionRecord& c, Instant now) {
-        if (c.session == nullptr || !c.is_open || c.keep_alive_s == 0 || c.sent_garbage) return;
+        if (c.session == nullptr || !c.is_open || c.keep_alive_s == 0 || c.is_lawless()) return;
         if (c.superseded_at) return;  // it is closed already, but for what is still to be written
         // A client that takes nothing is given a while to take its DISCONNECT.
         constexpr Duration slack = Duration::seconds(6);
@@ -146,7 +146,7 @@ public:
         if (is_silent(c, at)) was_silent_.insert(c.serial);
     }
     void on_closed(const ConnectionRecord& c, bool by_broker, Instant at) override {
-        if (!by_broker || c.session == nullptr || c.superseded_at || c.sent_garbage) return;
+        if (!by_broker || c.session == nullptr || c.superseded_at || c.is_lawless()) return;
         if (c.client_goodbye || world_.server_is_stopping()) return;
         // Judged by keep_alive; a client that takes nothing is closed some seconds later.
         if (is_silent(c, at) || was_silent_.contains(c.serial)) return;
@@ -181,7 +181,7 @@ public:
     void at_end(Instant /*now*/) override {
         for (const auto& entry : model_.connections()) {
             const ConnectionRecord& c = entry.second;
-            if (!c.is_open || c.is_refused || c.sent_garbage) continue;
+            if (!c.is_open || c.is_refused || c.is_lawless()) continue;
             if (c.has_connect && c.session == nullptr) {
                 broken(fmt::format("{}: CONNECT has no answer", describe(c)));
             }

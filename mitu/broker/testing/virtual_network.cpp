@@ -111,6 +111,7 @@ std::size_t VirtualNetwork::write(ConnectionId connection, std::span<const ByteV
         left -= now.size();
     }
     slot->is_blocked = slot->was_short = taken < offered;
+    if (socket.tap != nullptr) socket.tap->on_held_up(slot->is_blocked);
     return taken;
 }
 

@@ -24,6 +24,8 @@ public:
     virtual void on_read(ByteView bytes) = 0;  // the broker has taken them in
     /// The broker has given them to the network; some may have waited for it since an earlier turn.
     virtual void on_written(ByteView bytes, bool may_have_waited) = 0;
+    /// Whether the network took less than it was offered: the rest waits in the broker.
+    virtual void on_held_up(bool /*is_held_up*/) {}
     virtual void on_closed(bool by_broker) = 0;  // as the broker sees it
 };
 

@@ -10,8 +10,7 @@ VirtualServer::VirtualServer(const VirtualServerOptions& options, Gate& gate, Pr
                              const ThingsOf& things_of)
     : options_{options}, mailroom_{options.shards, options.lanes} {
     for (std::uint16_t i = 0; i < options.shards; ++i) {
-        auto host = std::make_unique<Host>(
-            Host{nullptr, DrawnEntropy{prng.split()}, DrawnFaults{prng.split()}, nullptr, {}, {}});
+        auto host = std::make_unique<Host>(prng);
         host->network = std::make_unique<VirtualNetwork>(transit_, host->faults, prng.split(),
                                                          options_.network);
         mailroom_.connect(ShardId{i}, host->network.get());
@@ -30,11 +29,19 @@ VirtualServer::~VirtualServer() = default;
 bool VirtualServer::has_reason(std::uint16_t index, Instant now) const {
     const Host& host = *hosts_[index];
     if (host.shard->finished()) return false;
+    if (host.stalled_until && now < *host.stalled_until) return false;
     return !host.is_waiting || host.deadline <= now || host.network->has_work();
 }
 
 void VirtualServer::step(std::uint16_t index, Instant now) {
     Host& host = *hosts_[index];
+    host.stalled_until.reset();
+    if (host.faults.fire(ports::Fault::shard_stalls)) {
+        const auto spread = static_cast<std::uint64_t>(stall_time_max.count_ns());
+        host.stalled_until =
+            now + Duration::nanoseconds(1 + static_cast<std::int64_t>(host.prng.below(spread)));
+        return;
+    }
     // A turn and the decision to sleep are two steps, so that mail may come between them.
     if (!host.is_waiting) {
         host.deadline = host.shard->next_deadline();
@@ -49,7 +56,8 @@ void VirtualServer::step(std::uint16_t index, Instant now) {
 Instant VirtualServer::next_deadline() const noexcept {
     Instant next = Instant::never();
     for (const auto& host : hosts_) {
-        if (!host->shard->finished()) next = std::min(next, host->deadline);
+        if (host->shard->finished()) continue;
+        next = std::min(next, host->stalled_until.value_or(host->deadline));
     }
     return next;
 }

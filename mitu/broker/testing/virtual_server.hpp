@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "mitu/base/random.hpp"
@@ -34,6 +35,10 @@ public:
 private:
     Prng prng_;
 };
+
+/// How long a shard stalls: long enough for what clients do to fall between two steps of one
+/// message, too short for any promise about time.
+inline constexpr Duration stall_time_max = Duration::milliseconds(20);
 
 class DrawnEntropy final : public ports::Entropy {
 public:
@@ -80,9 +85,10 @@ public:
     [[nodiscard]] Mailroom& mailroom() noexcept { return mailroom_; }
 
     [[nodiscard]] bool has_reason(std::uint16_t index, Instant now) const;
-    /// One step of a shard that has a reason: a turn, or its decision to sleep.
+    /// One step of a shard that has a reason: a turn, or its decision to sleep. Or it stalls, and
+    /// its reason stays.
     void step(std::uint16_t index, Instant now);
-    /// When a shard that sleeps wakes by itself.
+    /// When a shard that sleeps wakes by itself, or one that stalls goes on.
     [[nodiscard]] Instant next_deadline() const noexcept;
 
     void begin_shutdown(Instant now);
@@ -99,6 +105,8 @@ public:
 
 private:
     struct Host {
+        explicit Host(Prng& seed)
+            : entropy{seed.split()}, faults{seed.split()}, prng{seed.split()} {}
         std::unique_ptr<VirtualNetwork> network;
         DrawnEntropy entropy;
         DrawnFaults faults;
@@ -106,6 +114,8 @@ private:
         std::vector<ports::NetworkEvent> events;
         Instant deadline;
         bool is_waiting = false;  // next_deadline() was asked after the last turn
+        std::optional<Instant> stalled_until;
+        Prng prng;  // how long it stalls
     };
 
     VirtualServerOptions options_;

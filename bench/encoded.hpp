@@ -1,0 +1,21 @@
+#pragma once
+// Packets as bytes, for all that is not on the hot path.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "mitu/base/bytes.hpp"
+#include "mitu/mqtt/packet.hpp"
+#include "mitu/mqtt/types.hpp"
+
+namespace mitu::bench {
+
+[[nodiscard]] Bytes encoded(const mqtt::Packet& packet, mqtt::ProtocolVersion version);
+
+/// One SUBSCRIBE with all of `filters`.
+[[nodiscard]] Bytes subscribe_packet(std::uint16_t packet_id, std::span<const std::string> filters,
+                                     mqtt::QoS qos, mqtt::ProtocolVersion version);
+
+}  // namespace mitu::bench

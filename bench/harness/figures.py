@@ -1,0 +1,99 @@
+"""Medians, spread and ratios of the runs."""
+
+import statistics
+
+OURS = "mitu"
+YARDSTICK = "null relay"
+
+
+def is_ours(name):
+    """Variants of mitud are named mitu NAME."""
+    return name in (OURS, YARDSTICK) or name.startswith(f"{OURS} ")
+
+
+
+def at(path):
+    """A function that takes the value at `path` out of a run's report; None: it is not there."""
+    def take(run):
+        value = run
+        for key in path.split("."):
+            if not isinstance(value, dict) or key not in value:
+                return None
+            value = value[key]
+        return value
+    return take
+
+
+METRICS = {
+    "cpu_us": at("broker_cpu_us_per_message"),
+    "per_s": at("delivered_per_s"),
+    "broker_share": at("broker_cpu_share"),
+    "generator_share": at("generator_cpu_share"),
+    "p50_us": at("latency_us.p50"),
+    "p99_us": at("latency_us.p99"),
+    "p999_us": at("latency_us.p999"),
+    "max_us": at("latency_us.max"),
+    "bytes_per_connection": at("memory.bytes_per_connection"),
+    "bytes_per_filter": at("memory.bytes_per_filter"),
+    "bytes_per_retained": at("memory.bytes_per_retained"),
+    "peak_growth_bytes": at("memory.peak_growth_bytes"),
+    "left_bytes": at("memory.left_bytes"),
+    "store_us": at("store.cpu_us_each"),
+    "slow_received": at("slow.received"),
+    "slow_closed": at("slow.closed_by_broker"),
+    "idle_share": at("idle_cpu_share"),
+}
+
+
+# Shares are of a core, and the rest may well be 0 or less.
+NO_RATIO = {"broker_share", "generator_share", "idle_share", "left_bytes", "slow_received",
+            "slow_closed"}
+
+
+def values(runs, metric):
+    """The metric of each run, None where a run failed: places stay, so that turns can be paired."""
+    return [None if run.get("failure") else METRICS[metric](run) for run in runs]
+
+
+def spread(numbers):
+    """Median, median absolute deviation, least and greatest; None when there is nothing."""
+    known = [number for number in numbers if number is not None]
+    if not known:
+        return None
+    median = statistics.median(known)
+    return {"median": median, "mad": statistics.median(abs(n - median) for n in known),
+            "min": min(known), "max": max(known), "runs": len(known)}
+
+
+def ratio(runs, other_runs, metric):
+    """The ratio of two brokers, turn by turn: what the machine does to one turn, it does to both."""
+    pairs = zip(values(runs, metric), values(other_runs, metric))
+    return spread([a / b if a is not None and b else None for a, b in pairs])
+
+
+def metric_of(entry, broker, metric):
+    return entry["brokers"].get(broker, {}).get("metrics", {}).get(metric)
+
+
+def summarize(results):
+    """Everything computed, as it is written to JSON."""
+    summary = []
+    for scenario, by_broker in results.items():
+        entry = {"name": scenario.name, "arguments": scenario.arguments(), "brokers": {},
+                 "ratios": {}}
+        for name, runs in by_broker.items():
+            metrics = {metric: spread(values(runs, metric)) for metric in METRICS}
+            entry["brokers"][name] = {
+                "metrics": {metric: found for metric, found in metrics.items() if found},
+                "sound": all(run.get("ok") for run in runs),
+                "runs": runs,
+            }
+            for other in by_broker:
+                if other == name or not (name == OURS or other == YARDSTICK):
+                    continue
+                ratios = {metric: ratio(runs, by_broker[other], metric)
+                          for metric in METRICS if metric not in NO_RATIO}
+                entry["ratios"][f"{name} / {other}"] = {
+                    metric: found for metric, found in ratios.items() if found}
+        summary.append(entry)
+    return summary

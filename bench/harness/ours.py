@@ -1,0 +1,99 @@
+"""Our own programs under comparison: the null relay, mitud, and mitud with other arguments."""
+
+import glob
+import os
+import re
+import shlex
+import subprocess
+
+from harness.brokers import Broker
+
+
+class NullRelay(Broker):
+    name = "null relay"
+
+    def __init__(self, bin_folder):
+        self.binary = bin_folder / "mitu-null-relay"
+
+    def missing(self):
+        return None if self.binary.exists() else f"{self.binary} is not built"
+
+    def command(self, folder, scenario):
+        return [str(self.binary), "--port-file", str(folder / "port.json")], None
+
+    def cannot(self, scenario):
+        return "it matches nothing and keeps nothing" if scenario.needs_broker else None
+
+
+class Mitu(Broker):
+    name = "mitu"
+
+    def __init__(self, bin_folder, extra=()):
+        self.binary = bin_folder / "mitud"
+        self.extra = list(extra)
+
+    def version(self):
+        told = subprocess.run([self.binary, "--version"], capture_output=True, text=True,
+                              check=False)
+        return told.stdout.strip() or None
+
+    def missing(self):
+        return None if self.binary.exists() else f"{self.binary} is not built"
+
+    def command(self, folder, scenario):
+        (folder / "data").mkdir()
+        return [str(self.binary), "--listen", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0",
+                "--data", str(folder / "data"), "--shards", "1", "--allow-anonymous",
+                "--port-file", str(folder / "port.json"), *self.extra], None
+
+
+# What is asked for often enough to have a name of its own.
+VARIANTS = {"tcmalloc": "LD_PRELOAD=libtcmalloc_minimal.so.4"}
+
+ENVIRONMENT_WORD = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+
+
+def find_library(name):
+    """The path of a shared library: the loader only warns of one that it does not find, and the
+    comparison would be of mitud with itself."""
+    if os.sep in name:
+        return name if os.path.exists(name) else None
+    found = [path for pattern in ("/usr/local/lib", "/usr/lib/*", "/lib/*", "/usr/lib")
+             for path in glob.glob(f"{pattern}/{name}")]
+    return found[0] if found else None
+
+
+class Variant(Mitu):
+    """mitud again, with further arguments or another environment."""
+
+    def __init__(self, bin_folder, text):
+        label, equals, words = text.partition("=")
+        if not equals and label in VARIANTS:
+            words = VARIANTS[label]
+        elif not equals or not label or not words.strip():
+            raise ValueError(f"--variant {text}: write NAME=ARGUMENTS, NAME=VARIABLE=VALUE ... "
+                             f"ARGUMENTS, or one of {', '.join(VARIANTS)}")
+        super().__init__(bin_folder)
+        self.name = f"mitu {label}"
+        self.text = words
+        self.variables = {}
+        self.extra = shlex.split(words)
+        while self.extra and (found := ENVIRONMENT_WORD.fullmatch(self.extra[0])):
+            self.variables[found[1]] = found[2]
+            self.extra.pop(0)
+        self.preload = self.variables.get("LD_PRELOAD", "").split()
+
+    def missing(self):
+        for name in self.preload:
+            if find_library(name) is None:
+                return f"there is no {name} (Debian: libtcmalloc-minimal4 for tcmalloc)"
+        return super().missing()
+
+    def environment(self):
+        variables = dict(self.variables)
+        if self.preload:
+            variables["LD_PRELOAD"] = " ".join(map(find_library, self.preload))
+        return variables
+
+    def version(self):
+        return f"{super().version()}, {self.text}"

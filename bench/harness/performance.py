@@ -1,0 +1,66 @@
+"""docs/performance: the charts of one result and the page that says what they were measured on."""
+
+import os
+
+from harness import charts, report, targets
+
+
+def markdown_table(head, rows):
+    def row(texts):
+        return "| " + " | ".join(texts) + " |"
+
+    rule = "|" + "|".join(["---", *["--:"] * (len(head) - 2), "---"]) + "|"
+    return "\n".join([row(head), rule, *map(row, rows)])
+
+
+def facts(document, link):
+    machine, build, settings = (document.get(key) or {} for key in ("machine", "build", "settings"))
+    commit = document.get("commit") or "unknown"
+    versions = [name + (f" ({about['version']})" if about.get("version") else "")
+                for name, about in document["brokers"].items()]
+    lines = [
+        ("when", document["started"]),
+        ("commit", f"`{commit}`" + (", with changes" if document.get("changed") else "")),
+        ("command", f"`{document['command']}`"),
+        ("machine", f"{machine.get('cpu')}, {machine.get('cores')} cores, "
+                    f"{machine.get('memory_mib', 0):,} MiB, Linux {machine.get('kernel')}"),
+        ("built by", f"{build.get('compiler')}, `{build.get('flags')}`"),
+        ("brokers", ", ".join(versions)),
+        ("method", f"{settings.get('repeat')} turns of {settings.get('seconds'):g} s after "
+                   f"{settings.get('warmup_s'):g} s of warm-up; broker on core "
+                   f"{settings.get('broker_core')}, generator on core "
+                   f"{settings.get('generator_core')}; there is no randomness and so no seed"),
+    ]
+    if link:
+        lines.append(("all figures", f"[{os.path.basename(link)}]({link})"))
+    return "\n".join(f"- {name}: {value}" for name, value in lines)
+
+
+def page(document, drawn, result_link):
+    names = list(document["brokers"])
+    judged = document.get("targets") or targets.judge(document["scenarios"])
+    remarks = report.remarks(document["scenarios"], names)
+    parts = [
+        "# Performance",
+        "Drawn by `./dev bench --save`, or `--from`, from one result; do not edit. What is measured, and how, is in "
+        "[bench/README.md](../../bench/README.md).",
+        facts(document, result_link),
+        "## Targets",
+        "`Mitu` is a median, as a ratio where the unit says `times`: formed turn by turn against "
+        "what ran in the same turn.",
+        markdown_table(["", *targets.HEAD[1:4], "unit", "verdict"],
+                       [targets.cells(row) for row in judged]),
+    ]
+    if remarks:
+        parts += ["## To know before believing it", "\n".join(f"- {line}" for line in remarks)]
+    parts.append("## Charts")
+    parts += [f"![{title}]({name})" for name, title in drawn]
+    return "\n\n".join(parts) + "\n"
+
+
+def write(document, folder, result_path=None):
+    """Charts and README.md into `folder`; `result_path`: where the whole result is kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = charts.write(document["scenarios"], list(document["brokers"]), folder)
+    link = os.path.relpath(result_path, folder) if result_path else None
+    (folder / "README.md").write_text(page(document, drawn, link))

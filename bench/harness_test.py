@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+"""What bench/compare makes of runs: which targets are met, and that every page and chart is whole."""
+
+import pathlib
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from harness import figures, ours, peers, performance, report, scenarios, targets  # noqa: E402
+
+OPEN_FILES = 20_000
+
+
+def a_run(scenario, cpu_us, ok=True):
+    """What mitu-bench might say; every figure follows from `cpu_us`."""
+    run = {"scenario": scenario.shape, "ok": ok, "parameters": {"clients": scenario.clients},
+           "broker_cpu_us_per_message": cpu_us, "broker_cpu_share": 1.0,
+           "delivered_per_s": max(1e6 / cpu_us, 1000 * scenario.rate),
+           "verification": {"lost": 0 if ok else 1}}
+    if scenario.open_loop:
+        run["latency_us"] = {"p50": 10 * cpu_us, "p99": 90 * cpu_us, "p999": 95 * cpu_us,
+                             "max": 99 * cpu_us}
+    kinds = {"connect": "connection", "filters": "filter", "retained": "retained"}
+    if scenario.shape in kinds:
+        run["memory"] = {f"bytes_per_{kinds[scenario.shape]}": 250 * cpu_us}
+    return run
+
+
+def a_summary(cpu_us_by_broker, names=None, ok=True):
+    """Of all scenarios, or of those with these names: three turns of each broker that can."""
+    every = scenarios.all_of(OPEN_FILES, quick=False)
+    kinds = [peers.NatsServer(), ours.NullRelay(pathlib.Path("bin"))]
+    results = {}
+    for scenario in every:
+        if names and scenario.name not in names:
+            continue
+        unable = {kind.name for kind in kinds if kind.cannot(scenario)}
+        results[scenario] = {broker: [a_run(scenario, cpu_us * k, ok) for k in (0.9, 1.0, 1.2)]
+                             for broker, cpu_us in cpu_us_by_broker.items()
+                             if broker not in unable}
+    return figures.summarize(results)
+
+
+def verdict_of(summary, row):
+    return next(found["verdict"] for found in targets.judge(summary) if found["row"] == row)
+
+
+class Targets(unittest.TestCase):
+    def test_every_row_of_the_issue_belongs_to_one_scenario_quick_or_not(self):
+        for quick in (False, True):
+            names = [one.name for one in scenarios.all_of(OPEN_FILES, quick)]
+            self.assertEqual(len(names), len(set(names)))
+            for target in targets.TARGETS:
+                matching = [name for name in names if targets.is_of(target, name)]
+                self.assertEqual(len(matching), 1, (target, quick))
+
+    def test_a_median_at_the_target_is_met_and_one_above_is_missed(self):
+        row, name = "pairs QoS 1, 64 B", "pairs 100 QoS 1, 64 B, v3.1.1"
+        self.assertEqual(verdict_of(a_summary({"null relay": 1, "mitu": 2.9}, {name}), row), "met")
+        self.assertEqual(verdict_of(a_summary({"null relay": 1, "mitu": 3}, {name}), row), "missed")
+
+    def test_bytes_stand_for_themselves_and_filters_against_mosquitto(self):
+        summary = a_summary({"mitu": 1.1, "mosquitto": 10})
+        self.assertEqual(verdict_of(summary, "wildcard filter, bytes"), "met")  # 275
+        self.assertEqual(verdict_of(summary, "100,000 wildcard filters, hit"), "met")  # 0.11
+
+    def test_what_was_not_measured_or_lost_messages_is_neither_met_nor_missed(self):
+        name = "pairs 100 QoS 0, 64 B, v3.1.1"
+        alone = a_summary({"mitu": 1}, {name})
+        self.assertEqual(verdict_of(alone, "pairs QoS 0, 64 B"), "not measured")
+        lost = a_summary({"null relay": 1, "mitu": 1}, {name}, ok=False)
+        self.assertEqual(verdict_of(lost, "pairs QoS 0, 64 B"), "unsound")
+
+    def test_latency_counts_at_every_fixed_rate_and_only_if_the_rate_was_kept(self):
+        name = "pairs 100 QoS 0, 64 B at 20,000/s"
+        row = f"p99, {name}"
+        slower = a_summary({"mitu": 2, "mosquitto": 1}, {name})
+        self.assertEqual(verdict_of(slower, row), "missed")
+        faster = a_summary({"mitu": 1, "mosquitto": 2}, {name})
+        self.assertEqual(verdict_of(faster, row), "met")
+        for run in faster[0]["brokers"]["mitu"]["runs"]:
+            run["delivered_per_s"] = 1
+        self.assertEqual(verdict_of(faster, row), "missed")
+
+
+class Pages(unittest.TestCase):
+    def test_tables_page_and_charts_are_whole_though_some_brokers_cannot_do_all(self):
+        brokers = {"null relay": 0.1, "mitu": 0.4, "mitu <tcmalloc>": 0.3, "mosquitto": 4,
+                   "nats-server": 2}
+        summary = a_summary(brokers)
+        text = report.tables(summary, list(brokers), 3) + targets.section(targets.judge(summary))
+        for scenario in scenarios.all_of(OPEN_FILES, quick=False):
+            self.assertIn(scenario.name, text)
+        document = {"started": "2026-01-02T03:04:05+00:00", "command": "bench/compare",
+                    "commit": "0" * 40, "changed": False, "machine": {"cpu": "some CPU"},
+                    "build": {}, "settings": {"repeat": 3, "seconds": 1.0, "warmup_s": 1.0},
+                    "brokers": {name: {"version": None} for name in brokers},
+                    "scenarios": summary}
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            performance.write(document, folder)
+            page = (folder / "README.md").read_text()
+            drawn = list(folder.glob("*.svg"))
+            self.assertGreater(len(drawn), 10)
+            for path in drawn:
+                xml.etree.ElementTree.parse(path)
+                self.assertIn(f"]({path.name})", page)
+
+
+class Variants(unittest.TestCase):
+    def test_first_words_are_the_environment_and_the_rest_arguments(self):
+        variant = ours.Variant(pathlib.Path("bin"), "two=A=1 B_C=x=y --shards=2 D=3")
+        self.assertEqual(variant.name, "mitu two")
+        self.assertEqual(variant.environment(), {"A": "1", "B_C": "x=y"})
+        self.assertEqual(variant.extra, ["--shards=2", "D=3"])
+
+    def test_a_library_that_is_not_there_is_told_and_not_left_to_the_loader(self):
+        variant = ours.Variant(pathlib.Path("bin"), "other=LD_PRELOAD=libno-such-thing.so.9")
+        self.assertIn("libno-such-thing.so.9", variant.missing())
+
+    def test_a_name_without_words_must_be_known(self):
+        self.assertEqual(ours.Variant(pathlib.Path("bin"), "tcmalloc").preload,
+                         ["libtcmalloc_minimal.so.4"])
+        for text in ("", "nobody", "x=", "=y"):
+            with self.assertRaises(ValueError):
+                ours.Variant(pathlib.Path("bin"), text)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,69 @@
+#pragma once
+// BatchPool: memory of one shard in batches of one size, taken and given back whole.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "mitu/memory/reservation.hpp"
+
+namespace mitu::memory {
+
+using BatchNumber = std::uint32_t;
+
+struct BatchPoolOptions {
+    std::uint32_t batch_bytes = 128u << 10;  // a power of two, at least a page
+    std::uint32_t batches_max = 1u << 16;    // 8 GiB; addresses only, until they are used
+};
+
+/// Batches lie behind each other in one range of addresses. Those that come back stay resident as
+/// long as they are few, so that a shard in steady state faults on nothing; beyond that their pages
+/// return to the system at once.
+/// Threading  shard-local.
+/// Cost       take, give_back: constant; a system call where the pages come or go.
+class BatchPool {
+public:
+    explicit BatchPool(const BatchPoolOptions& options);
+    BatchPool(const BatchPool&) = delete;
+    BatchPool& operator=(const BatchPool&) = delete;
+    ~BatchPool();
+
+    /// Errors  nullopt: batches_max are out, or the system has no memory for us.
+    [[nodiscard]] std::optional<BatchNumber> take();
+    /// A batch that is not out stops the process: somebody has given it back twice.
+    void give_back(BatchNumber batch);
+
+    /// Of batch 0; batch n lies n * batch_bytes() behind it.
+    [[nodiscard]] std::uint8_t* base() const noexcept { return base_; }
+    [[nodiscard]] std::uint8_t* data(BatchNumber batch) const noexcept {
+        return base_ + std::size_t{batch} * options_.batch_bytes;
+    }
+    [[nodiscard]] std::uint32_t batch_bytes() const noexcept { return options_.batch_bytes; }
+    [[nodiscard]] std::uint32_t taken_count() const noexcept { return taken_count_; }
+    /// Given back and kept, ready to be taken without a fault.
+    [[nodiscard]] std::uint32_t spare_count() const noexcept {
+        return static_cast<std::uint32_t>(spare_.size());
+    }
+    /// How often pages went back to the system.
+    [[nodiscard]] std::uint64_t returned_total() const noexcept { return returned_total_; }
+
+private:
+    static constexpr std::uint32_t batches_opened = 16;  // at once
+    // Spares that a pool may keep: two, or this share of what is out.
+    static constexpr std::uint32_t spare_count_min = 2;
+    static constexpr std::uint32_t spare_divisor = 16;
+
+    [[nodiscard]] bool open_more();
+
+    BatchPoolOptions options_;
+    std::optional<Reservation> reservation_;  // with the first batch
+    std::uint8_t* base_ = nullptr;
+    std::vector<bool> is_taken_;      // by batch
+    std::vector<BatchNumber> spare_;  // resident; the last one given back is taken first
+    std::vector<BatchNumber> empty_;  // not resident
+    std::uint32_t taken_count_ = 0;
+    std::uint64_t returned_total_ = 0;
+};
+
+}  // namespace mitu::memory
