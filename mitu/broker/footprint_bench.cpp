@@ -1,11 +1,13 @@
-// What the things that a fleet has very many of cost in memory, by the allocator's own count: an
-// idle session, a wildcard filter, a retained message. Prints a table; takes no arguments.
+// What the things that a fleet has very many of cost in memory, by the allocator's count and the
+// kernel's: an idle session, a wildcard filter, a retained message. Prints a table; takes no
+// arguments.
 //
 // One bare shard on a network that keeps nothing, so that what is counted is the broker's alone.
 #include <fmt/format.h>
 #include <malloc.h>
 
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,10 +39,21 @@ public:
     void wake() noexcept override {}
 };
 
-std::size_t heap_bytes() {
-    const auto info = ::mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
+/// What the allocator has given out, and what the kernel has given the process: messages lie in
+/// mapped batches, which the allocator does not see.
+struct Footprint {
+    std::size_t heap_bytes = 0;
+    std::size_t resident_bytes = 0;
+
+    [[nodiscard]] static Footprint now() {
+        ::malloc_trim(0);  // what an earlier rig has left behind is not to be filled unseen
+        const auto info = ::mallinfo2();
+        std::size_t pages_mapped = 0;
+        std::size_t pages_resident = 0;
+        std::ifstream{"/proc/self/statm"} >> pages_mapped >> pages_resident;
+        return {info.uordblks + info.hblkhd, pages_resident * 4'096};
+    }
+};
 
 /// A shard and its clients, who say what they are told to.
 class Rig {
@@ -104,16 +117,21 @@ private:
     Shard shard_{ShardId{0}, limits_, {mailroom_, network_, entropy_, faults_, gate_, nullptr}};
 };
 
-void print(std::string_view what, std::uint32_t count, std::size_t before) {
-    fmt::print("{:<44} {:>9} {:>8.1f} bytes each\n", what, count,
-               static_cast<double>(heap_bytes() - before) / count);
+void print(std::string_view what, std::uint32_t count, const Footprint& before) {
+    const Footprint after = Footprint::now();
+    const auto each = [&](std::size_t from, std::size_t to) {
+        return (static_cast<double>(to) - static_cast<double>(from)) / count;
+    };
+    fmt::print("{:<46} {:>9} {:>8.1f} {:>8.1f}\n", what, count,
+               each(before.heap_bytes, after.heap_bytes),
+               each(before.resident_bytes, after.resident_bytes));
 }
 
 void idle_sessions(std::uint32_t count) {
     const auto rig = std::make_unique<Rig>();
     rig->connect(0);
     rig->settle(1);
-    const std::size_t before = heap_bytes();
+    const Footprint before = Footprint::now();
     for (std::uint32_t i = 1; i <= count; ++i) rig->connect(i);
     rig->settle(count + 1);
     print("idle session with its connection", count, before);
@@ -123,7 +141,7 @@ void filters(std::uint32_t count, std::uint32_t sessions) {
     const auto rig = std::make_unique<Rig>();
     for (std::uint32_t i = 0; i < sessions; ++i) rig->connect(i);
     rig->settle(sessions);
-    const std::size_t before = heap_bytes();
+    const Footprint before = Footprint::now();
     for (std::uint32_t i = 0; i < count; ++i) {
         rig->subscribe(i % sessions, fmt::format("fleet/d{:07}/+/cmd", i));
     }
@@ -135,7 +153,7 @@ void retained(std::uint32_t count) {
     const auto rig = std::make_unique<Rig>();
     rig->connect(0);
     rig->settle(1);
-    const std::size_t before = heap_bytes();
+    const Footprint before = Footprint::now();
     for (std::uint32_t i = 0; i < count; ++i) rig->retain(0, fmt::format("fleet/d{:07}/state", i));
     print("retained message, payload of 64 bytes", count, before);
     if (rig->shard().counters().retained_messages.read() != count) {
@@ -149,6 +167,7 @@ void retained(std::uint32_t count) {
 int main() {
     using namespace mitu::broker;
     fmt::print("sizeof: Session {}, Connection {}\n", sizeof(Session), sizeof(Connection));
+    fmt::print("{:<46} {:>9} {:>8} {:>8}\n", "bytes each", "count", "heap", "resident");
     for (const std::uint32_t count : {19'000u, 100'000u, 300'000u}) idle_sessions(count);
     for (const std::uint32_t count : {100'000u, 1'000'000u}) {
         filters(count, 1'000);
