@@ -3,15 +3,14 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
-#include "mitu/base/check.hpp"
 #include "mitu/base/hash.hpp"
 #include "mitu/base/strong_id.hpp"
+#include "mitu/broker/chunked_list.hpp"
+#include "mitu/broker/index_table.hpp"
+#include "mitu/broker/short_text.hpp"
 #include "mitu/mqtt/topic.hpp"
 
 namespace mitu::broker {
@@ -41,43 +40,74 @@ private:
     bool too_deep_ = false;
 };
 
+/// What a tree holds, and so what it is asked: filters that match a topic, or topics that a filter
+/// matches. The one never lists a node's children, the other has no wildcards to find quickly.
+enum class TreeOf : std::uint8_t { filters, topics };
+
+/// How a node knows its children: 12 bytes either way. An only child is reached without hashing;
+/// when a second literal one comes, both go into the tree's table, and so do all after them.
+template <TreeOf kind>
+struct NodeLinks;
+
+template <>
+struct NodeLinks<TreeOf::filters> {
+    std::uint32_t literal = 0xFFFF'FFFF;  // the only child; in the table: how many there are
+    std::uint32_t plus = 0xFFFF'FFFF;     // the child `+`
+    std::uint32_t hash = 0xFFFF'FFFF;     // the child `#`
+};
+
+template <>
+struct NodeLinks<TreeOf::topics> {
+    std::uint32_t first_child = 0xFFFF'FFFF;  // the youngest
+    std::uint32_t next_sibling = 0xFFFF'FFFF;
+    std::uint32_t previous_sibling = 0xFFFF'FFFF;
+};
+
+/// The text of one level: 12 bytes where it is as short as most are.
+struct LevelText : ShortText<10> {
+    bool flag = false;  // the node's; there is room for it here
+};
+static_assert(sizeof(LevelText) == 12);
+
 /// Nodes with a payload. A node exists while it has children or its payload is not empty().
 /// Threading  shard-local.
-/// Cost       one hash look-up per level, whatever else is in the tree.
-template <class Payload>
+/// Cost       at most one hash look-up per level, whatever else is in the tree. A node takes 28
+///            bytes and its payload; those with brothers or sisters 10 to 13 in the table as well.
+template <class Payload, TreeOf kind>
 class LevelTree {
 public:
     using NodeIndex = std::uint32_t;
     static constexpr NodeIndex none = 0xFFFF'FFFF;
 
     struct Node {
-        std::string level;
-        NodeIndex parent = none;
-        NodeIndex first_child = none;
-        NodeIndex next_sibling = none;
-        NodeIndex previous_sibling = none;
-        NodeIndex plus_child = none;  // the child `+`, looked up without hashing
-        NodeIndex hash_child = none;  // the child `#`
+        LevelText level;          // its flag: the literal children are in the table
+        NodeIndex parent = none;  // none: free, or a root
+        NodeLinks<kind> links;
         Payload payload;
     };
 
+    LevelTree() = default;
+    ~LevelTree() {
+        for (Node& n : nodes_) n.level.clear();
+    }
+    LevelTree(const LevelTree&) = delete;
+    LevelTree& operator=(const LevelTree&) = delete;
+
     [[nodiscard]] Node& node(NodeIndex index) noexcept { return nodes_[index]; }
     [[nodiscard]] const Node& node(NodeIndex index) const noexcept { return nodes_[index]; }
-    [[nodiscard]] std::size_t node_count() const noexcept { return nodes_.size() - free_.size(); }
+    [[nodiscard]] std::size_t node_count() const noexcept { return nodes_.size() - free_count_; }
 
     [[nodiscard]] NodeIndex root(TenantId tenant) const noexcept {
-        const auto it = roots_.find(tenant);
-        return it == roots_.end() ? none : it->second;
+        return tenant.value < roots_.size() ? roots_[tenant.value] : none;
     }
 
     [[nodiscard]] NodeIndex child(NodeIndex parent, std::string_view level) const noexcept {
-        if (table_.empty()) return none;
-        for (std::size_t i = hash_of(parent, level) & table_mask();; i = (i + 1) & table_mask()) {
-            const NodeIndex candidate = table_[i];
-            if (candidate == none) return none;
-            const Node& n = nodes_[candidate];
-            if (n.parent == parent && n.level == level) return candidate;
+        const Node& p = nodes_[parent];
+        if constexpr (kind == TreeOf::filters) {
+            if (level == "+") return p.links.plus;
+            if (level == "#") return p.links.hash;
         }
+        return literal_child(parent, level);
     }
 
     [[nodiscard]] NodeIndex find(TenantId tenant, const Levels& levels) const noexcept {
@@ -92,7 +122,8 @@ public:
         NodeIndex at = root(tenant);
         if (at == none) {
             at = new_node({}, none);
-            roots_.emplace(tenant, at);
+            if (tenant.value >= roots_.size()) roots_.resize(tenant.value + std::size_t{1}, none);
+            roots_[tenant.value] = at;
         }
         for (std::uint32_t i = 0; i < levels.count; ++i) {
             NodeIndex next = child(at, levels.at[i]);
@@ -106,7 +137,7 @@ public:
     void prune(NodeIndex index) {
         while (index != none) {
             Node& n = nodes_[index];
-            if (n.parent == none || n.first_child != none || !n.payload.empty()) return;
+            if (n.parent == none || has_children(n) || !n.payload.empty()) return;
             const NodeIndex parent = n.parent;
             remove_child(parent, index);
             index = parent;
@@ -115,37 +146,76 @@ public:
 
     /// Calls visit(payload) for every filter in the tree that matches the topic `levels`.
     template <class Visit>
-    void match_topic(TenantId tenant, const Levels& levels, Visit&& visit) const {
+    void match_topic(TenantId tenant, const Levels& levels, Visit&& visit) const
+        requires(kind == TreeOf::filters)
+    {
         const NodeIndex start = root(tenant);
         if (start != none) match_topic_at(start, levels, 0, visit);
     }
 
     /// Calls visit(payload) for every topic in the tree that the filter `levels` matches.
+    /// Order  below each node the youngest first.
     template <class Visit>
-    void match_filter(TenantId tenant, const Levels& levels, Visit&& visit) const {
+    void match_filter(TenantId tenant, const Levels& levels, Visit&& visit) const
+        requires(kind == TreeOf::topics)
+    {
         const NodeIndex start = root(tenant);
         if (start != none) match_filter_at(start, levels, 0, visit);
     }
 
-    /// For audits: the table holds each node once, where a look-up finds it, and nothing else.
+    /// For audits: each node is found from its parent, and the table holds nothing else.
     [[nodiscard]] bool is_sound() const noexcept {
-        std::size_t held = 0;
-        for (const NodeIndex index : table_) held += index != none ? 1 : 0;
-        std::size_t live = 0;
+        std::size_t in_table = 0;
         for (NodeIndex i = 0; i < nodes_.size(); ++i) {
             const Node& n = nodes_[i];
             if (n.parent == none) continue;  // free, or a root
-            ++live;
-            if (child(n.parent, n.level) != i) return false;
+            if (child(n.parent, n.level.view()) != i) return false;
+            if (nodes_[n.parent].level.flag && !is_wildcard(n.level.view())) ++in_table;
         }
-        return held == live && live == table_used_;
+        return table_.count() == in_table && table_.size() == in_table;
     }
 
 private:
     [[nodiscard]] static std::uint64_t hash_of(NodeIndex parent, std::string_view level) noexcept {
         return hash_bytes(level, parent);
     }
-    [[nodiscard]] std::size_t table_mask() const noexcept { return table_.size() - 1; }
+    /// Whether a child of that name has a link of its own.
+    [[nodiscard]] static bool is_wildcard(std::string_view level) noexcept {
+        return kind == TreeOf::filters && (level == "+" || level == "#");
+    }
+    [[nodiscard]] static bool has_children(const Node& n) noexcept {
+        if constexpr (kind == TreeOf::filters) {
+            return n.links.literal != none || n.links.plus != none || n.links.hash != none;
+        } else {
+            return n.links.first_child != none;
+        }
+    }
+
+    [[nodiscard]] NodeIndex only_child(const Node& n) const noexcept {
+        if constexpr (kind == TreeOf::filters) {
+            return n.links.literal;
+        } else {
+            return n.links.first_child;
+        }
+    }
+
+    [[nodiscard]] NodeIndex literal_child(NodeIndex parent, std::string_view level) const noexcept {
+        const Node& p = nodes_[parent];
+        if (!p.level.flag) {
+            const NodeIndex only = only_child(p);
+            return only != none && nodes_[only].level.view() == level ? only : none;
+        }
+        return table_.find(hash_of(parent, level), [&](NodeIndex candidate) {
+            const Node& n = nodes_[candidate];
+            return n.parent == parent && n.level.view() == level;
+        });
+    }
+
+    template <class Visit>
+    void visit_if_held(NodeIndex at, Visit& visit) const {
+        const Payload& payload = nodes_[at].payload;
+        if (!payload.empty()) visit(payload);
+    }
 
     template <class Visit>
     void match_topic_at(NodeIndex at, const Levels& levels, std::uint32_t depth,
@@ -153,14 +223,14 @@ private:
         const Node& n = nodes_[at];
         // Wildcards in the first level do not match `$` names [MQTT-4.7.2-1].
         const bool wildcards = depth != 0 || !levels.at[0].starts_with('$');
-        if (wildcards && n.hash_child != none) visit(nodes_[n.hash_child].payload);
+        if (wildcards && n.links.hash != none) visit_if_held(n.links.hash, visit);
         if (depth == levels.count) {
-            if (!n.payload.empty()) visit(n.payload);
+            visit_if_held(at, visit);
             return;
         }
-        if (wildcards && n.plus_child != none)
-            match_topic_at(n.plus_child, levels, depth + 1, visit);
-        const NodeIndex literal = child(at, levels.at[depth]);
+        if (wildcards && n.links.plus != none)
+            match_topic_at(n.links.plus, levels, depth + 1, visit);
+        const NodeIndex literal = literal_child(at, levels.at[depth]);
         if (literal != none) match_topic_at(literal, levels, depth + 1, visit);
     }
 
@@ -169,115 +239,130 @@ private:
                          Visit& visit) const {
         const Node& n = nodes_[at];
         if (depth == levels.count) {
-            if (!n.payload.empty()) visit(n.payload);
+            visit_if_held(at, visit);
             return;
         }
         const std::string_view level = levels.at[depth];
         if (level == "#") {
-            if (depth != 0 && !n.payload.empty()) visit(n.payload);  // the parent level too
+            if (depth != 0) visit_if_held(at, visit);  // the parent level too
             visit_below(at, depth, visit);
         } else if (level == "+") {
-            for (NodeIndex c = n.first_child; c != none; c = nodes_[c].next_sibling) {
-                if (depth == 0 && nodes_[c].level.starts_with('$')) continue;
+            for (NodeIndex c = n.links.first_child; c != none; c = nodes_[c].links.next_sibling) {
+                if (depth == 0 && nodes_[c].level.view().starts_with('$')) continue;
                 match_filter_at(c, levels, depth + 1, visit);
             }
-        } else if (const NodeIndex c = child(at, level); c != none) {
+        } else if (const NodeIndex c = literal_child(at, level); c != none) {
             match_filter_at(c, levels, depth + 1, visit);
         }
     }
 
     template <class Visit>
     void visit_below(NodeIndex at, std::uint32_t depth, Visit& visit) const {
-        for (NodeIndex c = nodes_[at].first_child; c != none; c = nodes_[c].next_sibling) {
-            if (depth == 0 && nodes_[c].level.starts_with('$')) continue;
-            if (!nodes_[c].payload.empty()) visit(nodes_[c].payload);
+        for (NodeIndex c = nodes_[at].links.first_child; c != none;
+             c = nodes_[c].links.next_sibling) {
+            if (depth == 0 && nodes_[c].level.view().starts_with('$')) continue;
+            visit_if_held(c, visit);
             visit_below(c, depth + 1, visit);
         }
     }
 
-    NodeIndex new_node(std::string_view level, NodeIndex parent) {
-        NodeIndex index = none;
-        if (free_.empty()) {
-            index = static_cast<NodeIndex>(nodes_.size());
-            nodes_.emplace_back();
+    /// Free nodes hang together by their first link.
+    [[nodiscard]] static NodeIndex& free_link(Node& n) noexcept {
+        if constexpr (kind == TreeOf::filters) {
+            return n.links.literal;
         } else {
-            index = free_.back();
-            free_.pop_back();
+            return n.links.first_child;
+        }
+    }
+
+    NodeIndex new_node(std::string_view level, NodeIndex parent) {
+        NodeIndex index = free_;
+        if (index == none) {
+            index = static_cast<NodeIndex>(nodes_.size());
+            nodes_.push_back(Node{});
+        } else {
+            free_ = free_link(nodes_[index]);
+            --free_count_;
             nodes_[index] = Node{};
         }
-        nodes_[index].level = level;
+        nodes_[index].level.set(level);
         nodes_[index].parent = parent;
         return index;
     }
 
+    void free_node(NodeIndex index) noexcept {
+        Node& n = nodes_[index];
+        n.level.clear();
+        n = Node{};
+        free_link(n) = free_;
+        free_ = index;
+        ++free_count_;
+    }
+
     NodeIndex add_child(NodeIndex parent, std::string_view level) {
-        if ((table_used_ + 1) * 4 > table_.size() * 3) grow_table();
         const NodeIndex index = new_node(level, parent);
         Node& p = nodes_[parent];
-        if (p.first_child != none) nodes_[p.first_child].previous_sibling = index;
-        nodes_[index].next_sibling = p.first_child;
-        p.first_child = index;
-        if (level == "+") p.plus_child = index;
-        if (level == "#") p.hash_child = index;
-        place(index);
-        ++table_used_;
+        if constexpr (kind == TreeOf::filters) {
+            if (level == "+") {
+                p.links.plus = index;
+                return index;
+            }
+            if (level == "#") {
+                p.links.hash = index;
+                return index;
+            }
+        }
+        const NodeIndex first = only_child(p);
+        if (!p.level.flag && first != none) {
+            p.level.flag = true;
+            table_.insert(hash_of(parent, nodes_[first].level.view()), first);
+            if constexpr (kind == TreeOf::filters) p.links.literal = 1;
+        }
+        if (p.level.flag) table_.insert(hash_of(parent, level), index);
+        if constexpr (kind == TreeOf::filters) {
+            p.links.literal = p.level.flag ? p.links.literal + 1 : index;
+        } else {
+            if (first != none) nodes_[first].links.previous_sibling = index;
+            nodes_[index].links.next_sibling = first;
+            p.links.first_child = index;
+        }
         return index;
     }
 
     void remove_child(NodeIndex parent, NodeIndex index) {
-        unplace(index);
-        --table_used_;
-        Node& n = nodes_[index];
         Node& p = nodes_[parent];
-        if (n.previous_sibling != none) {
-            nodes_[n.previous_sibling].next_sibling = n.next_sibling;
-        } else {
-            p.first_child = n.next_sibling;
-        }
-        if (n.next_sibling != none) nodes_[n.next_sibling].previous_sibling = n.previous_sibling;
-        if (p.plus_child == index) p.plus_child = none;
-        if (p.hash_child == index) p.hash_child = none;
-        n = Node{};
-        free_.push_back(index);
-    }
-
-    void place(NodeIndex index) noexcept {
-        const Node& n = nodes_[index];
-        std::size_t i = hash_of(n.parent, n.level) & table_mask();
-        while (table_[i] != none) i = (i + 1) & table_mask();
-        table_[i] = index;
-    }
-
-    /// Linear probing without tombstones: what stands behind the gap moves up.
-    void unplace(NodeIndex index) noexcept {
-        std::size_t gap = hash_of(nodes_[index].parent, nodes_[index].level) & table_mask();
-        while (table_[gap] != index) gap = (gap + 1) & table_mask();
-        table_[gap] = none;
-        for (std::size_t i = (gap + 1) & table_mask(); table_[i] != none;
-             i = (i + 1) & table_mask()) {
-            const Node& n = nodes_[table_[i]];
-            const std::size_t ideal = hash_of(n.parent, n.level) & table_mask();
-            // Moves if its ideal place is not between the gap (exclusive) and here (inclusive).
-            if (((i - ideal) & table_mask()) >= ((i - gap) & table_mask())) {
-                table_[gap] = table_[i];
-                table_[i] = none;
-                gap = i;
+        const NodeLinks<kind> links = nodes_[index].links;
+        const std::string_view level = nodes_[index].level.view();
+        const bool is_in_table = p.level.flag && !is_wildcard(level);
+        if (is_in_table) table_.erase(hash_of(parent, level), index);
+        if constexpr (kind == TreeOf::filters) {
+            if (p.links.plus == index) {
+                p.links.plus = none;
+            } else if (p.links.hash == index) {
+                p.links.hash = none;
+            } else if (!is_in_table || --p.links.literal == 0) {
+                p.links.literal = none;
+                p.level.flag = false;
             }
+        } else {
+            if (links.previous_sibling != none) {
+                nodes_[links.previous_sibling].links.next_sibling = links.next_sibling;
+            } else {
+                p.links.first_child = links.next_sibling;
+            }
+            if (links.next_sibling != none) {
+                nodes_[links.next_sibling].links.previous_sibling = links.previous_sibling;
+            }
+            if (p.links.first_child == none) p.level.flag = false;
         }
+        free_node(index);
     }
 
-    void grow_table() {
-        table_.assign(table_.empty() ? 64 : table_.size() * 2, none);
-        for (NodeIndex i = 0; i < nodes_.size(); ++i) {
-            if (nodes_[i].parent != none) place(i);
-        }
-    }
-
-    std::vector<Node> nodes_;
-    std::vector<NodeIndex> free_;
-    std::vector<NodeIndex> table_;
-    std::size_t table_used_ = 0;
-    std::unordered_map<TenantId, NodeIndex> roots_;
+    ChunkedList<Node> nodes_;
+    NodeIndex free_ = none;
+    std::size_t free_count_ = 0;
+    IndexTable table_;              // of the literal children of those who have more than one
+    std::vector<NodeIndex> roots_;  // by tenant
 };
 
 }  // namespace mitu::broker

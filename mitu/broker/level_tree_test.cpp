@@ -15,7 +15,8 @@ struct Number {
     int value = 0;
     [[nodiscard]] bool empty() const noexcept { return value == 0; }
 };
-using Tree = LevelTree<Number>;
+using Filters = LevelTree<Number, TreeOf::filters>;
+using Topics = LevelTree<Number, TreeOf::topics>;
 
 TEST(levels, split_a_topic_and_know_what_is_too_deep) {
     const Levels levels{"a//b/"};
@@ -30,17 +31,17 @@ TEST(levels, split_a_topic_and_know_what_is_too_deep) {
 }
 
 TEST(level_tree, finds_what_was_inserted_and_nothing_else) {
-    Tree tree;
+    Filters tree;
     const auto index = tree.insert(tenant_default, Levels{"a/b"});
     EXPECT_EQ(tree.find(tenant_default, Levels{"a/b"}), index);
-    EXPECT_NE(tree.find(tenant_default, Levels{"a"}), Tree::none);
-    EXPECT_EQ(tree.find(tenant_default, Levels{"b"}), Tree::none);
-    EXPECT_EQ(tree.find(tenant_default, Levels{"a/b/"}), Tree::none);
-    EXPECT_EQ(tree.find(TenantId{1}, Levels{"a/b"}), Tree::none);
+    EXPECT_NE(tree.find(tenant_default, Levels{"a"}), Filters::none);
+    EXPECT_EQ(tree.find(tenant_default, Levels{"b"}), Filters::none);
+    EXPECT_EQ(tree.find(tenant_default, Levels{"a/b/"}), Filters::none);
+    EXPECT_EQ(tree.find(TenantId{1}, Levels{"a/b"}), Filters::none);
 }
 
 TEST(level_tree, prunes_as_far_as_nothing_needs_a_node) {
-    Tree tree;
+    Filters tree;
     const auto deep = tree.insert(tenant_default, Levels{"a/b/c/d"});
     const auto middle = tree.insert(tenant_default, Levels{"a/b"});
     tree.node(deep).payload.value = 1;
@@ -57,12 +58,12 @@ TEST(level_tree, prunes_as_far_as_nothing_needs_a_node) {
 TEST(level_tree, matches_as_the_specification_says_whatever_came_and_went) {
     for (std::uint64_t seed = 1; seed <= 40; ++seed) {
         Prng prng{seed};
-        Tree filters;
-        Tree topics;
+        Filters filters;
+        Topics topics;
         std::map<std::pair<TenantId, std::string>, int> filter_model;
         std::map<std::pair<TenantId, std::string>, int> topic_model;
         int next = 1;
-        const auto change = [&](Tree& tree, auto& model, const std::string& name) {
+        const auto change = [&](auto& tree, auto& model, const std::string& name) {
             const TenantId tenant{static_cast<std::uint16_t>(prng.below(2))};
             const auto it = model.find({tenant, name});
             if (it == model.end()) {
@@ -71,7 +72,7 @@ TEST(level_tree, matches_as_the_specification_says_whatever_came_and_went) {
                 return;
             }
             const auto index = tree.find(tenant, Levels{name});
-            ASSERT_NE(index, Tree::none);
+            ASSERT_NE(index, IndexTable::none);
             ASSERT_EQ(tree.node(index).payload.value, it->second);
             tree.node(index).payload.value = 0;
             tree.prune(index);
@@ -117,7 +118,7 @@ TEST(level_tree, matches_as_the_specification_says_whatever_came_and_went) {
 }
 
 TEST(level_tree, has_each_node_in_its_table_once_while_it_grows_and_shrinks) {
-    Tree tree;
+    Filters tree;
     for (int i = 0; i < 5'000; ++i) {
         const auto index = tree.insert(tenant_default, Levels{"x/" + std::to_string(i)});
         tree.node(index).payload.value = 1;
@@ -132,7 +133,7 @@ TEST(level_tree, has_each_node_in_its_table_once_while_it_grows_and_shrinks) {
     }
     ASSERT_TRUE(tree.is_sound());
     for (int i = 1; i < 5'000; i += 2) {
-        ASSERT_NE(tree.find(tenant_default, Levels{"x/" + std::to_string(i)}), Tree::none);
+        ASSERT_NE(tree.find(tenant_default, Levels{"x/" + std::to_string(i)}), Filters::none);
     }
 }
 

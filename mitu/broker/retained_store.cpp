@@ -9,7 +9,7 @@ bool RetainedStore::put(MessageHandle message) {
     const MessageView view = messages_.view(message);
     const Levels levels{view.topic};
     const auto existing = tree_.find(view.tenant, levels);
-    const bool held = existing != LevelTree<Entry>::none && !tree_.node(existing).payload.empty();
+    const bool held = existing != Tree::none && !tree_.node(existing).payload.empty();
     if (view.payload.empty()) {
         if (held) remove(existing);
         return true;
@@ -32,12 +32,14 @@ void RetainedStore::note_expiry(const Expiry& expiry) {
     constexpr std::size_t outdated_max = 1'024;
     if (expiries_.size() >= outdated_max + 2 * std::size_t{count_}) {
         // A topic that is replaced again and again leaves a note each time.
-        std::erase_if(expiries_, [&](const Expiry& note) {
-            const Entry& entry = tree_.node(note.node).payload;
-            return entry.empty() || messages_.view(entry.message).expires_at != note.at;
-        });
-        std::sort(expiries_.begin(), expiries_.end());  // an ordered list is a heap
-        expiries_.erase(std::unique(expiries_.begin(), expiries_.end()), expiries_.end());
+        const auto kept =
+            std::remove_if(expiries_.begin(), expiries_.end(), [&](const Expiry& note) {
+                const Entry& entry = tree_.node(note.node).payload;
+                return entry.empty() || messages_.view(entry.message).expires_at != note.at;
+            });
+        std::sort(expiries_.begin(), kept);  // an ordered list is a heap
+        const auto end = std::unique(expiries_.begin(), kept);
+        expiries_.resize_down(static_cast<std::size_t>(end - expiries_.begin()));
     }
     expiries_.push_back(expiry);
     std::push_heap(expiries_.begin(), expiries_.end(), std::greater<>{});

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
+#include "mitu/broker/chunked_list.hpp"
 #include "mitu/broker/level_tree.hpp"
 #include "mitu/broker/message_store.hpp"
 
@@ -46,6 +46,7 @@ private:
         MessageHandle message;
         [[nodiscard]] bool empty() const noexcept { return message.is_none(); }
     };
+    using Tree = LevelTree<Entry, TreeOf::topics>;
     /// A note that a node may hold something expired; it may be outdated.
     struct Expiry {
         Instant at;
@@ -59,8 +60,8 @@ private:
     MessageStore& messages_;
     std::uint32_t messages_max_;
     std::uint32_t count_ = 0;
-    LevelTree<Entry> tree_;
-    std::vector<Expiry> expiries_;  // a heap, the earliest first
+    Tree tree_;
+    ChunkedList<Expiry> expiries_;  // a heap, the earliest first
 };
 
 }  // namespace mitu::broker

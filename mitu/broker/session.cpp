@@ -11,27 +11,53 @@ namespace mitu::broker {
 using mqtt::ProtocolVersion;
 using mqtt::ReasonCode;
 
-Session::Session(SessionContext& context, SessionRef self, TenantId tenant, std::string client_id)
-    : context_{context}, self_{self}, tenant_{tenant}, client_id_{std::move(client_id)} {
+static_assert(sizeof(Session) <= 176, "idle sessions are counted by the million");
+
+Session::Session(SessionContext& context, SessionRef self, TenantId tenant,
+                 std::string_view client_id)
+    : context_{context}, self_{self}, tenant_{tenant} {
+    client_id_.set(client_id);
     context_.counters.sessions.add();
 }
 
 Session::~Session() {
-    for (auto* queue : {&inflight_, &waiting_, &waiting_qos0_}) {
-        for (std::uint32_t i = 0; i < queue->size(); ++i) forget(queue->at(i));
+    if (outbox_) {
+        for (auto* queue : outbox_->queues()) {
+            for (std::uint32_t i = 0; i < queue->size(); ++i) forget(queue->at(i));
+        }
     }
+    client_id_.clear();
     if (will_) context_.messages.release(will_->message);
     if (is_attached()) context_.counters.clients.subtract();
     context_.counters.sessions.subtract();
 }
 
 AccessVariables Session::access_variables(const Profile& profile) const noexcept {
-    return {client_id_, profile.tenant_name, profile.device_class};
+    return {client_id(), profile.tenant_name, profile.device_class};
 }
 
 std::uint32_t Session::next_serial() noexcept {
     if (next_serial_ == 0) next_serial_ = 1;  // 0 means that no answer is wanted
     return next_serial_++;
+}
+
+Inbox& Session::use_inbox() {
+    if (!inbox_) inbox_ = context_.inboxes.take();
+    return *inbox_;
+}
+
+Outbox& Session::use_outbox() {
+    if (!outbox_) outbox_ = context_.outboxes.take();
+    return *outbox_;
+}
+
+void Session::shed_idle_parts(Instant now) {
+    if (outbox_ && outbox_->is_empty()) context_.outboxes.keep(std::move(outbox_));
+    // A bucket that is full again, and a pause that no deadline counts from any more, say nothing.
+    if (inbox_ && inbox_->is_empty() && inbox_->rate_due <= now &&
+        inbox_->rate_pause_until <= last_heard_) {
+        context_.inboxes.keep(std::move(inbox_));
+    }
 }
 
 void Session::attach(const mqtt::Connect& connect, Acceptance acceptance,
@@ -40,15 +66,14 @@ void Session::attach(const mqtt::Connect& connect, Acceptance acceptance,
     MITU_CHECK(!is_attached() && !ended_);
     const ConnectTerms& terms = acceptance.terms();
     drop_will();  // a resumed session: the old will is not due any more [MQTT-3.1.3-9]
-    will_ = acceptance.take_will(self_);
+    if (auto will = acceptance.take_will(self_)) will_ = std::make_unique<StoredWill>(*will);
 
     connection_ = connection;
     profile_ = std::move(profile);
     version_ = connect.version;
-    expires_at_ = will_at_ = Instant::never();
+    detached_at_ = Instant::never();
     last_heard_ = now;
-    rate_due_ = now;
-    rate_pause_until_ = now;
+    if (inbox_) inbox_->rate_due = inbox_->rate_pause_until = now;
     context_.counters.clients.add();
 
     const bool is_v5 = version_ == ProtocolVersion::v5;
@@ -58,14 +83,10 @@ void Session::attach(const mqtt::Connect& connect, Acceptance acceptance,
                                context_.limits.inflight_max);
     packet_bytes_max_ = terms.packet_bytes_max;
     expiry_s_ = terms.expiry_s;
-    keep_alive_ =
-        Duration::milliseconds(std::int64_t{terms.keep_alive_s} * 1'500);  // [MQTT-3.1.2-22]
-
-    if (is_v5 && properties.topic_alias_maximum != 0) {
-        aliases_ = std::make_unique<Aliases>();
-        aliases_->outgoing_max =
-            std::min(properties.topic_alias_maximum, context_.limits.outgoing_aliases_max);
-    }
+    keep_alive_ms_ = std::uint32_t{terms.keep_alive_s} * 1'500;  // [MQTT-3.1.2-22]
+    outgoing_alias_max_ =
+        is_v5 ? std::min(properties.topic_alias_maximum, context_.limits.outgoing_aliases_max)
+              : std::uint16_t{0};
     send(acceptance.connack(session_present), effects);
 }
 
@@ -152,12 +173,14 @@ void Session::refuse(ReasonCode reason, std::string_view text, Parting parting, 
 void Session::forget_connection() {
     connection_ = ports::ConnectionId{};
     context_.counters.clients.subtract();
-    orphan_pending_acks();
-    receive_quota_used_ = 0;
-    for (Incoming& entry : incoming_qos2_) entry.uses_quota = false;
-    operations_.clear();
+    if (inbox_) {
+        orphan_pending_acks();
+        inbox_->receive_quota_used = 0;
+        for (Incoming& entry : inbox_->incoming_qos2) entry.uses_quota = false;
+        inbox_->operations.clear();
+    }
     aliases_.reset();
-    send_quota_used_ = 0;
+    if (outbox_) outbox_->send_quota_used = 0;
 }
 
 void Session::detach(Parting parting, Instant now, Effects& effects) {
@@ -165,27 +188,21 @@ void Session::detach(Parting parting, Instant now, Effects& effects) {
     last_parting_ = parting;
     forget_connection();
     if (parting == Parting::goodbye || parting == Parting::shutdown) drop_will();
-    if (!waiting_qos0_.empty()) {
-        count_drop(DropReason::offline_qos0, waiting_qos0_.size());
-        while (!waiting_qos0_.empty()) {
-            leave_queue(waiting_qos0_.front());
-            forget(waiting_qos0_.front());
-            waiting_qos0_.pop();
+    if (outbox_ && !outbox_->waiting_qos0.empty()) {
+        auto& unsent = outbox_->waiting_qos0;
+        count_drop(DropReason::offline_qos0, unsent.size());
+        while (!unsent.empty()) {
+            leave_queue(unsent.front());
+            forget(unsent.front());
+            unsent.pop();
         }
     }
     if (expiry_s_ == 0) {
         end(now, effects);
         return;
     }
-    if (expiry_s_ != never_expires_s) expires_at_ = now + Duration::seconds(expiry_s_);
-    if (will_) {
-        const std::uint32_t delay_s = std::min(will_->delay_s, expiry_s_);
-        if (delay_s == 0) {
-            publish_will(now, effects);
-        } else {
-            will_at_ = now + Duration::seconds(delay_s);
-        }
-    }
+    detached_at_ = now;
+    if (will_ && will_->delay_s == 0) publish_will(now, effects);
     redispatch_shared(effects);
     restart_inflight();
 }
@@ -195,29 +212,27 @@ void Session::end(Instant now, Effects& effects) {
     if (is_attached()) forget_connection();
     ended_ = true;
     // First of all nothing more comes here: neither the will nor what others are to have.
-    for (const auto& [filter, subscription] : subscriptions_) {
+    for (const std::string_view filter : filters_.sorted()) {
         const auto shared = mqtt::parse_shared(filter);
-        effects.list.emplace_back(
-            UnsubscribeEffect{{},
-                              shared ? shared->filter : std::string_view{filter},
-                              shared ? shared->group : std::string_view{}});
+        effects.list.emplace_back(UnsubscribeEffect{
+            {}, shared ? shared->filter : filter, shared ? shared->group : std::string_view{}});
     }
-    context_.counters.subscriptions.subtract(subscriptions_.size());
+    context_.counters.subscriptions.subtract(filters_.size());
     if (will_) publish_will(now, effects);  // the session ends before the delay [MQTT-3.1.3-9]
     redispatch_shared(effects);
-    if (const auto left = waiting_.size() + waiting_qos0_.size(); left != 0) {
-        count_drop(DropReason::session_ended, left);
-    }
-    for (auto* queue : {&inflight_, &waiting_, &waiting_qos0_}) {
-        while (!queue->empty()) {
-            forget(queue->front());
-            queue->pop();
+    count_drop(DropReason::session_ended, queued_count());
+    if (outbox_) {
+        for (auto* queue : outbox_->queues()) {
+            while (!queue->empty()) {
+                forget(queue->front());
+                queue->pop();
+            }
         }
     }
-    expires_at_ = will_at_ = Instant::never();
 }
 
 void Session::redispatch_shared(Effects& effects) {
+    if (!outbox_) return;
     // What was not sent yet, and QoS 1 without acknowledgement, goes to another member; QoS 2 that
     // was begun stays with this session or ends with it [MQTT-4.8.2-4, 4.8.2-5].
     const auto hand_over = [&](memory::RingQueue<Outgoing>& queue, bool was_begun) {
@@ -234,9 +249,9 @@ void Session::redispatch_shared(Effects& effects) {
             queue.erase_at(i);
         }
     };
-    hand_over(inflight_, true);
-    hand_over(waiting_, false);
-    hand_over(waiting_qos0_, false);
+    hand_over(outbox_->inflight, true);
+    hand_over(outbox_->waiting, false);
+    hand_over(outbox_->waiting_qos0, false);
 }
 
 // --- the will ---
@@ -244,7 +259,6 @@ void Session::redispatch_shared(Effects& effects) {
 void Session::drop_will() noexcept {
     if (will_) context_.messages.release(will_->message);
     will_.reset();
-    will_at_ = Instant::never();
 }
 
 void Session::publish_will(Instant now, Effects& effects) {
@@ -255,22 +269,33 @@ void Session::publish_will(Instant now, Effects& effects) {
     effects.list.emplace_back(route);
     context_.counters.wills_published_total.add();
     will_.reset();
-    will_at_ = Instant::never();
 }
 
 // --- time ---
 
+Instant Session::expires_at() const noexcept {
+    return ended_ || expiry_s_ == never_expires_s ? Instant::never()
+                                                  : detached_at_ + Duration::seconds(expiry_s_);
+}
+
+Instant Session::will_at() const noexcept {
+    return ended_ || !will_ ? Instant::never()
+                            : detached_at_ + Duration::seconds(std::min(will_->delay_s, expiry_s_));
+}
+
 Instant Session::next_deadline() const noexcept {
-    if (!is_attached()) return std::min(will_at_, expires_at_);
-    if (keep_alive_ == Duration{}) return Instant::never();
+    if (!is_attached()) return std::min(will_at(), expires_at());
+    if (keep_alive_ms_ == 0) return Instant::never();
     // While we ourselves do not read, silence is not the client's fault.
-    return std::max(last_heard_, rate_pause_until_) + keep_alive_;
+    const Instant pause_until = inbox_ ? inbox_->rate_pause_until : Instant{};
+    return std::max(last_heard_, pause_until) + Duration::milliseconds(keep_alive_ms_);
 }
 
 Instant Session::read_not_before() const noexcept {
-    const bool owes_too_much = pending_acks_.size() >= context_.limits.pending_acks_max ||
-                               operations_.size() >= context_.limits.pending_operations_max;
-    return owes_too_much ? Instant::never() : rate_pause_until_;
+    if (!inbox_) return Instant{};
+    const bool owes_too_much = inbox_->pending_acks.size() >= context_.limits.pending_acks_max ||
+                               inbox_->operations.size() >= context_.limits.pending_operations_max;
+    return owes_too_much ? Instant::never() : inbox_->rate_pause_until;
 }
 
 void Session::on_deadline(Instant now, Effects& effects) {
@@ -281,8 +306,8 @@ void Session::on_deadline(Instant now, Effects& effects) {
                Parting::lost, now, effects);
         return;
     }
-    if (will_ && now >= will_at_) publish_will(now, effects);
-    if (now >= expires_at_) end(now, effects);
+    if (will_ && now >= will_at()) publish_will(now, effects);
+    if (now >= expires_at()) end(now, effects);
 }
 
 void Session::count_drop(DropReason reason, std::uint64_t n) {

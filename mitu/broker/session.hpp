@@ -3,11 +3,9 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,12 +14,14 @@
 #include "mitu/broker/acceptance.hpp"
 #include "mitu/broker/counters.hpp"
 #include "mitu/broker/effects.hpp"
+#include "mitu/broker/filter_set.hpp"
 #include "mitu/broker/limits.hpp"
 #include "mitu/broker/message_store.hpp"
 #include "mitu/broker/output_batch.hpp"
 #include "mitu/broker/profile.hpp"
+#include "mitu/broker/session_parts.hpp"
+#include "mitu/broker/short_text.hpp"
 #include "mitu/broker/things.hpp"
-#include "mitu/memory/ring_queue.hpp"
 #include "mitu/mqtt/packet.hpp"
 #include "mitu/ports/faults.hpp"
 #include "mitu/ports/network.hpp"
@@ -34,6 +34,8 @@ struct SessionContext {
     MessageStore& messages;
     Counters& counters;
     ports::Faults& faults;
+    SpareParts<Inbox> inboxes{};
+    SpareParts<Outbox> outboxes{};
 };
 
 /// Why a connection and its session part.
@@ -69,12 +71,15 @@ enum class DeliveryOutcome : std::uint8_t { queued, dropped, give_to_another };
 /// Lives on the shard that (tenant, client id) hashes to, with or without a connection. Packets,
 /// time and completions come in; effects and bytes go out. Outgoing messages are pulled: pump()
 /// encodes as many as the connection has room for.
+///
+/// What only a busy session needs (session_parts.hpp) stands behind pointers that are null while it
+/// is idle: an idle one takes under 200 bytes with its client id, whatever its queues can hold.
 /// Threading  shard-local.
 /// Order      each subscriber gets one publisher's messages of one topic and QoS in the order in
 ///            which deliver() was called (MQTT 5.0 section 4.6).
 class Session {
 public:
-    Session(SessionContext& context, SessionRef self, TenantId tenant, std::string client_id);
+    Session(SessionContext& context, SessionRef self, TenantId tenant, std::string_view client_id);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -111,6 +116,10 @@ public:
     /// Not before this may the client be read on (message rate, or answers that are due first).
     [[nodiscard]] Instant read_not_before() const noexcept;
 
+    /// Gives back what the session has taken while it was busy, if nothing is left in it. Changes
+    /// nothing that can be seen.
+    void shed_idle_parts(Instant now);
+
     // --- messages for the client (session_outbound.cpp) ---
 
     [[nodiscard]] DeliveryOutcome deliver(const Delivery& delivery, Instant now);
@@ -122,7 +131,8 @@ public:
 
     [[nodiscard]] const SessionRef& self() const noexcept { return self_; }
     [[nodiscard]] TenantId tenant() const noexcept { return tenant_; }
-    [[nodiscard]] const std::string& client_id() const noexcept { return client_id_; }
+    /// Lifetime  the session.
+    [[nodiscard]] std::string_view client_id() const noexcept { return client_id_.view(); }
     [[nodiscard]] ports::ConnectionId connection() const noexcept { return connection_; }
     [[nodiscard]] bool is_attached() const noexcept { return !connection_.is_none(); }
     [[nodiscard]] mqtt::ProtocolVersion version() const noexcept { return version_; }
@@ -131,12 +141,14 @@ public:
     }
     [[nodiscard]] Instant last_heard() const noexcept { return last_heard_; }
     [[nodiscard]] std::uint32_t queued_count() const noexcept {
-        return waiting_.size() + waiting_qos0_.size();
+        return outbox_ ? outbox_->queued_count() : 0;
     }
-    [[nodiscard]] std::uint32_t inflight_count() const noexcept { return inflight_.size(); }
-    [[nodiscard]] std::size_t subscription_count() const noexcept { return subscriptions_.size(); }
+    [[nodiscard]] std::uint32_t inflight_count() const noexcept {
+        return outbox_ ? outbox_->inflight.size() : 0;
+    }
+    [[nodiscard]] std::size_t subscription_count() const noexcept { return filters_.size(); }
     [[nodiscard]] std::size_t identifier_set_count() const noexcept {
-        return identifier_sets_.size();
+        return outbox_ ? outbox_->identifier_sets.size() : 0;
     }
     [[nodiscard]] std::uint64_t dropped(DropReason reason) const noexcept {
         return drops_ ? (*drops_)[static_cast<std::size_t>(reason)] : 0;
@@ -150,61 +162,6 @@ public:
     Things::Cookie thing = 0;             // not 0: a device, and counted as connected
 
 private:
-    /// A message queued or in flight. 16 bytes: a fleet has very many.
-    struct Outgoing {
-        MessageHandle message;          // none: PUBREC came, only the id is still in use
-        std::uint32_t identifiers = 0;  // 0: none; a subscription identifier; or set_flag | index
-        std::uint32_t share_serial = 0;
-        std::uint16_t packet_id = 0;  // while it waits: its number in the order of arrival
-        std::uint8_t qos : 2 = 0;
-        std::uint8_t retain : 1 = 0;
-        std::uint8_t is_retained_replay : 1 = 0;
-        std::uint8_t sent : 1 = 0;        // at least once, on whatever connection
-        std::uint8_t uses_quota : 1 = 0;  // counts against this connection's receive maximum
-        std::uint8_t awaits_pubcomp : 1 = 0;
-        std::uint8_t attempts = 0;
-    };
-    static_assert(sizeof(Outgoing) == 16);
-
-    /// An answer owed to a publisher. Answers leave in the order of the publishes [MQTT-4.6.0-2].
-    struct PendingAck {
-        std::uint32_t serial = 0;
-        std::uint16_t packet_id = 0;
-        mqtt::QoS qos = mqtt::QoS::at_least_once;
-        bool done = false;
-        /// QoS 2: the connection that it was owed to is gone, and the publish was not yet repeated.
-        bool is_orphaned = false;
-        mqtt::ReasonCode reason = mqtt::ReasonCode::success;
-    };
-
-    /// A SUBSCRIBE or UNSUBSCRIBE that waits for home shards.
-    struct PendingOperation {
-        std::uint32_t serial = 0;
-        std::uint16_t packet_id = 0;
-        bool is_subscribe = true;
-        std::uint32_t remaining = 0;
-        Bytes reasons;
-    };
-
-    /// A QoS 2 message between PUBLISH and PUBREL.
-    struct Incoming {
-        std::uint16_t packet_id = 0;
-        bool uses_quota = false;  // it came on this connection: counts against our receive maximum
-    };
-
-    struct Subscription {
-        mqtt::SubscriptionOptions options;
-        std::uint32_t identifier = 0;
-    };
-
-    /// Topic names behind numbers, one direction of one connection.
-    struct Aliases {
-        std::vector<std::string> incoming;  // index: alias - 1; empty text: not set
-        std::vector<std::string> outgoing;
-        std::uint16_t outgoing_max = 0;
-        std::uint16_t outgoing_next = 0;
-    };
-
     static constexpr std::uint32_t set_flag = 0x8000'0000;
     static constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
     using DropCounts = std::array<std::uint64_t, drop_reason_count>;
@@ -212,6 +169,12 @@ private:
     // session.cpp
     void drop_will() noexcept;
     void publish_will(Instant now, Effects& effects);
+    /// Never: the session does not expire, or has a connection, or is over.
+    [[nodiscard]] Instant expires_at() const noexcept;
+    /// The same for the will.
+    [[nodiscard]] Instant will_at() const noexcept;
+    [[nodiscard]] Inbox& use_inbox();
+    [[nodiscard]] Outbox& use_outbox();
     void forget_connection();
     void redispatch_shared(Effects& effects);
     void send(const mqtt::Packet& packet, Effects& effects);
@@ -226,7 +189,7 @@ private:
                                                                 Instant now, Effects& effects);
     [[nodiscard]] std::optional<mqtt::ReasonCode> judge_publish(std::string_view topic,
                                                                 const mqtt::Publish& publish);
-    void charge_message_rate(Instant now) noexcept;
+    void charge_message_rate(Instant now);
     void owe_ack(const mqtt::Publish& publish, std::uint32_t serial,
                  std::optional<mqtt::ReasonCode> refused, Effects& effects);
     void send_due_acks(Effects& effects);
@@ -234,7 +197,8 @@ private:
     void orphan_pending_acks();
     [[nodiscard]] std::optional<std::uint32_t> find_pending_ack(
         std::uint32_t serial) const noexcept;
-    [[nodiscard]] std::vector<Incoming>::iterator find_incoming(std::uint16_t packet_id) noexcept;
+    /// Null: no such message is between PUBLISH and PUBREL.
+    [[nodiscard]] Incoming* find_incoming(std::uint16_t packet_id) noexcept;
     void forget_incoming(std::uint16_t packet_id);
     void on_pubrel(const mqtt::Pubrel& pubrel, Effects& effects);
     void on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effects& effects);
@@ -269,48 +233,35 @@ private:
     void leave_queue(const Outgoing& entry) noexcept;
 
     SessionContext& context_;
+    ShortText<23> client_id_;  // 23 is what every server takes [MQTT-3.1.3-5]
     SessionRef self_;
     TenantId tenant_;
-    std::string client_id_;
-    std::shared_ptr<const Profile> profile_;
 
     // The connection, while there is one.
+    std::uint16_t send_quota_max_ = 0;  // the client's receive maximum, at most ours
     ports::ConnectionId connection_;
+    std::shared_ptr<const Profile> profile_;
+    Instant last_heard_;
+    std::uint32_t packet_bytes_max_ = mqtt::packet_bytes_limit;  // the client's
+    std::uint32_t keep_alive_ms_ = 0;                            // 0: none; already times 1.5
+    std::uint16_t outgoing_alias_max_ = 0;
     mqtt::ProtocolVersion version_ = mqtt::ProtocolVersion::v5;
-    bool ended_ = false;
     Parting last_parting_ = Parting::lost;
     bool wants_problem_information_ = true;
-    std::uint16_t send_quota_max_ = 0;  // the client's receive maximum, at most ours
-    std::uint16_t send_quota_used_ = 0;
-    std::uint32_t packet_bytes_max_ = mqtt::packet_bytes_limit;  // the client's
-    Duration keep_alive_;                                        // 0: none; already times 1.5
-    Instant last_heard_;
-    Instant rate_due_;  // message rate: when the bucket will be full again (GCRA)
-    Instant rate_pause_until_;
-    std::unique_ptr<Aliases> aliases_;
-    memory::RingQueue<PendingAck> pending_acks_;
-    std::uint32_t pending_qos1_count_ = 0;  // of those, QoS 1
-    std::uint32_t receive_quota_used_ = 0;  // of incoming_qos2_, those of this connection
-    std::vector<PendingOperation> operations_;
-    std::uint32_t next_serial_ = 1;
 
     // The session, with or without connection.
-    std::uint32_t expiry_s_ = 0;
-    Instant expires_at_ = Instant::never();  // detached only
-    Instant will_at_ = Instant::never();     // detached only
-    std::optional<StoredWill> will_;
-    std::map<std::string, Subscription, std::less<>> subscriptions_;
-    std::vector<Incoming> incoming_qos2_;  // by packet id
+    bool ended_ = false;
     std::uint16_t next_packet_id_ = 1;
-    std::uint16_t next_arrival_ = 0;
-    bool ids_are_ordered_ = true;           // along inflight_, so that they can be searched
-    memory::RingQueue<Outgoing> inflight_;  // in the order of their first sending
-    std::uint32_t resend_position_ = 0;     // inflight_ from here on is not yet resent
-    memory::RingQueue<Outgoing> waiting_;   // QoS 1 and 2
-    memory::RingQueue<Outgoing> waiting_qos0_;
-    std::uint32_t waiting_retained_ = 0;  // retained messages that a SUBSCRIBE brought
-    std::uint64_t waiting_bytes_ = 0;     // of all others
-    std::vector<std::vector<std::uint32_t>> identifier_sets_;
+    std::uint32_t next_serial_ = 1;
+    std::uint32_t expiry_s_ = 0;
+    Instant detached_at_ = Instant::never();  // detached only: will and expiry count from here
+    FilterSet filters_;                       // with `$share/NAME/` where a client said so
+
+    // Null while there is nothing in them.
+    std::unique_ptr<Inbox> inbox_;
+    std::unique_ptr<Outbox> outbox_;
+    std::unique_ptr<Aliases> aliases_;
+    std::unique_ptr<StoredWill> will_;
     std::unique_ptr<DropCounts> drops_;
 };
 

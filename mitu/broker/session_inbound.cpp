@@ -94,17 +94,18 @@ std::optional<ReasonCode> Session::judge_publish(std::string_view topic,
     return std::nullopt;
 }
 
-void Session::charge_message_rate(Instant now) noexcept {
+void Session::charge_message_rate(Instant now) {
     if (profile_->message_rate_per_s == 0) return;
-    // Generic cell rate algorithm: rate_due_ is when the bucket would be full again.
+    // Generic cell rate algorithm: rate_due is when the bucket would be full again.
+    Inbox& in = use_inbox();
     const Duration each = Duration::nanoseconds(1'000'000'000 / profile_->message_rate_per_s);
     const std::uint32_t burst =
         profile_->message_burst != 0 ? profile_->message_burst : profile_->message_rate_per_s;
-    rate_due_ = std::max(rate_due_, now) + each;
+    in.rate_due = std::max(in.rate_due, now) + each;
     // The one that was just read has left the bucket: the next needs its own token.
-    const Instant earliest = rate_due_ + (Duration{} - each * (std::int64_t{burst} - 1));
-    if (earliest > now && earliest > rate_pause_until_) {
-        rate_pause_until_ = earliest;
+    const Instant earliest = in.rate_due + (Duration{} - each * (std::int64_t{burst} - 1));
+    if (earliest > now && earliest > in.rate_pause_until) {
+        in.rate_pause_until = earliest;
         context_.counters.rate_limited_total.add();
     }
 }
@@ -116,13 +117,12 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
     if (!topic) return;
 
     if (publish.qos == QoS::exactly_once) {
-        const auto at = find_incoming(publish.packet_id);
-        if (at != incoming_qos2_.end()) {
-            if (!at->uses_quota) ++receive_quota_used_;
-            at->uses_quota = true;
+        if (Incoming* const begun = find_incoming(publish.packet_id)) {
+            if (!begun->uses_quota) ++inbox_->receive_quota_used;
+            begun->uses_quota = true;
             // A repeat: it was passed on already. Its PUBREC is on its way, or is sent again.
-            for (std::uint32_t i = 0; i < pending_acks_.size(); ++i) {
-                PendingAck& ack = pending_acks_.at(i);
+            for (std::uint32_t i = 0; i < inbox_->pending_acks.size(); ++i) {
+                PendingAck& ack = inbox_->pending_acks.at(i);
                 if (ack.qos != QoS::exactly_once || ack.packet_id != publish.packet_id) continue;
                 ack.is_orphaned = false;
                 return;
@@ -134,7 +134,8 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
     std::uint32_t serial = 0;
     if (publish.qos != QoS::at_most_once) {
         // What an earlier connection has begun does not count (MQTT 5.0 section 4.9).
-        const std::size_t outstanding = std::size_t{receive_quota_used_} + pending_qos1_count_;
+        const std::size_t outstanding =
+            inbox_ ? std::size_t{inbox_->receive_quota_used} + inbox_->pending_qos1_count : 0;
         if (version_ == ProtocolVersion::v5 && outstanding >= context_.limits.receive_maximum) {
             context_.counters.protocol_errors_total.add();
             refuse(ReasonCode::receive_maximum_exceeded, "[MQTT-3.3.4-7]", Parting::lost, now,
@@ -185,23 +186,26 @@ void Session::owe_ack(const mqtt::Publish& publish, std::uint32_t serial,
         // 3.1.1 cannot say no: a positive answer, or a closed connection [MQTT-3.3.5-2].
         ack.reason = version_ == ProtocolVersion::v5 ? *refused : ReasonCode::success;
     }
-    pending_acks_.push(ack);
-    if (ack.qos == QoS::at_least_once) ++pending_qos1_count_;
+    Inbox& in = use_inbox();
+    in.pending_acks.push(ack);
+    if (ack.qos == QoS::at_least_once) ++in.pending_qos1_count;
     if (publish.qos == QoS::exactly_once && (!ack.done || !mqtt::is_error(ack.reason))) {
         const auto at = std::lower_bound(
-            incoming_qos2_.begin(), incoming_qos2_.end(), publish.packet_id,
+            in.incoming_qos2.begin(), in.incoming_qos2.end(), publish.packet_id,
             [](const Incoming& entry, std::uint16_t id) { return entry.packet_id < id; });
-        incoming_qos2_.insert(at, {publish.packet_id, true});
-        ++receive_quota_used_;
+        in.incoming_qos2.insert(at, {publish.packet_id, true});
+        ++in.receive_quota_used;
     }
 }
 
 void Session::send_due_acks(Effects& effects) {
-    while (!pending_acks_.empty() && pending_acks_.front().done) {
-        const PendingAck ack = pending_acks_.front();
-        pending_acks_.pop();
+    if (!inbox_) return;
+    auto& acks = inbox_->pending_acks;
+    while (!acks.empty() && acks.front().done) {
+        const PendingAck ack = acks.front();
+        acks.pop();
         if (ack.qos == QoS::at_least_once) {
-            --pending_qos1_count_;
+            --inbox_->pending_qos1_count;
             send_ack(PacketType::puback, ack.packet_id, ack.reason, effects);
             continue;
         }
@@ -222,55 +226,60 @@ void Session::confirm_again(std::uint16_t packet_id, Effects& effects) {
     again.qos = QoS::exactly_once;
     again.done = true;
     bool is_placed = false;
-    for (std::uint32_t left = pending_acks_.size(); left != 0; --left) {
-        const PendingAck ack = pending_acks_.front();
-        pending_acks_.pop();
+    auto& acks = use_inbox().pending_acks;
+    for (std::uint32_t left = acks.size(); left != 0; --left) {
+        const PendingAck ack = acks.front();
+        acks.pop();
         if (ack.is_orphaned && !is_placed) {
             again.serial = ack.serial - 1;  // nobody asks for it; it only keeps the order
-            pending_acks_.push(again);
+            acks.push(again);
             is_placed = true;
         }
-        pending_acks_.push(ack);
+        acks.push(ack);
     }
     if (!is_placed) {
         again.serial = next_serial();
-        pending_acks_.push(again);
+        acks.push(again);
     }
     send_due_acks(effects);
 }
 
 void Session::orphan_pending_acks() {
-    for (std::uint32_t left = pending_acks_.size(); left != 0; --left) {
-        PendingAck ack = pending_acks_.front();
-        pending_acks_.pop();
+    auto& acks = inbox_->pending_acks;
+    for (std::uint32_t left = acks.size(); left != 0; --left) {
+        PendingAck ack = acks.front();
+        acks.pop();
         if (ack.qos != QoS::exactly_once) continue;
         if (ack.done) {
             if (mqtt::is_error(ack.reason)) forget_incoming(ack.packet_id);
             continue;
         }
         ack.is_orphaned = true;
-        pending_acks_.push(ack);
+        acks.push(ack);
     }
-    pending_qos1_count_ = 0;
+    inbox_->pending_qos1_count = 0;
 }
 
-std::vector<Session::Incoming>::iterator Session::find_incoming(std::uint16_t packet_id) noexcept {
+Incoming* Session::find_incoming(std::uint16_t packet_id) noexcept {
+    if (!inbox_) return nullptr;
+    auto& begun = inbox_->incoming_qos2;
     const auto at = std::lower_bound(
-        incoming_qos2_.begin(), incoming_qos2_.end(), packet_id,
+        begun.begin(), begun.end(), packet_id,
         [](const Incoming& entry, std::uint16_t id) { return entry.packet_id < id; });
-    return at != incoming_qos2_.end() && at->packet_id == packet_id ? at : incoming_qos2_.end();
+    return at != begun.end() && at->packet_id == packet_id ? &*at : nullptr;
 }
 
 void Session::forget_incoming(std::uint16_t packet_id) {
-    const auto at = find_incoming(packet_id);
-    if (at == incoming_qos2_.end()) return;
-    if (at->uses_quota) --receive_quota_used_;
-    incoming_qos2_.erase(at);
-    if (incoming_qos2_.empty()) std::vector<Incoming>{}.swap(incoming_qos2_);
+    const Incoming* const found = find_incoming(packet_id);
+    if (found == nullptr) return;
+    if (found->uses_quota) --inbox_->receive_quota_used;
+    auto& begun = inbox_->incoming_qos2;
+    begun.erase(begun.begin() + (found - begun.data()));
+    if (begun.empty()) std::vector<Incoming>{}.swap(begun);
 }
 
 void Session::on_pubrel(const mqtt::Pubrel& pubrel, Effects& effects) {
-    const bool known = find_incoming(pubrel.packet_id) != incoming_qos2_.end();
+    const bool known = find_incoming(pubrel.packet_id) != nullptr;
     forget_incoming(pubrel.packet_id);
     send_ack(PacketType::pubcomp, pubrel.packet_id,
              known ? ReasonCode::success : ReasonCode::packet_identifier_not_found, effects);
@@ -285,8 +294,7 @@ ReasonCode Session::judge_subscription(const mqtt::SubscriptionList::Entry& entr
     if (!profile_->subscribe.may_subscribe(filter, access_variables(*profile_))) {
         return ReasonCode::not_authorized;
     }
-    const bool is_new = subscriptions_.find(entry.filter) == subscriptions_.end();
-    if (is_new && subscriptions_.size() >= context_.limits.subscriptions_max) {
+    if (!filters_.contains(entry.filter) && filters_.size() >= context_.limits.subscriptions_max) {
         return ReasonCode::quota_exceeded;
     }
     return static_cast<ReasonCode>(entry.options.qos);
@@ -305,8 +313,7 @@ void Session::on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effect
         if (mqtt::is_error(reason)) continue;
 
         const auto shared = mqtt::parse_shared(entry->filter);
-        const auto [at, is_new] = subscriptions_.try_emplace(std::string{entry->filter});
-        at->second = {entry->options, subscribe.subscription_identifier.value_or(0)};
+        const bool is_new = filters_.add(entry->filter);
         if (is_new) context_.counters.subscriptions.add();
 
         SubscribeEffect effect;
@@ -317,7 +324,7 @@ void Session::on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effect
         effect.subscriber.qos = entry->options.qos;
         effect.subscriber.no_local = entry->options.no_local;
         effect.subscriber.retain_as_published = entry->options.retain_as_published;
-        effect.subscriber.subscription_identifier = at->second.identifier;
+        effect.subscriber.subscription_identifier = subscribe.subscription_identifier.value_or(0);
         // Retained messages are not sent to shared subscriptions (MQTT 5.0 section 4.8.2).
         const auto handling = entry->options.retain_handling;
         effect.send_retained =
@@ -329,7 +336,7 @@ void Session::on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effect
     if (operation.remaining == 0) {
         finish_operation(operation, effects);
     } else {
-        operations_.push_back(std::move(operation));
+        use_inbox().operations.push_back(std::move(operation));
     }
 }
 
@@ -341,13 +348,11 @@ void Session::on_unsubscribe(const mqtt::Unsubscribe& unsubscribe, Effects& effe
     ByteView rest = unsubscribe.filters.encoded;
     while (const auto filter = mqtt::FilterList::next(rest)) {
         const auto index = static_cast<std::uint32_t>(operation.reasons.size());
-        const auto at = subscriptions_.find(*filter);
-        if (at == subscriptions_.end()) {
+        if (!filters_.remove(*filter)) {
             operation.reasons.push_back(
                 static_cast<std::uint8_t>(ReasonCode::no_subscription_existed));
             continue;
         }
-        subscriptions_.erase(at);
         context_.counters.subscriptions.subtract();
         operation.reasons.push_back(static_cast<std::uint8_t>(ReasonCode::success));
         const auto shared = mqtt::parse_shared(*filter);
@@ -359,7 +364,7 @@ void Session::on_unsubscribe(const mqtt::Unsubscribe& unsubscribe, Effects& effe
     if (operation.remaining == 0) {
         finish_operation(operation, effects);
     } else {
-        operations_.push_back(std::move(operation));
+        use_inbox().operations.push_back(std::move(operation));
     }
 }
 
@@ -385,47 +390,51 @@ void Session::finish_operation(PendingOperation& operation, Effects& effects) {
 // --- answers, goodbye ---
 
 void Session::expect_more(std::uint32_t serial, std::uint32_t more) noexcept {
-    for (auto& operation : operations_) {
+    if (!inbox_) return;
+    for (auto& operation : inbox_->operations) {
         if (operation.serial == serial) operation.remaining += more;
     }
 }
 
 std::optional<std::uint32_t> Session::find_pending_ack(std::uint32_t serial) const noexcept {
     // Serials grow along the queue; differences survive their wrapping around.
-    if (pending_acks_.empty()) return std::nullopt;
-    const std::uint32_t base = pending_acks_.at(0).serial;
+    if (!inbox_ || inbox_->pending_acks.empty()) return std::nullopt;
+    const auto& acks = inbox_->pending_acks;
+    const std::uint32_t base = acks.at(0).serial;
     std::uint32_t low = 0;
-    std::uint32_t high = pending_acks_.size();
+    std::uint32_t high = acks.size();
     while (low < high) {
         const std::uint32_t middle = low + (high - low) / 2;
-        if (pending_acks_.at(middle).serial - base < serial - base) {
+        if (acks.at(middle).serial - base < serial - base) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    if (low == pending_acks_.size() || pending_acks_.at(low).serial != serial) return std::nullopt;
+    if (low == acks.size() || acks.at(low).serial != serial) return std::nullopt;
     return low;
 }
 
 void Session::on_completion(Token token, ReasonCode reason, Instant now, Effects& effects) {
     static_cast<void>(now);
     if (const auto position = find_pending_ack(token.serial)) {
-        PendingAck& ack = pending_acks_.at(*position);
+        PendingAck& ack = inbox_->pending_acks.at(*position);
         ack.done = true;
         ack.reason = reason;
         if (*position == 0) send_due_acks(effects);
         return;
     }
-    for (std::size_t i = 0; i < operations_.size(); ++i) {
-        PendingOperation& operation = operations_[i];
+    if (!inbox_) return;
+    auto& operations = inbox_->operations;
+    for (std::size_t i = 0; i < operations.size(); ++i) {
+        PendingOperation& operation = operations[i];
         if (operation.serial != token.serial) continue;
         if (mqtt::is_error(reason) && token.entry < operation.reasons.size()) {
             operation.reasons[token.entry] = static_cast<std::uint8_t>(reason);
         }
         if (--operation.remaining == 0) {
             finish_operation(operation, effects);
-            operations_.erase(operations_.begin() + static_cast<std::ptrdiff_t>(i));
+            operations.erase(operations.begin() + static_cast<std::ptrdiff_t>(i));
         }
         return;
     }

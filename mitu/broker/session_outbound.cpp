@@ -36,6 +36,7 @@ DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
         return drop(DropReason::queue_full);
     }
 
+    Outbox& out = use_outbox();
     Outgoing entry;
     entry.message = delivery.message;
     entry.identifiers = intern(delivery.identifiers);
@@ -44,21 +45,21 @@ DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
     entry.retain = delivery.retain ? 1 : 0;
     entry.is_retained_replay = delivery.is_retained_replay ? 1 : 0;
     entry.attempts = delivery.attempts;
-    entry.packet_id = next_arrival_++;
+    entry.packet_id = out.next_arrival++;
     context_.messages.retain(delivery.message);
     if (delivery.is_retained_replay) {
-        ++waiting_retained_;
+        ++out.waiting_retained;
     } else {
-        waiting_bytes_ += bytes;
+        out.waiting_bytes += bytes;
     }
-    (delivery.qos == QoS::at_most_once ? waiting_qos0_ : waiting_).push(entry);
+    (delivery.qos == QoS::at_most_once ? out.waiting_qos0 : out.waiting).push(entry);
     return DeliveryOutcome::queued;
 }
 
 bool Session::make_room(const Delivery& delivery, std::uint64_t bytes) {
     if (context_.faults.fire(ports::Fault::outbox_full)) return false;
     if (delivery.is_retained_replay) {
-        return waiting_retained_ < context_.limits.queue_retained_max;
+        return (outbox_ ? outbox_->waiting_retained : 0) < context_.limits.queue_retained_max;
     }
     const Profile* const profile = profile_.get();
     const std::uint32_t messages_max = profile != nullptr && profile->queue_messages_max != 0
@@ -68,21 +69,24 @@ bool Session::make_room(const Delivery& delivery, std::uint64_t bytes) {
                                         ? profile->queue_bytes_max
                                         : context_.limits.queue_bytes_max;
     if (bytes > bytes_max) return false;
+    if (!outbox_) return messages_max != 0;
+    Outbox& out = *outbox_;
     // What a SUBSCRIBE brought at once is bounded by itself: it neither pushes live messages out
     // nor is pushed out by them.
     const auto is_full = [&] {
-        return queued_count() - waiting_retained_ >= messages_max ||
-               waiting_bytes_ + bytes > bytes_max;
+        return out.queued_count() - out.waiting_retained >= messages_max ||
+               out.waiting_bytes + bytes > bytes_max;
     };
     // The oldest QoS 0 message goes first: its sender never asked for more.
     std::uint32_t oldest = 0;
     while (is_full()) {
-        while (oldest < waiting_qos0_.size() && waiting_qos0_.at(oldest).is_retained_replay != 0) {
+        while (oldest < out.waiting_qos0.size() &&
+               out.waiting_qos0.at(oldest).is_retained_replay != 0) {
             ++oldest;
         }
-        if (oldest == waiting_qos0_.size()) return false;
-        const Outgoing evicted = waiting_qos0_.at(oldest);
-        waiting_qos0_.erase_at(oldest);
+        if (oldest == out.waiting_qos0.size()) return false;
+        const Outgoing evicted = out.waiting_qos0.at(oldest);
+        out.waiting_qos0.erase_at(oldest);
         leave_queue(evicted);
         forget(evicted);
         count_drop(DropReason::evicted_qos0);
@@ -92,9 +96,9 @@ bool Session::make_room(const Delivery& delivery, std::uint64_t bytes) {
 
 void Session::leave_queue(const Outgoing& entry) noexcept {
     if (entry.is_retained_replay != 0) {
-        --waiting_retained_;
+        --outbox_->waiting_retained;
     } else {
-        waiting_bytes_ -= context_.messages.content_bytes(entry.message);
+        outbox_->waiting_bytes -= context_.messages.content_bytes(entry.message);
     }
 }
 
@@ -105,41 +109,44 @@ void Session::forget(const Outgoing& entry) noexcept {
 std::uint32_t Session::intern(std::span<const std::uint32_t> identifiers) {
     if (identifiers.empty()) return 0;
     if (identifiers.size() == 1) return identifiers[0];
-    if (queued_count() == 0 && inflight_.empty()) identifier_sets_.clear();  // nobody needs them
+    auto& sets = use_outbox().identifier_sets;
+    if (outbox_->is_empty()) sets.clear();  // nobody needs them
     // Overlapping subscriptions give few distinct sets, again and again.
-    for (std::size_t i = 0; i < identifier_sets_.size(); ++i) {
-        if (std::equal(identifier_sets_[i].begin(), identifier_sets_[i].end(), identifiers.begin(),
-                       identifiers.end())) {
+    for (std::size_t i = 0; i < sets.size(); ++i) {
+        if (std::equal(sets[i].begin(), sets[i].end(), identifiers.begin(), identifiers.end())) {
             return set_flag | static_cast<std::uint32_t>(i);
         }
     }
-    identifier_sets_.emplace_back(identifiers.begin(), identifiers.end());
-    return set_flag | static_cast<std::uint32_t>(identifier_sets_.size() - 1);
+    sets.emplace_back(identifiers.begin(), identifiers.end());
+    return set_flag | static_cast<std::uint32_t>(sets.size() - 1);
 }
 
 std::span<const std::uint32_t> Session::identifiers_of(const Outgoing& entry) const {
     if (entry.identifiers == 0) return {};
-    if ((entry.identifiers & set_flag) != 0) return identifier_sets_[entry.identifiers & ~set_flag];
+    if ((entry.identifiers & set_flag) != 0) {
+        return outbox_->identifier_sets[entry.identifiers & ~set_flag];
+    }
     return {&entry.identifiers, 1};
 }
 
 // --- onto the wire ---
 
 bool Session::pump(Instant now, OutputBatch& batch, Effects& effects) {
-    if (!is_attached()) return false;
+    if (!is_attached() || !outbox_) return false;
+    Outbox& out = *outbox_;
     if (resend(now, batch, effects)) return true;
     for (;;) {
-        const bool has_quota = resend_position_ == inflight_.size() &&
-                               send_quota_used_ < send_quota_max_ &&
-                               inflight_.size() < context_.limits.inflight_max;
-        const bool has_acknowledged = !waiting_.empty() && has_quota;
-        if (!has_acknowledged && waiting_qos0_.empty()) return false;
+        const bool has_quota = out.resend_position == out.inflight.size() &&
+                               out.send_quota_used < send_quota_max_ &&
+                               out.inflight.size() < context_.limits.inflight_max;
+        const bool has_acknowledged = !out.waiting.empty() && has_quota;
+        if (!has_acknowledged && out.waiting_qos0.empty()) return false;
         if (!batch.has_room()) return true;
         // In the order of arrival, whatever the QoS; only a full window lets QoS 0 overtake.
         const bool is_qos0 =
-            !has_acknowledged ||
-            (!waiting_qos0_.empty() && arrived_before(waiting_qos0_.front(), waiting_.front()));
-        if (!pump_one(is_qos0 ? waiting_qos0_ : waiting_, now, batch, effects)) return true;
+            !has_acknowledged || (!out.waiting_qos0.empty() &&
+                                  arrived_before(out.waiting_qos0.front(), out.waiting.front()));
+        if (!pump_one(is_qos0 ? out.waiting_qos0 : out.waiting, now, batch, effects)) return true;
     }
 }
 
@@ -169,36 +176,37 @@ bool Session::pump_one(memory::RingQueue<Outgoing>& queue, Instant now, OutputBa
     }
     entry.sent = 1;
     entry.uses_quota = 1;
-    ++send_quota_used_;
-    inflight_.push(entry);
-    resend_position_ = inflight_.size();
+    ++outbox_->send_quota_used;
+    outbox_->inflight.push(entry);
+    outbox_->resend_position = outbox_->inflight.size();
     return true;
 }
 
 bool Session::resend(Instant now, OutputBatch& batch, Effects& effects) {
-    while (resend_position_ < inflight_.size()) {
+    Outbox& out = *outbox_;
+    while (out.resend_position < out.inflight.size()) {
         if (!batch.has_room()) return true;
-        Outgoing& entry = inflight_.at(resend_position_);
+        Outgoing& entry = out.inflight.at(out.resend_position);
         if (entry.awaits_pubcomp != 0) {
             const std::array<std::uint8_t, 4> pubrel{
                 0x62, 2, static_cast<std::uint8_t>(entry.packet_id >> 8),
                 static_cast<std::uint8_t>(entry.packet_id)};
             batch.copy(pubrel);
-            ++resend_position_;
+            ++out.resend_position;
             continue;
         }
-        if (send_quota_used_ >= send_quota_max_) return false;  // goes on with the next PUBACK
+        if (out.send_quota_used >= send_quota_max_) return false;  // goes on with the next PUBACK
         const Sent sent = send_publish(entry, now, batch);
         if (sent == Sent::no_room) return true;
         if (sent == Sent::impossible) {  // this connection takes smaller packets than the last
             const Outgoing gone = entry;
-            inflight_.erase_at(resend_position_);
+            out.inflight.erase_at(out.resend_position);
             give_up(gone, DropReason::too_large_for_client, effects);
             continue;
         }
         entry.uses_quota = 1;
-        ++send_quota_used_;
-        ++resend_position_;
+        ++out.send_quota_used;
+        ++out.resend_position;
     }
     return false;
 }
@@ -227,7 +235,7 @@ Session::Sent Session::send_publish(Outgoing& entry, Instant now, OutputBatch& b
         return Sent::impossible;
     }
     // An alias is learned only with a packet that is really sent.
-    if (aliases_ && aliases_->outgoing_max != 0) {
+    if (outgoing_alias_max_ != 0) {
         publish.topic_alias = outgoing_alias(view.topic, alias_is_known);
         if (alias_is_known) publish.topic = {};
     }
@@ -250,6 +258,7 @@ Session::Sent Session::send_publish(Outgoing& entry, Instant now, OutputBatch& b
 }
 
 std::uint16_t Session::outgoing_alias(std::string_view topic, bool& is_known) {
+    if (!aliases_) aliases_ = std::make_unique<Aliases>();
     auto& names = aliases_->outgoing;
     for (std::size_t i = 0; i < names.size(); ++i) {
         if (names[i] != topic) continue;
@@ -257,7 +266,7 @@ std::uint16_t Session::outgoing_alias(std::string_view topic, bool& is_known) {
         return static_cast<std::uint16_t>(i + 1);
     }
     is_known = false;
-    if (names.size() < aliases_->outgoing_max) {
+    if (names.size() < outgoing_alias_max_) {
         return static_cast<std::uint16_t>(names.size() + 1);
     }
     return static_cast<std::uint16_t>(aliases_->outgoing_next + 1);  // the oldest gives way
@@ -265,13 +274,13 @@ std::uint16_t Session::outgoing_alias(std::string_view topic, bool& is_known) {
 
 void Session::learn_alias(std::string_view topic) {
     auto& names = aliases_->outgoing;
-    if (names.size() < aliases_->outgoing_max) {
+    if (names.size() < outgoing_alias_max_) {
         names.emplace_back(topic);
         return;
     }
     names[aliases_->outgoing_next] = topic;
     aliases_->outgoing_next =
-        static_cast<std::uint16_t>((aliases_->outgoing_next + 1) % aliases_->outgoing_max);
+        static_cast<std::uint16_t>((aliases_->outgoing_next + 1) % outgoing_alias_max_);
 }
 
 void Session::give_up(const Outgoing& entry, DropReason reason, Effects& effects) {
@@ -288,11 +297,11 @@ void Session::give_up(const Outgoing& entry, DropReason reason, Effects& effects
 
 std::uint16_t Session::take_packet_id() noexcept {
     if (next_packet_id_ == 0) next_packet_id_ = 1;
-    if (inflight_.empty()) {
-        ids_are_ordered_ = true;
+    if (outbox_->inflight.empty()) {
+        outbox_->ids_are_ordered = true;
     } else {
         while (find_inflight(next_packet_id_)) {
-            ids_are_ordered_ = false;  // one old id is overtaken by the whole range
+            outbox_->ids_are_ordered = false;  // one old id is overtaken by the whole range
             if (++next_packet_id_ == 0) next_packet_id_ = 1;
         }
     }
@@ -302,48 +311,50 @@ std::uint16_t Session::take_packet_id() noexcept {
 // --- acknowledgements ---
 
 std::optional<std::uint32_t> Session::find_inflight(std::uint16_t packet_id) const noexcept {
-    if (inflight_.empty()) return std::nullopt;
-    if (!ids_are_ordered_) {
-        for (std::uint32_t i = 0; i < inflight_.size(); ++i) {
-            if (inflight_.at(i).packet_id == packet_id) return i;
+    if (!outbox_ || outbox_->inflight.empty()) return std::nullopt;
+    const auto& inflight = outbox_->inflight;
+    if (!outbox_->ids_are_ordered) {
+        for (std::uint32_t i = 0; i < inflight.size(); ++i) {
+            if (inflight.at(i).packet_id == packet_id) return i;
         }
         return std::nullopt;
     }
     // Ids grow along the queue (they wrap around, differences do not care).
-    const std::uint16_t base = inflight_.at(0).packet_id;
+    const std::uint16_t base = inflight.at(0).packet_id;
     const auto wanted = static_cast<std::uint16_t>(packet_id - base);
     std::uint32_t low = 0;
-    std::uint32_t high = inflight_.size();
+    std::uint32_t high = inflight.size();
     while (low < high) {
         const std::uint32_t middle = low + (high - low) / 2;
-        if (static_cast<std::uint16_t>(inflight_.at(middle).packet_id - base) < wanted) {
+        if (static_cast<std::uint16_t>(inflight.at(middle).packet_id - base) < wanted) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    if (low == inflight_.size() || inflight_.at(low).packet_id != packet_id) return std::nullopt;
+    if (low == inflight.size() || inflight.at(low).packet_id != packet_id) return std::nullopt;
     return low;
 }
 
 void Session::finish_inflight(std::uint32_t position) {
-    const Outgoing entry = inflight_.at(position);
-    if (entry.uses_quota != 0) --send_quota_used_;
+    Outbox& out = *outbox_;
+    const Outgoing entry = out.inflight.at(position);
+    if (entry.uses_quota != 0) --out.send_quota_used;
     forget(entry);
-    inflight_.erase_at(position);
-    if (position < resend_position_) --resend_position_;
+    out.inflight.erase_at(position);
+    if (position < out.resend_position) --out.resend_position;
 }
 
 void Session::on_puback(const mqtt::Puback& puback) {
     const auto position = find_inflight(puback.packet_id);
     // Unknown, or not QoS 1: an answer to what a former connection sent. Nothing to do.
-    if (!position || inflight_.at(*position).qos != 1) return;
+    if (!position || outbox_->inflight.at(*position).qos != 1) return;
     finish_inflight(*position);
 }
 
 void Session::on_pubrec(const mqtt::Pubrec& pubrec, Effects& effects) {
     const auto position = find_inflight(pubrec.packet_id);
-    if (!position || inflight_.at(*position).qos != 2) {
+    if (!position || outbox_->inflight.at(*position).qos != 2) {
         if (!mqtt::is_error(pubrec.reason)) {
             send_ack(PacketType::pubrel, pubrec.packet_id, ReasonCode::packet_identifier_not_found,
                      effects);
@@ -354,7 +365,7 @@ void Session::on_pubrec(const mqtt::Pubrec& pubrec, Effects& effects) {
         finish_inflight(*position);  // the receiver does not want it [MQTT-4.8.2-6]
         return;
     }
-    Outgoing& entry = inflight_.at(*position);
+    Outgoing& entry = outbox_->inflight.at(*position);
     if (entry.awaits_pubcomp == 0) {
         forget(entry);
         entry.message = MessageHandle{};
@@ -365,14 +376,16 @@ void Session::on_pubrec(const mqtt::Pubrec& pubrec, Effects& effects) {
 
 void Session::on_pubcomp(const mqtt::Pubcomp& pubcomp) {
     const auto position = find_inflight(pubcomp.packet_id);
-    if (!position || inflight_.at(*position).awaits_pubcomp == 0) return;
+    if (!position || outbox_->inflight.at(*position).awaits_pubcomp == 0) return;
     finish_inflight(*position);
 }
 
 void Session::restart_inflight() noexcept {
-    resend_position_ = 0;
-    send_quota_used_ = 0;
-    for (std::uint32_t i = 0; i < inflight_.size(); ++i) inflight_.at(i).uses_quota = 0;
+    if (!outbox_) return;
+    outbox_->resend_position = 0;
+    outbox_->send_quota_used = 0;
+    auto& inflight = outbox_->inflight;
+    for (std::uint32_t i = 0; i < inflight.size(); ++i) inflight.at(i).uses_quota = 0;
 }
 
 }  // namespace mitu::broker

@@ -124,7 +124,7 @@ void Shard::prune_timers() {
         }
         const Connection* const connection = find({note.index, note.generation});
         return connection != nullptr &&
-               (connection->deadline == note.at || connection->resume_at == note.at);
+               (connection->deadline() == note.at || connection->resume_at() == note.at);
     });
 }
 
@@ -140,11 +140,11 @@ void Shard::run_timers() {
         }
         Connection* const connection = find({note->index, note->generation});
         if (connection == nullptr) continue;
-        if (connection->resume_at <= now_) {
-            connection->resume_at = Instant::never();
+        if (connection->resume_at() <= now_) {
+            connection->work->resume_at = Instant::never();
             resume_later(*connection);
         }
-        if (connection->deadline <= now_) {
+        if (connection->deadline() <= now_) {
             // CONNECT did not come, was not admitted in time, or the last bytes were not taken.
             if (connection->state != Connection::State::closing) {
                 counters_.connections_refused_total.add();
@@ -169,6 +169,10 @@ void Shard::on_session_timer(Session& session) {
     session.on_deadline(now_, effects);
     if (connection != nullptr && !session.is_attached()) close(*connection);
     apply(session, effects);
+    // Nothing to write, most of the time: the connection stays idle.
+    if (connection != nullptr && connection->work && connection->work->is_done()) {
+        give_back_work(*connection);
+    }
 }
 
 void Shard::arm(Session& session) {
@@ -207,6 +211,8 @@ void Shard::settle(Session& session) {
         sessions_.erase(session.self());
         return;
     }
+    // With a connection that is for flush() to do, once a turn instead of once a packet.
+    if (!session.is_attached()) session.shed_idle_parts(now_);
     arm(session);
 }
 
@@ -263,21 +269,20 @@ void Shard::begin_shutdown(Instant now) {
     now_ = now;
     is_shutting_down_ = true;
     shutdown_deadline_ = now + limits_.shutdown_timeout;
-    for (auto& slot : connections_) {
-        if (!slot || slot->state == Connection::State::free) continue;
-        Connection& connection = *slot;
+    connections_.for_each([&](Connection& connection) {
+        if (connection.state == Connection::State::free) return;
         if (connection.state == Connection::State::attached) {
-            if (Session* const session = sessions_.get(connection.session)) {
+            if (Session* const session = sessions_.get(session_of(connection))) {
                 Effects effects{output_of(connection)};
                 session->refuse(mqtt::ReasonCode::server_shutting_down, "the server is stopping",
                                 Parting::shutdown, now, effects);
                 close(connection);
                 apply(*session, effects);
-                continue;
+                return;
             }
         }
         if (connection.state != Connection::State::closing) close(connection);
-    }
+    });
     flush_all();
     post_mail();
 }

@@ -134,6 +134,9 @@ private:
     /// The connection's output buffer, which idle connections do not have.
     [[nodiscard]] Bytes& output_of(Connection& connection);
     void keep_buffer(Bytes&& buffer);
+    [[nodiscard]] Connection::Work& work_of(Connection& connection);
+    void give_back_work(Connection& connection);
+    [[nodiscard]] SessionRef session_of(const Connection& connection) const noexcept;
     void flush(Connection& connection);
     void write_batch(Connection& connection);
     void flush_all();
@@ -199,7 +202,7 @@ private:
     RetainedStore retained_;
     TimerQueue timers_;
     OutputBatch batch_;
-    std::vector<std::unique_ptr<Connection>> connections_;  // by ConnectionId::index
+    ConnectionTable connections_;
     std::uint32_t connection_count_ = 0;
     std::vector<Peer> peers_;
     std::uint32_t lane_record_bytes_max_ = 0xFFFF'FFFF;
@@ -208,6 +211,7 @@ private:
     std::vector<ports::ConnectionId> resumable_;
     std::vector<ports::ConnectionId> resuming_;
     std::vector<Bytes> spare_buffers_;
+    SpareParts<Connection::Work> spare_work_;
     Matches matches_;
     std::vector<ServerPublish> server_publishes_;
     Bytes nowhere_;  // output of sessions without connection: nothing

@@ -69,7 +69,7 @@ private:
 
 void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView input) {
     connection.version = connect.version;
-    connection.packet_bytes_max = connect.properties.maximum_packet_size;
+    work_of(connection).packet_bytes_max = connect.properties.maximum_packet_size;
     if (connect.properties.authentication_method) {
         refuse_connect(connection, ReasonCode::bad_authentication_method,
                        "no extended authentication is offered");
@@ -94,9 +94,10 @@ void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView
         return;
     }
     connection.state = Connection::State::admitting;
-    connection.admission_serial = next_admission_serial_++;
+    const std::uint32_t serial = next_admission_serial_++;
+    work_of(connection).admission_serial = serial;
     pause(connection);  // a client that has said all and gone is let in all the same
-    ports_.gate.prove({id_, connection.id, connection.admission_serial}, login);
+    ports_.gate.prove({id_, connection.id, serial}, login);
 }
 
 void Shard::migrate(Connection& connection, ShardId to, ByteView input) {
@@ -129,14 +130,14 @@ void Shard::on_admission(const Admission& admission, Instant now) {
     now_ = now;
     Connection* const connection = find(admission.ticket.connection);
     if (connection == nullptr || connection->state != Connection::State::admitting ||
-        connection->admission_serial != admission.ticket.serial) {
+        work_of(*connection).admission_serial != admission.ticket.serial) {
         return;
     }
     // CONNECT stayed in front of the input.
     mqtt::DecodeOptions options;
     options.packet_bytes_max = limits_.packet_bytes_max;
     Bytes input;
-    input.swap(connection->input);
+    input.swap(work_of(*connection).input);
     const auto decoded = mqtt::decode(input, options);
     MITU_CHECK(decoded && *decoded);
     const auto* const connect = std::get_if<mqtt::Connect>(&(*decoded)->packet);
@@ -155,8 +156,8 @@ void Shard::on_admission(const Admission& admission, Instant now) {
     admit(*connection, *connect, *claim, admission.profile);
     if (connection->state != Connection::State::attached) return;
     input.erase(input.begin(), input.begin() + static_cast<std::ptrdiff_t>((*decoded)->size_bytes));
-    connection->input = std::move(input);
-    if (!connection->input.empty() || connection->is_paused) resume_later(*connection);
+    work_of(*connection).input = std::move(input);
+    if (connection->has_input() || connection->is_paused) resume_later(*connection);
 }
 
 void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Claim& claim,
@@ -209,7 +210,8 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
     session->attach(connect, std::move(*acceptance), connection.id, profile, session_present, now_,
                     effects);
     connection.state = Connection::State::attached;
-    connection.session = session->self();
+    connection.session_index = session->self().index;
+    connection.session_generation = session->self().generation;
     if (trace::log_enabled(trace::Level::debug)) {
         trace::log(trace::Level::debug, "client_connected",
                    {{"client", client_id},
@@ -218,7 +220,7 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
                     {"session_present", session_present},
                     {"peer", ports::address_text(connection.peer)}});
     }
-    connection.deadline = Instant::never();
+    work_of(connection).deadline = Instant::never();
     if (ports_.things != nullptr) {
         session->thing = ports_.things->on_attached(tenant, client_id, now_, server_publishes_);
     }
@@ -237,7 +239,7 @@ void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::strin
         connack.reason = reason;
         if (connection.version == mqtt::ProtocolVersion::v5 && !text.empty()) {
             connack.properties.reason_string = text;
-            const std::uint32_t bytes_max = connection.packet_bytes_max;
+            const std::uint32_t bytes_max = work_of(connection).packet_bytes_max;
             if (bytes_max != 0 && mqtt::encoded_size(connack, connection.version) > bytes_max) {
                 connack.properties.reason_string.reset();  // [MQTT-3.2.2-19]
             }

@@ -29,35 +29,30 @@ mqtt::ProtocolVersion connect_version(ByteView packet) noexcept {
 
 // --- the table ---
 
-Connection* Shard::find(ports::ConnectionId id) noexcept {
-    if (id.is_none() || id.index >= connections_.size()) return nullptr;
-    Connection* const connection = connections_[id.index].get();
-    return connection != nullptr && connection->id == id ? connection : nullptr;
-}
+Connection* Shard::find(ports::ConnectionId id) noexcept { return connections_.find(id); }
 
 Connection& Shard::add_connection(ports::ConnectionId id, const ports::PeerAddress& peer,
                                   std::uint16_t listener_index) {
-    if (id.index >= connections_.size()) connections_.resize(id.index + 1);
-    auto& slot = connections_[id.index];
-    if (!slot) slot = std::make_unique<Connection>();
-    MITU_CHECK(slot->state == Connection::State::free);
-    *slot = Connection{};
-    slot->id = id;
-    slot->state = Connection::State::greeting;
-    slot->peer = peer;
-    slot->listener_index = listener_index;
-    slot->deadline = now_ + limits_.connect_timeout;
-    timers_.add({slot->deadline, TimerQueue::Kind::connection, id.index, id.generation});
+    Connection& slot = connections_.slot(id.index);
+    MITU_CHECK(slot.state == Connection::State::free);
+    slot = Connection{};
+    slot.id = id;
+    slot.state = Connection::State::greeting;
+    slot.peer = peer;
+    slot.listener_index = listener_index;
+    const Instant deadline = now_ + limits_.connect_timeout;
+    work_of(slot).deadline = deadline;
+    timers_.add({deadline, TimerQueue::Kind::connection, id.index, id.generation});
     ++connection_count_;
     counters_.connections.add();
-    return *slot;
+    return slot;
 }
 
 void Shard::remove_connection(Connection& connection) {
-    keep_buffer(std::move(connection.output));
+    give_back_work(connection);
     --connection_count_;
     counters_.connections.subtract();
-    // The slot stays for the next connection with this index, without its buffers.
+    // The slot stays for the next connection with this index.
     connection = Connection{};
 }
 
@@ -100,7 +95,7 @@ void Shard::open(const ports::NetworkEvent& event) {
 
 void Shard::closed(Connection& connection) {
     const bool was_attached = connection.state == Connection::State::attached;
-    const SessionRef ref = connection.session;
+    const SessionRef ref = session_of(connection);
     remove_connection(connection);
     if (!was_attached) return;
     if (Session* const session = sessions_.get(ref)) part(*session, Parting::lost);
@@ -111,13 +106,14 @@ void Shard::closed(Connection& connection) {
 void Shard::receive(Connection& connection, ByteView bytes) {
     if (connection.state == Connection::State::closing) return;
     if (connection.state == Connection::State::attached) {
-        if (Session* const session = sessions_.get(connection.session)) {
+        if (Session* const session = sessions_.get(session_of(connection))) {
             session->on_heard(now_);
             if (session->thing != 0) ports_.things->on_heard(session->thing, now_);
         }
     }
-    if (!connection.input.empty() || connection.is_paused) {
-        connection.input.insert(connection.input.end(), bytes.begin(), bytes.end());
+    if (connection.has_input() || connection.is_paused) {
+        Bytes& input = work_of(connection).input;
+        input.insert(input.end(), bytes.begin(), bytes.end());
         // on_admission() resumes that one; whoever was paused is resumed for the reason it was.
         const bool is_to_resume =
             connection.state != Connection::State::admitting && !connection.is_paused;
@@ -133,12 +129,13 @@ void Shard::receive(Connection& connection, ByteView bytes) {
     if (find(id) != &connection) return;
     if (connection.state == Connection::State::closing) return;
     if (taken < bytes.size()) {
-        connection.input.assign(bytes.begin() + static_cast<std::ptrdiff_t>(taken), bytes.end());
+        work_of(connection)
+            .input.assign(bytes.begin() + static_cast<std::ptrdiff_t>(taken), bytes.end());
     }
 }
 
 bool Shard::may_read_on(Connection& connection) {
-    if (connection.output.size() > limits_.output_backlog_bytes_max && connection.is_blocked) {
+    if (connection.output_bytes() > limits_.output_backlog_bytes_max && connection.is_blocked) {
         pause(connection);  // it sends, but does not read our answers; goes on when writable
         return false;
     }
@@ -149,13 +146,13 @@ bool Shard::may_read_on(Connection& connection) {
         return false;
     }
     if (connection.state != Connection::State::attached) return true;
-    const Session* const session = sessions_.get(connection.session);
+    const Session* const session = sessions_.get(session_of(connection));
     if (session == nullptr) return true;
     const Instant not_before = session->read_not_before();
     if (not_before <= now_) return true;
     pause(connection);
     if (!not_before.is_never()) {  // never: completions will resume it
-        connection.resume_at = not_before;
+        work_of(connection).resume_at = not_before;
         timers_.add({not_before, TimerQueue::Kind::connection, connection.id.index,
                      connection.id.generation});
     }
@@ -193,7 +190,7 @@ std::size_t Shard::process(Connection& connection, ByteView bytes) {
             taken += size_bytes;
             continue;
         }
-        Session* const session = sessions_.get(connection.session);
+        Session* const session = sessions_.get(session_of(connection));
         MITU_CHECK(session != nullptr && session->connection() == connection.id);
         Effects effects{output_of(connection)};
         session->on_packet(packet, now_, effects);
@@ -217,7 +214,7 @@ void Shard::fail(Connection& connection, const mqtt::DecodeError& error, ByteVie
         }
         return;
     }
-    Session* const session = sessions_.get(connection.session);
+    Session* const session = sessions_.get(session_of(connection));
     MITU_CHECK(session != nullptr);
     trace::log(trace::Level::info, "client_broke_protocol",
                {{"client", session->client_id()},
@@ -257,14 +254,15 @@ void Shard::resume_all() {
         const bool was_paused = connection->is_paused;
         connection->is_paused = false;
         Bytes input;
-        input.swap(connection->input);
+        if (connection->work) input.swap(connection->work->input);
         const std::size_t taken = process(*connection, input);
         if (find(id) != connection || connection->state == Connection::State::closing) continue;
         if (taken == 0) {
-            connection->input = std::move(input);
-        } else {  // a buffer of its own size: what a large packet needed is not kept
-            connection->input.assign(input.begin() + static_cast<std::ptrdiff_t>(taken),
-                                     input.end());
+            if (!input.empty()) work_of(*connection).input = std::move(input);
+        } else if (taken < input.size()) {
+            // A buffer of its own size: what a large packet needed is not kept.
+            work_of(*connection)
+                .input.assign(input.begin() + static_cast<std::ptrdiff_t>(taken), input.end());
         }
         if (was_paused && !connection->is_paused) ports_.network.resume_reading(id);
     }
@@ -278,12 +276,28 @@ void Shard::touch(Connection& connection) {
     touched_.push_back(connection.id);
 }
 
+Connection::Work& Shard::work_of(Connection& connection) {
+    if (!connection.work) connection.work = spare_work_.take();
+    return *connection.work;
+}
+
+void Shard::give_back_work(Connection& connection) {
+    if (!connection.work) return;
+    keep_buffer(std::move(connection.work->output));
+    spare_work_.keep(std::move(connection.work));
+}
+
+SessionRef Shard::session_of(const Connection& connection) const noexcept {
+    return {connection.session_index, connection.session_generation, id_};
+}
+
 Bytes& Shard::output_of(Connection& connection) {
-    if (connection.output.capacity() == 0 && !spare_buffers_.empty()) {
-        connection.output.swap(spare_buffers_.back());
+    Bytes& output = work_of(connection).output;
+    if (output.capacity() == 0 && !spare_buffers_.empty()) {
+        output.swap(spare_buffers_.back());
         spare_buffers_.pop_back();
     }
-    return connection.output;
+    return output;
 }
 
 void Shard::keep_buffer(Bytes&& buffer) {
@@ -297,10 +311,11 @@ void Shard::keep_buffer(Bytes&& buffer) {
 
 void Shard::close(Connection& connection) {
     connection.state = Connection::State::closing;
-    connection.input = Bytes{};
-    connection.session = SessionRef{};
-    connection.deadline = now_ + limits_.shutdown_timeout;
-    timers_.add({connection.deadline, TimerQueue::Kind::connection, connection.id.index,
+    Connection::Work& work = work_of(connection);
+    work.input = Bytes{};
+    connection.session_index = connection.session_generation = 0;
+    work.deadline = now_ + limits_.shutdown_timeout;
+    timers_.add({work.deadline, TimerQueue::Kind::connection, connection.id.index,
                  connection.id.generation});
     touch(connection);
 }
@@ -318,15 +333,18 @@ void Shard::flush_all() {
 
 void Shard::flush(Connection& connection) {
     Session* const session = connection.state == Connection::State::attached
-                                 ? sessions_.get(connection.session)
+                                 ? sessions_.get(session_of(connection))
                                  : nullptr;
     Effects effects{nowhere_};
     batch_.clear();
-    batch_.lend(connection.output);
+    if (connection.work) batch_.lend(connection.work->output);
     const bool more = session != nullptr && session->pump(now_, batch_, effects);
     if (batch_.total_bytes() != 0) write_batch(connection);
     // Not before: what is given to a member on another shard may move bytes that the batch lends.
-    if (session != nullptr) apply(*session, effects);
+    if (session != nullptr) {
+        if (!more) session->shed_idle_parts(now_);
+        apply(*session, effects);
+    }
     if (connection.is_blocked) return;
     if (connection.state == Connection::State::closing) {
         const ports::ConnectionId id = connection.id;
@@ -335,6 +353,7 @@ void Shard::flush(Connection& connection) {
         return;
     }
     if (more) touch(connection);
+    if (connection.work && connection.work->is_done()) give_back_work(connection);
 }
 
 void Shard::write_batch(Connection& connection) {
@@ -344,11 +363,11 @@ void Shard::write_batch(Connection& connection) {
     if (written < batch_.total_bytes()) {
         Bytes rest;
         batch_.copy_rest(written, rest);
-        connection.output = std::move(rest);
+        work_of(connection).output = std::move(rest);
         connection.is_blocked = true;
-    } else {
-        keep_buffer(std::move(connection.output));
-        connection.output = Bytes{};
+    } else if (connection.work) {
+        keep_buffer(std::move(connection.work->output));
+        connection.work->output = Bytes{};
     }
     batch_.clear();
 }

@@ -8,34 +8,113 @@ namespace {
 
 auto order_of(const SessionRef& s) noexcept { return std::tuple{s.shard, s.index, s.generation}; }
 
+/// Where a session stands, or would stand, in a list ordered by session.
 template <class List>
-auto lower_bound(List& list, const SessionRef& session) {
+auto place_of(List& list, const SessionRef& session) {
     return std::lower_bound(
         list.begin(), list.end(), session,
-        [](const Subscriber& a, const SessionRef& b) { return order_of(a.session) < order_of(b); });
+        [](const auto& a, const SessionRef& b) { return order_of(a.session()) < order_of(b); });
+}
+
+template <class List>
+auto group_named(List& groups, std::string_view name) {
+    return std::find_if(groups.begin(), groups.end(),
+                        [&](const auto& g) { return g->name == name; });
+}
+
+template <class List>
+auto member_of(List& members, const SessionRef& session) {
+    return std::find_if(members.begin(), members.end(),
+                        [&](const auto& member) { return member.session() == session; });
 }
 
 }  // namespace
 
+SubscriptionIndex::~SubscriptionIndex() {
+    for (Entry& entry : entries_) delete entry.crowd;
+}
+
+SubscriptionIndex::Packed::Packed(const Subscriber& s) noexcept
+    : index{s.session.index},
+      generation{s.session.generation},
+      identifier{s.subscription_identifier},
+      shard{s.session.shard.value},
+      qos{static_cast<std::uint8_t>(static_cast<std::uint8_t>(s.qos) & 3)},
+      no_local{s.no_local},
+      retain_as_published{s.retain_as_published} {}
+
+std::span<const SubscriptionIndex::Packed> SubscriptionIndex::Entry::subscribers() const noexcept {
+    if (crowd != nullptr) return crowd->subscribers;
+    return {&only, only.generation != 0 ? std::size_t{1} : 0};
+}
+
+std::uint32_t SubscriptionIndex::take_entry() {
+    const std::uint32_t index = free_entry_;
+    if (index == no_entry) {
+        entries_.push_back(Entry{});
+        return static_cast<std::uint32_t>(entries_.size() - 1);
+    }
+    free_entry_ = entries_[index].only.index;
+    entries_[index] = Entry{};
+    return index;
+}
+
+void SubscriptionIndex::free_entry(std::uint32_t index) noexcept {
+    Entry& entry = entries_[index];
+    delete entry.crowd;
+    entry = Entry{};
+    entry.only.index = free_entry_;
+    free_entry_ = index;
+}
+
+SubscriptionIndex::Crowd& SubscriptionIndex::crowd_of(Entry& entry) {
+    if (entry.crowd == nullptr) {
+        auto crowd = std::make_unique<Crowd>();
+        if (entry.only.generation != 0) crowd->subscribers.push_back(entry.only);
+        entry.only = Packed{};
+        entry.crowd = crowd.release();
+    }
+    return *entry.crowd;
+}
+
 bool SubscriptionIndex::add(TenantId tenant, std::string_view filter, std::string_view group_name,
                             const Subscriber& subscriber) {
-    Entry& entry = tree_.node(tree_.insert(tenant, Levels{filter})).payload;
-    if (group_name.empty()) {
-        const auto at = lower_bound(entry.subscribers, subscriber.session);
-        if (at != entry.subscribers.end() && at->session == subscriber.session) {
-            *at = subscriber;
-            return false;
+    MITU_CHECK(subscriber.session.generation != 0);
+    Payload& payload = tree_.node(tree_.insert(tenant, Levels{filter})).payload;
+    if (payload.empty()) payload.entry = take_entry();
+    Entry& entry = entries_[payload.entry];
+    const bool is_new = group_name.empty() ? add_plain(entry, Packed{subscriber})
+                                           : add_member(entry, group_name, Packed{subscriber});
+    if (is_new) ++subscription_count_;
+    return is_new;
+}
+
+bool SubscriptionIndex::add_plain(Entry& entry, const Packed& subscriber) {
+    if (entry.crowd == nullptr) {
+        const bool is_first = entry.only.generation == 0;
+        if (is_first || entry.only.session() == subscriber.session()) {
+            entry.only = subscriber;
+            return is_first;
         }
-        entry.subscribers.insert(at, subscriber);
-        ++subscription_count_;
-        return true;
     }
-    const auto group = std::find_if(entry.groups.begin(), entry.groups.end(),
-                                    [&](const auto& g) { return g->name == group_name; });
+    auto& subscribers = crowd_of(entry).subscribers;
+    const auto at = place_of(subscribers, subscriber.session());
+    if (at != subscribers.end() && at->session() == subscriber.session()) {
+        *at = subscriber;
+        return false;
+    }
+    subscribers.insert(at, subscriber);
+    return true;
+}
+
+bool SubscriptionIndex::add_member(Entry& entry, std::string_view group_name,
+                                   const Packed& subscriber) {
+    auto& groups = crowd_of(entry).groups;
+    const auto group = group_named(groups, group_name);
     Group* found = nullptr;
-    if (group == entry.groups.end()) {
-        entry.groups.push_back(std::make_unique<Group>());
-        found = entry.groups.back().get();
+    if (group == groups.end()) {
+        groups.push_back(std::make_unique<Group>());
+        found = groups.back().get();
         found->name = group_name;
         found->serial = next_serial_++;
         if (next_serial_ == 0) next_serial_ = 1;  // 0 means that a message is not shared
@@ -43,52 +122,72 @@ bool SubscriptionIndex::add(TenantId tenant, std::string_view filter, std::strin
     } else {
         found = group->get();
     }
-    for (Subscriber& member : found->members) {
-        if (member.session != subscriber.session) continue;
-        member = subscriber;
+    const auto member = member_of(found->members, subscriber.session());
+    if (member != found->members.end()) {
+        *member = subscriber;
         return false;
     }
     found->members.push_back(subscriber);
-    ++subscription_count_;
     return true;
 }
 
 bool SubscriptionIndex::remove(TenantId tenant, std::string_view filter,
                                std::string_view group_name, const SessionRef& session) {
-    const auto index = tree_.find(tenant, Levels{filter});
-    if (index == LevelTree<Entry>::none) return false;
-    Entry& entry = tree_.node(index).payload;
-    if (group_name.empty()) {
-        const auto at = lower_bound(entry.subscribers, session);
-        if (at == entry.subscribers.end() || at->session != session) return false;
-        entry.subscribers.erase(at);
-    } else {
-        const auto group = std::find_if(entry.groups.begin(), entry.groups.end(),
-                                        [&](const auto& g) { return g->name == group_name; });
-        if (group == entry.groups.end()) return false;
-        auto& members = (*group)->members;
-        const auto at = std::find_if(members.begin(), members.end(),
-                                     [&](const Subscriber& m) { return m.session == session; });
-        if (at == members.end()) return false;
-        members.erase(at);
-        if (members.empty()) {
-            groups_by_serial_.erase((*group)->serial);
-            entry.groups.erase(group);
-        }
-    }
+    const auto node = tree_.find(tenant, Levels{filter});
+    if (node == Tree::none) return false;
+    Payload& payload = tree_.node(node).payload;
+    if (payload.empty()) return false;
+    Entry& entry = entries_[payload.entry];
+    const bool was_there = group_name.empty() ? remove_plain(entry, session)
+                                              : remove_member(entry, group_name, session);
+    if (!was_there) return false;
     --subscription_count_;
-    tree_.prune(index);
+    if (entry.subscribers().empty() && (entry.crowd == nullptr || entry.crowd->groups.empty())) {
+        free_entry(payload.entry);
+        payload.entry = no_entry;
+        tree_.prune(node);
+    }
     return true;
 }
 
-Recipient SubscriptionIndex::recipient(const Subscriber& subscriber, Matches& matches) {
+bool SubscriptionIndex::remove_plain(Entry& entry, const SessionRef& session) {
+    if (entry.crowd == nullptr) {
+        if (entry.only.generation == 0 || entry.only.session() != session) return false;
+        entry.only = Packed{};
+        return true;
+    }
+    auto& subscribers = entry.crowd->subscribers;
+    const auto at = place_of(subscribers, session);
+    if (at == subscribers.end() || at->session() != session) return false;
+    subscribers.erase(at);
+    return true;
+}
+
+bool SubscriptionIndex::remove_member(Entry& entry, std::string_view group_name,
+                                      const SessionRef& session) {
+    if (entry.crowd == nullptr) return false;
+    auto& groups = entry.crowd->groups;
+    const auto group = group_named(groups, group_name);
+    if (group == groups.end()) return false;
+    auto& members = (*group)->members;
+    const auto at = member_of(members, session);
+    if (at == members.end()) return false;
+    members.erase(at);
+    if (members.empty()) {
+        groups_by_serial_.erase((*group)->serial);
+        groups.erase(group);
+    }
+    return true;
+}
+
+Recipient SubscriptionIndex::recipient(const Packed& subscriber, Matches& matches) {
     Recipient r;
-    r.session = subscriber.session;
-    r.qos = subscriber.qos;
-    r.retain_as_published = subscriber.retain_as_published;
+    r.session = subscriber.session();
+    r.qos = static_cast<mqtt::QoS>(subscriber.qos);
+    r.retain_as_published = subscriber.retain_as_published != 0;
     r.identifier_begin = static_cast<std::uint32_t>(matches.identifiers.size());
-    if (subscriber.subscription_identifier != 0) {
-        matches.identifiers.push_back(subscriber.subscription_identifier);
+    if (subscriber.identifier != 0) {
+        matches.identifiers.push_back(subscriber.identifier);
         r.identifier_count = 1;
     }
     return r;
@@ -99,18 +198,21 @@ void SubscriptionIndex::match(TenantId tenant, std::string_view topic, const Ses
     matches.clear();
     const Levels levels{topic};
     int lists = 0;
-    tree_.match_topic(tenant, levels, [&](const Entry& entry) {
-        if (entry.subscribers.empty()) return;
+    tree_.match_topic(tenant, levels, [&](const Payload& payload) {
+        const auto subscribers = entries_[payload.entry].subscribers();
+        if (subscribers.empty()) return;
         ++lists;
-        for (const Subscriber& subscriber : entry.subscribers) {
-            if (subscriber.no_local && subscriber.session == publisher) continue;
+        for (const Packed& subscriber : subscribers) {
+            if (subscriber.no_local != 0 && subscriber.session() == publisher) continue;
             matches.recipients.push_back(recipient(subscriber, matches));
         }
     });
     if (lists > 1) merge(matches);
     if (groups_by_serial_.empty()) return;
-    tree_.match_topic(tenant, levels, [&](const Entry& entry) {
-        for (const auto& group : entry.groups) {
+    tree_.match_topic(tenant, levels, [&](const Payload& payload) {
+        const Crowd* const crowd = entries_[payload.entry].crowd;
+        if (crowd == nullptr) return;
+        for (const auto& group : crowd->groups) {
             if (auto member = next_member(group->serial, 0, SessionRef{}, matches)) {
                 matches.recipients.push_back(*member);
             }
@@ -162,9 +264,7 @@ std::optional<Recipient> SubscriptionIndex::next_member(std::uint32_t share_seri
         return std::nullopt;
     }
     if (refused.generation != 0) {
-        const auto at =
-            std::find_if(group.members.begin(), group.members.end(),
-                         [&](const Subscriber& member) { return member.session == refused; });
+        const auto at = member_of(group.members, refused);
         if (at != group.members.end()) {
             group.next = static_cast<std::uint32_t>(at - group.members.begin()) + 1;
         }

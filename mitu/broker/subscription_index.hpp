@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "mitu/base/strong_id.hpp"
+#include "mitu/broker/chunked_list.hpp"
 #include "mitu/broker/level_tree.hpp"
 #include "mitu/broker/message_store.hpp"
 #include "mitu/mqtt/packet.hpp"
@@ -53,8 +55,14 @@ struct Matches {
 
 /// Threading  shard-local.
 /// Order      recipients come ordered by (shard, session), shared ones last.
+/// Cost       a filter with one subscriber takes an entry of 24 bytes beside its nodes.
 class SubscriptionIndex {
 public:
+    SubscriptionIndex() = default;
+    ~SubscriptionIndex();
+    SubscriptionIndex(const SubscriptionIndex&) = delete;
+    SubscriptionIndex& operator=(const SubscriptionIndex&) = delete;
+
     /// Adds or replaces. `group` empty: not shared. True: it was new.
     bool add(TenantId tenant, std::string_view filter, std::string_view group,
              const Subscriber& subscriber);
@@ -77,22 +85,64 @@ public:
     [[nodiscard]] std::size_t subscription_count() const noexcept { return subscription_count_; }
 
 private:
+    /// A Subscriber in 16 bytes.
+    struct Packed {
+        Packed() = default;
+        explicit Packed(const Subscriber& s) noexcept;
+        [[nodiscard]] SessionRef session() const noexcept {
+            return {index, generation, ShardId{shard}};
+        }
+        std::uint32_t index = 0;
+        std::uint32_t generation = 0;
+        std::uint32_t identifier = 0;
+        std::uint16_t shard = 0;
+        std::uint8_t qos : 2 = 0;
+        std::uint8_t no_local : 1 = 0;
+        std::uint8_t retain_as_published : 1 = 0;
+        std::uint8_t spare = 0;
+    };
+    static_assert(sizeof(Packed) == 16);
+
     struct Group {
         std::string name;
-        std::vector<Subscriber> members;  // in the order in which they joined
+        std::vector<Packed> members;  // in the order in which they joined
         std::uint32_t next = 0;
         std::uint32_t serial = 0;
     };
-    struct Entry {
-        std::vector<Subscriber> subscribers;  // ordered by session
+    /// What a filter with more than one plain subscriber has.
+    struct Crowd {
+        std::vector<Packed> subscribers;  // ordered by session
         std::vector<std::unique_ptr<Group>> groups;
-        [[nodiscard]] bool empty() const noexcept { return subscribers.empty() && groups.empty(); }
     };
+    /// The subscribers of one filter. Most have one: it stands in the entry itself, and the crowd
+    /// comes when a second one or a group does.
+    struct Entry {
+        Packed only;             // generation 0: none; free: index is the next free entry
+        Crowd* crowd = nullptr;  // owned
+        [[nodiscard]] std::span<const Packed> subscribers() const noexcept;
+    };
+    static constexpr std::uint32_t no_entry = 0xFFFF'FFFF;
+    /// What a node of the tree holds.
+    struct Payload {
+        std::uint32_t entry = no_entry;
+        [[nodiscard]] bool empty() const noexcept { return entry == no_entry; }
+    };
+    using Tree = LevelTree<Payload, TreeOf::filters>;
 
-    [[nodiscard]] static Recipient recipient(const Subscriber& subscriber, Matches& matches);
+    [[nodiscard]] std::uint32_t take_entry();
+    void free_entry(std::uint32_t index) noexcept;
+    [[nodiscard]] static Crowd& crowd_of(Entry& entry);
+    [[nodiscard]] static bool add_plain(Entry& entry, const Packed& subscriber);
+    [[nodiscard]] bool add_member(Entry& entry, std::string_view group, const Packed& subscriber);
+    [[nodiscard]] static bool remove_plain(Entry& entry, const SessionRef& session);
+    [[nodiscard]] bool remove_member(Entry& entry, std::string_view group,
+                                     const SessionRef& session);
+    [[nodiscard]] static Recipient recipient(const Packed& subscriber, Matches& matches);
     static void merge(Matches& matches);
 
-    LevelTree<Entry> tree_;
+    Tree tree_;
+    ChunkedList<Entry> entries_;
+    std::uint32_t free_entry_ = no_entry;
     std::unordered_map<std::uint32_t, Group*> groups_by_serial_;
     std::uint32_t next_serial_ = 1;
     std::size_t subscription_count_ = 0;

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <vector>
 
+#include "mitu/base/check.hpp"
 #include "mitu/base/time.hpp"
+#include "mitu/broker/chunked_list.hpp"
 
 namespace mitu::broker {
 
@@ -21,14 +22,14 @@ public:
     struct Note {
         Instant at;
         Kind kind = Kind::session;
-        std::uint32_t index = 0;
+        std::uint32_t index = 0;  // below 2^31
         std::uint32_t generation = 0;
         auto operator<=>(const Note&) const noexcept = default;
     };
 
     void add(const Note& note) {
         if (note.at.is_never()) return;
-        heap_.push_back(note);
+        heap_.push_back(Packed{note});
         std::push_heap(heap_.begin(), heap_.end(), std::greater<>{});
     }
     [[nodiscard]] Instant next() const noexcept {
@@ -37,7 +38,7 @@ public:
     [[nodiscard]] std::optional<Note> take_due(Instant now) {
         if (heap_.empty() || heap_.front().at > now) return std::nullopt;
         std::pop_heap(heap_.begin(), heap_.end(), std::greater<>{});
-        const Note note = heap_.back();
+        const Note note = heap_.back().note();
         heap_.pop_back();
         return note;
     }
@@ -47,13 +48,37 @@ public:
     /// goes quickly would otherwise leave notes behind for as long as its timers are.
     template <class IsWanted>
     void prune(IsWanted is_wanted) {
-        std::erase_if(heap_, [&](const Note& note) { return !is_wanted(note); });
-        std::sort(heap_.begin(), heap_.end());  // an ordered list is a heap
-        heap_.erase(std::unique(heap_.begin(), heap_.end()), heap_.end());
+        const auto kept = std::remove_if(heap_.begin(), heap_.end(), [&](const Packed& packed) {
+            return !is_wanted(packed.note());
+        });
+        std::sort(heap_.begin(), kept);  // an ordered list is a heap
+        const auto end = std::unique(heap_.begin(), kept);
+        heap_.resize_down(static_cast<std::size_t>(end - heap_.begin()));
     }
 
 private:
-    std::vector<Note> heap_;  // the earliest first
+    /// A note in 16 bytes: every session has one.
+    struct Packed {
+        Packed() = default;
+        explicit Packed(const Note& n) noexcept
+            : at{n.at},
+              what{(n.kind == Kind::connection ? is_connection : 0) | n.index},
+              generation{n.generation} {
+            MITU_CHECK(n.index < is_connection);
+        }
+        [[nodiscard]] Note note() const noexcept {
+            return {at, (what & is_connection) != 0 ? Kind::connection : Kind::session,
+                    what & ~is_connection, generation};
+        }
+        static constexpr std::uint32_t is_connection = 0x8000'0000;
+        Instant at;
+        std::uint32_t what = 0;  // the kind in front of the number, so that it orders as a Note
+        std::uint32_t generation = 0;
+        auto operator<=>(const Packed&) const noexcept = default;
+    };
+    static_assert(sizeof(Packed) == 16);
+
+    ChunkedList<Packed> heap_;  // the earliest first
 };
 
 }  // namespace mitu::broker
