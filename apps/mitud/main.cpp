@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "mitu/node/node.hpp"
@@ -54,6 +55,12 @@ int main(int argc, char** argv) {
                    "largest packet that a client may send")
         ->check(CLI::Range(1'024u, 268'435'460u))
         ->capture_default_str();
+    const std::map<std::string, memory::Allocation> allocations{
+        {"batches", memory::Allocation::batches}, {"malloc", memory::Allocation::malloc}};
+    app.add_option("--messages-in", options.limits.message_heap.allocation,
+                   "where messages lie: batches, or malloc (one allocation each, to compare)")
+        ->transform(CLI::CheckedTransformer(allocations))
+        ->default_str("batches");
     app.add_option("--login-threads", options.login_threads, "threads that check passwords")
         ->check(CLI::Range(1, 64))
         ->capture_default_str();

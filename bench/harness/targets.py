@@ -1,4 +1,4 @@
-"""What Mitu is to reach, scenario by scenario, and whether it does: the tables of issue 4."""
+"""What Mitu is to reach, scenario by scenario, and whether it does."""
 
 import dataclasses
 import re
@@ -11,7 +11,7 @@ MOSQUITTO = "mosquitto"
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    row: str       # as the issue calls it
+    row: str       # as people call it
     scenario: str  # a regular expression for the whole name of the scenario
     most: float    # times what `against` has in the same turn; without it, in the metric's unit
     against: str | None = YARDSTICK
