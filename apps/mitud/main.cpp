@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <string>
 
 #include "mitu/node/node.hpp"
@@ -27,6 +26,7 @@ int main(int argc, char** argv) {
 
     node::NodeOptions options;
     std::string data_directory = "mitu-data";
+    std::string messages_in = "batches";
     std::string log_level = "info";
     std::string log_format = "text";
     bool check_config = false;
@@ -55,12 +55,10 @@ int main(int argc, char** argv) {
                    "largest packet that a client may send")
         ->check(CLI::Range(1'024u, 268'435'460u))
         ->capture_default_str();
-    const std::map<std::string, memory::Allocation> allocations{
-        {"batches", memory::Allocation::batches}, {"malloc", memory::Allocation::malloc}};
-    app.add_option("--messages-in", options.limits.message_heap.allocation,
+    app.add_option("--messages-in", messages_in,
                    "where messages lie: batches, or malloc (one allocation each, to compare)")
-        ->transform(CLI::CheckedTransformer(allocations))
-        ->default_str("batches");
+        ->check(CLI::IsMember({"batches", "malloc"}))
+        ->capture_default_str();
     app.add_option("--login-threads", options.login_threads, "threads that check passwords")
         ->check(CLI::Range(1, 64))
         ->capture_default_str();
@@ -72,6 +70,9 @@ int main(int argc, char** argv) {
     app.add_flag("--check-config", check_config,
                  "check policies and registry, print what is wrong, and end");
     CLI11_PARSE(app, argc, argv);
+    if (messages_in == "malloc") {
+        options.limits.message_heap.allocation = memory::Allocation::malloc;
+    }
 
     const runtime::SystemClock clock;
     trace::LogOptions log_options;

@@ -29,6 +29,7 @@ public:
     BatchPool& operator=(const BatchPool&) = delete;
     ~BatchPool();
 
+    /// Its bytes are poisoned: whoever hands out parts of it unpoisons them.
     /// Errors  nullopt: batches_max are out, or the system has no memory for us.
     [[nodiscard]] std::optional<BatchNumber> take();
     /// A batch that is not out stops the process: somebody has given it back twice.

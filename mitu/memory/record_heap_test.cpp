@@ -243,12 +243,14 @@ TEST(batch_pool, reads_as_zero_what_went_back_to_the_system) {
     std::vector<BatchNumber> taken;
     for (int i = 0; i < 8; ++i) {
         taken.push_back(*pool.take());
+        unpoison(pool.data(taken.back()), 4'096);
         std::memset(pool.data(taken.back()), 0xAB, 4'096);
     }
     for (const BatchNumber batch : taken) pool.give_back(batch);
     std::uint32_t zeroed = 0;
     for (int i = 0; i < 8; ++i) {
         const std::uint8_t* const data = pool.data(*pool.take());
+        unpoison(data, 4'096);
         zeroed += std::all_of(data, data + 4'096, [](std::uint8_t b) { return b == 0; }) ? 1 : 0;
     }
     EXPECT_EQ(zeroed, 6u);
