@@ -99,7 +99,7 @@ void Model::on_heard(ConnectionSerial connection, Instant at) {
 
 void Model::on_held_up(ConnectionSerial connection, bool is_held_up, Instant at) {
     ConnectionRecord& c = connections_[connection];
-    if (c.is_held_up && !is_held_up) c.at_ease_since = at;
+    if (c.is_held_up && !is_held_up) c.at_ease_since = c.held_up_until = at;
     c.is_held_up = is_held_up;
 }
 
@@ -187,7 +187,9 @@ void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
     SessionRecord& session = *c.session;
     lose_operations(c);
     session.connection = 0;
-    session.was_held_up = c.is_held_up;
+    session.was_held_up = c.is_held_up_at(at);
+    // The broker was done with it at some time before, and counts from then.
+    if (session.was_held_up) session.end_is_unsure = true;
     session.ends_at = end_of_stay(at, c.expiry_s);
     if (c.goodbye_is_unsure) session.end_is_unsure = true;
     if (MessageRecord* const will = message(c.will)) {
@@ -597,6 +599,7 @@ void Model::written_publish(ConnectionRecord& c, const mqtt::Publish& publish, c
 
 void Model::written_ack(ConnectionRecord& c, std::uint16_t id, ReasonCode reason, bool is_pubrec,
                         const Sighting& s) {
+    if (mqtt::is_error(reason)) c.breach_is_unsure = true;
     auto& due = is_pubrec ? c.pubrec_due : c.puback_due;
     const auto it =
         std::find_if(due.begin(), due.end(), [&](const auto& entry) { return entry.first == id; });

@@ -122,7 +122,9 @@ struct ConnectionRecord {
     std::uint64_t last_read_step = 0;
     bool sent_garbage = false;
     std::optional<mqtt::ReasonCode> breach;  // how the client exceeds, or will in a moment
+    bool breach_is_unsure = false;           // something of it was refused, and counts no more
     bool is_held_up = false;  // the network has not taken all that the broker has for it
+    Instant held_up_until;    // when it did at last
     std::optional<mqtt::ReasonCode> client_goodbye;  // its DISCONNECT was read
     bool goodbye_is_unsure = false;                  // it may not have been looked at
     std::optional<mqtt::ReasonCode> server_goodbye;
@@ -136,7 +138,11 @@ struct ConnectionRecord {
     /// The broker parts from a client before its own last words to it have left, and so before it
     /// closes: when exactly, nobody sees.
     [[nodiscard]] bool was_given_up() const noexcept {
-        return closed_by_broker || is_lawless() || client_goodbye.has_value();
+        return closed_by_broker || is_lawless() || client_goodbye.has_value() || is_held_up;
+    }
+    /// What the broker has written last may have waited for the network until now.
+    [[nodiscard]] bool is_held_up_at(Instant at) const noexcept {
+        return is_held_up || held_up_until == at;
     }
     /// The client breaks rules, so that the broker closes it at some moment from now on.
     [[nodiscard]] bool is_lawless() const noexcept { return sent_garbage || breach.has_value(); }

@@ -58,7 +58,7 @@ mqtt::Connack connack_for(const mqtt::Connect& connect, const Applicant& applica
 Result<StoredWill, ReasonCode> store_will(const mqtt::Will& will, const Applicant& applicant,
                                           MessageStore& messages) {
     const Profile& profile = applicant.profile;
-    if (!Levels{will.topic}.valid()) return std::unexpected(ReasonCode::topic_name_invalid);
+    if (Levels::is_too_deep(will.topic)) return std::unexpected(ReasonCode::topic_name_invalid);
     const AccessVariables variables{applicant.client_id, profile.tenant_name, profile.device_class};
     if (!profile.publish.may_publish(will.topic, variables)) {
         return std::unexpected(ReasonCode::not_authorized);

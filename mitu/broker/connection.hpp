@@ -30,6 +30,7 @@ struct Connection {
         Instant resume_at = Instant::never();  // paused for the client's message rate
         std::uint32_t admission_serial = 0;
         std::uint32_t packet_bytes_max = 0;  // the client's, once CONNECT was read; 0: none
+        void begin_again() noexcept { *this = Work{}; }
         [[nodiscard]] bool is_done() const noexcept {
             return input.empty() && output.empty() && deadline.is_never() && resume_at.is_never();
         }

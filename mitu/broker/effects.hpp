@@ -4,7 +4,9 @@
 // shows in Session::is_attached(): false after a call that began attached.
 
 #include <cstdint>
+#include <new>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -54,6 +56,44 @@ struct RedispatchEffect {
 };
 
 using Effect = std::variant<RouteEffect, SubscribeEffect, UnsubscribeEffect, RedispatchEffect>;
+static_assert(std::is_trivially_destructible_v<Effect>);
+
+/// A packet has one effect nearly always: the first two go to no allocator.
+class EffectList {
+public:
+    EffectList() noexcept {}  // the room is left as it is
+    EffectList(const EffectList&) = delete;
+    EffectList& operator=(const EffectList&) = delete;
+
+    template <class Kind>
+    void emplace_back(const Kind& effect) {
+        if (size_ < here_max) {
+            new (&here_.room[size_]) Effect(effect);
+        } else {
+            more_.emplace_back(effect);
+        }
+        ++size_;
+    }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] const Effect& operator[](std::size_t i) const noexcept {
+        return i < here_max ? here_.room[i] : more_[i - here_max];
+    }
+    void clear() noexcept {
+        size_ = 0;
+        more_.clear();
+    }
+
+private:
+    static constexpr std::size_t here_max = 2;
+    union Room {
+        Room() noexcept {}
+        Effect room[here_max];
+    };
+    Room here_;
+    std::size_t size_ = 0;
+    std::vector<Effect> more_;
+};
 
 /// Lifetime  `out` outlives the Effects.
 struct Effects {
@@ -61,7 +101,7 @@ struct Effects {
 
     /// Packets for the session's own connection, encoded, in order.
     Bytes& out;
-    std::vector<Effect> list;
+    EffectList list;
     /// Scratch for the encoded properties of the PUBLISH at hand; a RouteEffect borrows it.
     Bytes properties;
 };

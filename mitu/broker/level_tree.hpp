@@ -1,8 +1,10 @@
 #pragma once
 // LevelTree: topics and filters, one node per level, one root per tenant.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <new>
 #include <string_view>
 #include <vector>
 
@@ -19,25 +21,34 @@ namespace mitu::broker {
 inline constexpr std::uint32_t topic_levels_max = 128;
 
 /// The levels of one topic, split once.
-struct Levels {
-    std::array<std::string_view, topic_levels_max> at;
-    std::uint32_t count = 0;
-
-    /// Errors  nullopt-like: valid() is false for more than topic_levels_max levels.
+class Levels {
+public:
+    /// Shape  of a topic that is_too_deep() only the first topic_levels_max.
     explicit Levels(std::string_view topic) noexcept {
         mqtt::TopicLevels walk{topic};
         while (const auto level = walk.next()) {
-            if (count == topic_levels_max) {
-                too_deep_ = true;
-                return;
-            }
-            at[count++] = *level;
+            if (count_ == topic_levels_max) return;
+            new (&levels_[count_++]) Text{level->data(), level->size()};
         }
     }
-    [[nodiscard]] bool valid() const noexcept { return !too_deep_; }
+    [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
+    [[nodiscard]] std::string_view at(std::uint32_t i) const noexcept {
+        return {levels_[i].data, levels_[i].size};
+    }
+
+    [[nodiscard]] static bool is_too_deep(std::string_view topic) noexcept {
+        return topic.size() >= topic_levels_max &&
+               std::count(topic.begin(), topic.end(), '/') >= std::ptrdiff_t{topic_levels_max};
+    }
 
 private:
-    bool too_deep_ = false;
+    /// Not a string_view, which would be cleared 128 times for every message.
+    struct Text {
+        const char* data;
+        std::size_t size;
+    };
+    std::array<Text, topic_levels_max> levels_;
+    std::uint32_t count_ = 0;
 };
 
 /// What a tree holds, and so what it is asked: filters that match a topic, or topics that a filter
@@ -112,8 +123,8 @@ public:
 
     [[nodiscard]] NodeIndex find(TenantId tenant, const Levels& levels) const noexcept {
         NodeIndex at = root(tenant);
-        for (std::uint32_t i = 0; i < levels.count && at != none; ++i) {
-            at = child(at, levels.at[i]);
+        for (std::uint32_t i = 0; i < levels.count() && at != none; ++i) {
+            at = child(at, levels.at(i));
         }
         return at;
     }
@@ -125,9 +136,9 @@ public:
             if (tenant.value >= roots_.size()) roots_.resize(tenant.value + std::size_t{1}, none);
             roots_[tenant.value] = at;
         }
-        for (std::uint32_t i = 0; i < levels.count; ++i) {
-            NodeIndex next = child(at, levels.at[i]);
-            if (next == none) next = add_child(at, levels.at[i]);
+        for (std::uint32_t i = 0; i < levels.count(); ++i) {
+            NodeIndex next = child(at, levels.at(i));
+            if (next == none) next = add_child(at, levels.at(i));
             at = next;
         }
         return at;
@@ -222,15 +233,15 @@ private:
                         Visit& visit) const {
         const Node& n = nodes_[at];
         // Wildcards in the first level do not match `$` names [MQTT-4.7.2-1].
-        const bool wildcards = depth != 0 || !levels.at[0].starts_with('$');
+        const bool wildcards = depth != 0 || !levels.at(0).starts_with('$');
         if (wildcards && n.links.hash != none) visit_if_held(n.links.hash, visit);
-        if (depth == levels.count) {
+        if (depth == levels.count()) {
             visit_if_held(at, visit);
             return;
         }
         if (wildcards && n.links.plus != none)
             match_topic_at(n.links.plus, levels, depth + 1, visit);
-        const NodeIndex literal = literal_child(at, levels.at[depth]);
+        const NodeIndex literal = literal_child(at, levels.at(depth));
         if (literal != none) match_topic_at(literal, levels, depth + 1, visit);
     }
 
@@ -238,11 +249,11 @@ private:
     void match_filter_at(NodeIndex at, const Levels& levels, std::uint32_t depth,
                          Visit& visit) const {
         const Node& n = nodes_[at];
-        if (depth == levels.count) {
+        if (depth == levels.count()) {
             visit_if_held(at, visit);
             return;
         }
-        const std::string_view level = levels.at[depth];
+        const std::string_view level = levels.at(depth);
         if (level == "#") {
             if (depth != 0) visit_if_held(at, visit);  // the parent level too
             visit_below(at, depth, visit);

@@ -20,14 +20,16 @@ using Topics = LevelTree<Number, TreeOf::topics>;
 
 TEST(levels, split_a_topic_and_know_what_is_too_deep) {
     const Levels levels{"a//b/"};
-    ASSERT_EQ(levels.count, 4u);
-    EXPECT_EQ(levels.at[0], "a");
-    EXPECT_EQ(levels.at[1], "");
-    EXPECT_EQ(levels.at[2], "b");
-    EXPECT_EQ(levels.at[3], "");
-    EXPECT_EQ(Levels{""}.count, 1u);
-    EXPECT_TRUE(Levels{std::string(topic_levels_max - 1, '/')}.valid());
-    EXPECT_FALSE(Levels{std::string(topic_levels_max, '/')}.valid());
+    ASSERT_EQ(levels.count(), 4u);
+    EXPECT_EQ(levels.at(0), "a");
+    EXPECT_EQ(levels.at(1), "");
+    EXPECT_EQ(levels.at(2), "b");
+    EXPECT_EQ(levels.at(3), "");
+    EXPECT_EQ(Levels{""}.count(), 1u);
+    EXPECT_FALSE(Levels::is_too_deep(std::string(topic_levels_max - 1, '/')));
+    EXPECT_TRUE(Levels::is_too_deep(std::string(topic_levels_max, '/')));
+    EXPECT_FALSE(Levels::is_too_deep(std::string(1'000, 'x')));
+    EXPECT_EQ(Levels{std::string(1'000, '/')}.count(), topic_levels_max);
 }
 
 TEST(level_tree, finds_what_was_inserted_and_nothing_else) {

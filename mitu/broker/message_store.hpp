@@ -97,6 +97,8 @@ public:
     /// Between turns, when nobody has a view: moves what lives out of what is mostly dead, and
     /// sets the gauges.
     void tidy();
+    /// Now and then: memory that has not been needed since the last time goes back to the system.
+    void trim() { records_.trim(); }
     /// tidy() had to stop; the next turn goes on.
     [[nodiscard]] bool has_more_to_tidy() const noexcept { return has_more_to_tidy_; }
 

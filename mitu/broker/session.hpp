@@ -220,7 +220,8 @@ private:
     void forget(const Outgoing& entry) noexcept;
     [[nodiscard]] std::uint16_t take_packet_id() noexcept;
     enum class Sent : std::uint8_t { yes, no_room, impossible };
-    [[nodiscard]] Sent send_publish(Outgoing& entry, Instant now, OutputBatch& batch);
+    [[nodiscard]] Sent send_publish(Outgoing& entry, const MessageView& view, Instant now,
+                                    OutputBatch& batch);
     [[nodiscard]] static bool arrived_before(const Outgoing& a, const Outgoing& b) noexcept;
     /// False: the batch has no room, and nothing changed.
     [[nodiscard]] bool pump_one(memory::RingQueue<Outgoing>& queue, Instant now, OutputBatch& batch,
@@ -231,6 +232,7 @@ private:
     [[nodiscard]] std::uint16_t outgoing_alias(std::string_view topic, bool& is_known);
     void learn_alias(std::string_view topic);
     void leave_queue(const Outgoing& entry) noexcept;
+    void leave_queue(const Outgoing& entry, std::uint64_t content_bytes) noexcept;
 
     SessionContext& context_;
     ShortText<23> client_id_;  // 23 is what every server takes [MQTT-3.1.3-5]

@@ -82,7 +82,7 @@ std::optional<std::string_view> Session::resolve_alias(const mqtt::Publish& publ
 
 std::optional<ReasonCode> Session::judge_publish(std::string_view topic,
                                                  const mqtt::Publish& publish) {
-    if (!Levels{topic}.valid()) return ReasonCode::topic_name_invalid;
+    if (Levels::is_too_deep(topic)) return ReasonCode::topic_name_invalid;
     if (!profile_->publish.may_publish(topic, access_variables(*profile_))) {
         count_drop(DropReason::not_authorized);
         return ReasonCode::not_authorized;
@@ -290,7 +290,7 @@ void Session::on_pubrel(const mqtt::Pubrel& pubrel, Effects& effects) {
 ReasonCode Session::judge_subscription(const mqtt::SubscriptionList::Entry& entry) {
     const auto shared = mqtt::parse_shared(entry.filter);
     const std::string_view filter = shared ? shared->filter : entry.filter;
-    if (!Levels{filter}.valid()) return ReasonCode::topic_filter_invalid;
+    if (Levels::is_too_deep(filter)) return ReasonCode::topic_filter_invalid;
     if (!profile_->subscribe.may_subscribe(filter, access_variables(*profile_))) {
         return ReasonCode::not_authorized;
     }

@@ -95,10 +95,14 @@ bool Session::make_room(const Delivery& delivery, std::uint64_t bytes) {
 }
 
 void Session::leave_queue(const Outgoing& entry) noexcept {
+    leave_queue(entry, context_.messages.content_bytes(entry.message));
+}
+
+void Session::leave_queue(const Outgoing& entry, std::uint64_t content_bytes) noexcept {
     if (entry.is_retained_replay != 0) {
         --outbox_->waiting_retained;
     } else {
-        outbox_->waiting_bytes -= context_.messages.content_bytes(entry.message);
+        outbox_->waiting_bytes -= content_bytes;
     }
 }
 
@@ -157,15 +161,16 @@ bool Session::arrived_before(const Outgoing& a, const Outgoing& b) noexcept {
 bool Session::pump_one(memory::RingQueue<Outgoing>& queue, Instant now, OutputBatch& batch,
                        Effects& effects) {
     Outgoing entry = queue.front();
-    const bool expired = context_.messages.view(entry.message).expires_at <= now;
+    const MessageView view = context_.messages.view(entry.message);
+    const bool expired = view.expires_at <= now;
     Sent sent = Sent::impossible;
     if (!expired) {
         entry.packet_id = entry.qos == 0 ? std::uint16_t{0} : take_packet_id();
-        sent = send_publish(entry, now, batch);
+        sent = send_publish(entry, view, now, batch);
         if (sent == Sent::no_room) return false;
     }
     queue.pop();
-    leave_queue(entry);
+    leave_queue(entry, view.content_bytes());
     if (sent == Sent::impossible) {
         give_up(entry, expired ? DropReason::expired : DropReason::too_large_for_client, effects);
         return true;
@@ -196,7 +201,7 @@ bool Session::resend(Instant now, OutputBatch& batch, Effects& effects) {
             continue;
         }
         if (out.send_quota_used >= send_quota_max_) return false;  // goes on with the next PUBACK
-        const Sent sent = send_publish(entry, now, batch);
+        const Sent sent = send_publish(entry, context_.messages.view(entry.message), now, batch);
         if (sent == Sent::no_room) return true;
         if (sent == Sent::impossible) {  // this connection takes smaller packets than the last
             const Outgoing gone = entry;
@@ -211,8 +216,8 @@ bool Session::resend(Instant now, OutputBatch& batch, Effects& effects) {
     return false;
 }
 
-Session::Sent Session::send_publish(Outgoing& entry, Instant now, OutputBatch& batch) {
-    const MessageView view = context_.messages.view(entry.message);
+Session::Sent Session::send_publish(Outgoing& entry, const MessageView& view, Instant now,
+                                    OutputBatch& batch) {
     mqtt::OutgoingPublish publish;
     publish.dup = entry.sent != 0;
     publish.qos = static_cast<QoS>(entry.qos);
@@ -231,20 +236,19 @@ Session::Sent Session::send_publish(Outgoing& entry, Instant now, OutputBatch& b
                 std::max<std::int64_t>(1, (left.count_ms() + 999) / 1'000));
         }
     }
-    if (mqtt::publish_size(publish, version_).packet_bytes > packet_bytes_max_) {
-        return Sent::impossible;
-    }
+    auto size = mqtt::publish_size(publish, version_);
+    if (size.packet_bytes == 0 || size.packet_bytes > packet_bytes_max_) return Sent::impossible;
     // An alias is learned only with a packet that is really sent.
     if (outgoing_alias_max_ != 0) {
         publish.topic_alias = outgoing_alias(view.topic, alias_is_known);
         if (alias_is_known) publish.topic = {};
-    }
-    auto size = mqtt::publish_size(publish, version_);
-    if (size.packet_bytes == 0) return Sent::impossible;
-    if (size.packet_bytes > packet_bytes_max_) {  // the alias itself made it too large
-        publish.topic_alias = 0;
-        publish.topic = view.topic;
+        const auto plain = size;
         size = mqtt::publish_size(publish, version_);
+        if (size.packet_bytes == 0 || size.packet_bytes > packet_bytes_max_) {
+            publish.topic_alias = 0;  // the alias itself made it too large
+            publish.topic = view.topic;
+            size = plain;
+        }
     }
     const MutableByteView room = batch.header(size.header_bytes);
     if (room.empty()) return Sent::no_room;

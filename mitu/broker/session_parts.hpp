@@ -52,6 +52,14 @@ struct Outbox {
     [[nodiscard]] bool is_empty() const noexcept {
         return inflight.empty() && waiting.empty() && waiting_qos0.empty();
     }
+    /// As new, once it is empty.
+    void begin_again() noexcept {
+        resend_position = waiting_retained = 0;
+        waiting_bytes = 0;
+        identifier_sets.clear();
+        send_quota_used = next_arrival = 0;
+        ids_are_ordered = true;
+    }
     [[nodiscard]] std::array<memory::RingQueue<Outgoing>*, 3> queues() noexcept {
         return {&inflight, &waiting, &waiting_qos0};
     }
@@ -96,6 +104,11 @@ struct Inbox {
     [[nodiscard]] bool is_empty() const noexcept {
         return pending_acks.empty() && operations.empty() && incoming_qos2.empty();
     }
+    /// As new, once it is empty.
+    void begin_again() noexcept {
+        pending_qos1_count = receive_quota_used = 0;
+        rate_due = rate_pause_until = Instant{};
+    }
 };
 
 /// Topic names behind numbers, one direction of one connection.
@@ -115,9 +128,11 @@ public:
         spare_.pop_back();
         return part;
     }
+    /// Shape  an empty one; the small rings of its queues stay with it, so that the next busy
+    ///        session has them.
     void keep(std::unique_ptr<Part> part) {
         if (spare_.size() >= spare_max) return;
-        *part = Part{};
+        part->begin_again();
         spare_.push_back(std::move(part));
     }
 

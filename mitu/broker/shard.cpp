@@ -8,6 +8,13 @@
 
 namespace mitu::broker {
 
+namespace {
+
+// Long enough for turns that come in bursts to find their memory again.
+constexpr Duration trim_interval = Duration::seconds(2);
+
+}  // namespace
+
 Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
     : id_{id},
       limits_{limits},
@@ -73,6 +80,10 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     flush_all();
     post_mail();
     messages_.tidy();  // nobody has a view of a message now
+    if (now_ >= trim_at_) {
+        messages_.trim();
+        trim_at_ = now_ + trim_interval;
+    }
 }
 
 Instant Shard::next_deadline() {
@@ -187,9 +198,9 @@ void Shard::arm(Session& session) {
 void Shard::apply(Session& session, Effects& effects) {
     const SessionRef self = session.self();
     const TenantId tenant = session.tenant();
-    // By index: completions that come at once may append.
+    // What follows from one at once (a completion) has effects of its own.
     for (std::size_t i = 0; i < effects.list.size(); ++i) {
-        const Effect effect = effects.list[i];
+        const Effect& effect = effects.list[i];
         if (const auto* e = std::get_if<RouteEffect>(&effect)) {
             route(e->message, e->token, self);
             if (!e->hold.is_none()) messages_.release(e->hold);

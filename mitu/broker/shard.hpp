@@ -196,6 +196,7 @@ private:
     ShardPorts ports_;
     Counters counters_;
     MessageStore messages_;
+    Instant trim_at_;
     SessionContext session_context_;
     SessionTable sessions_;
     SubscriptionIndex subscriptions_;

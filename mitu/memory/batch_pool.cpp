@@ -38,6 +38,7 @@ std::optional<BatchNumber> BatchPool::take() {
     auto& from = spare_.empty() ? empty_ : spare_;
     const BatchNumber batch = from.back();
     from.pop_back();
+    spare_low_ = std::min(spare_low_, spare_.size());
     MITU_CHECK(!is_taken_[batch]);
     is_taken_[batch] = true;
     ++taken_count_;
@@ -50,9 +51,19 @@ void BatchPool::give_back(BatchNumber batch) {
     --taken_count_;
     poison(data(batch), options_.batch_bytes);
     spare_.push_back(batch);
-    const std::size_t spare_max = std::max(spare_count_min, taken_count_ / spare_divisor);
-    if (spare_.size() <= spare_max) return;
-    // The one that has been spare for longest is the one least likely to be in a cache.
+    while (spare_.size() > spare_max()) return_coldest();
+}
+
+void BatchPool::trim() {
+    for (std::size_t unneeded = std::min(spare_low_, spare_.size()); unneeded > spare_count_min;
+         --unneeded) {
+        return_coldest();
+    }
+    spare_low_ = spare_.size();
+}
+
+/// The one that has been spare for longest is the one least likely to be in a cache.
+void BatchPool::return_coldest() {
     const BatchNumber coldest = spare_.front();
     spare_.erase(spare_.begin());
     reservation_->give_back(std::size_t{coldest} * options_.batch_bytes, options_.batch_bytes);

@@ -1,6 +1,7 @@
 #pragma once
 // BatchPool: memory of one shard in batches of one size, taken and given back whole.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -18,8 +19,9 @@ struct BatchPoolOptions {
 };
 
 /// Batches lie behind each other in one range of addresses. Those that come back stay resident as
-/// long as they are few, so that a shard in steady state faults on nothing; beyond that their pages
-/// return to the system at once.
+/// long as they are few, so that a shard whose turns take and give back the same again faults on
+/// nothing; beyond that their pages return to the system at once, and what nobody has needed for a
+/// while with trim().
 /// Threading  shard-local.
 /// Cost       take, give_back: constant; a system call where the pages come or go.
 class BatchPool {
@@ -34,6 +36,8 @@ public:
     [[nodiscard]] std::optional<BatchNumber> take();
     /// A batch that is not out stops the process: somebody has given it back twice.
     void give_back(BatchNumber batch);
+    /// Of the spare ones those that were not needed since the last call go back to the system.
+    void trim();
 
     /// Of batch 0; batch n lies n * batch_bytes() behind it.
     [[nodiscard]] std::uint8_t* base() const noexcept { return base_; }
@@ -51,11 +55,16 @@ public:
 
 private:
     static constexpr std::uint32_t batches_opened = 16;  // at once
-    // Spares that a pool may keep: two, or this share of what is out.
+    // A turn's worth of messages (64: 8 MiB) while little is out; where much is out, little beside
+    // it: a shard with 64 MiB live holds 2 MiB more.
+    [[nodiscard]] std::size_t spare_max() const noexcept {
+        const std::uint32_t few = 64 - std::min(64u, taken_count_ / 8);
+        return std::max({spare_count_min, few, taken_count_ / 32});
+    }
     static constexpr std::uint32_t spare_count_min = 2;
-    static constexpr std::uint32_t spare_divisor = 16;
 
     [[nodiscard]] bool open_more();
+    void return_coldest();
 
     BatchPoolOptions options_;
     std::optional<Reservation> reservation_;  // with the first batch
@@ -63,6 +72,7 @@ private:
     std::vector<bool> is_taken_;      // by batch
     std::vector<BatchNumber> spare_;  // resident; the last one given back is taken first
     std::vector<BatchNumber> empty_;  // not resident
+    std::size_t spare_low_ = 0;       // the fewest that were spare since trim()
     std::uint32_t taken_count_ = 0;
     std::uint64_t returned_total_ = 0;
 };

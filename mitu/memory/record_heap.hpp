@@ -148,6 +148,9 @@ public:
     /// Shape  true: there is more to move.
     bool tidy(std::uint64_t bytes_max);
 
+    /// Batches that were spare for long go back to the system (BatchPool::trim).
+    void trim() { pool_.trim(); }
+
     [[nodiscard]] std::uint32_t live_count() const noexcept { return live_count_; }
     [[nodiscard]] RecordHeapStats stats() const noexcept;
     /// For audits: every live record lies where its slot says, and the counts are right.

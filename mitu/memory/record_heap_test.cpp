@@ -231,24 +231,47 @@ TEST(record_heap_death, poisons_what_has_died) {
 TEST(batch_pool, keeps_few_spares_and_takes_the_warmest_first) {
     BatchPool pool{{.batch_bytes = 4'096}};
     std::vector<BatchNumber> taken;
-    for (int i = 0; i < 40; ++i) taken.push_back(*pool.take());
-    for (const BatchNumber batch : taken) pool.give_back(batch);
-    EXPECT_EQ(pool.spare_count(), 2u);
-    EXPECT_EQ(pool.returned_total(), 38u);
+    for (int i = 0; i < 1'000; ++i) taken.push_back(*pool.take());
+    for (int i = 0; i < 300; ++i) pool.give_back(taken[static_cast<std::size_t>(i)]);
+    EXPECT_EQ(pool.spare_count(), 21u) << "a thirty-second of what is out";
+    for (std::size_t i = 300; i < taken.size(); ++i) pool.give_back(taken[i]);
+    EXPECT_EQ(pool.spare_count(), 64u) << "a turn's worth";
     EXPECT_EQ(*pool.take(), taken.back());
+}
+
+TEST(batch_pool, gives_back_what_nobody_needs_for_a_while) {
+    BatchPool pool{{.batch_bytes = 4'096}};
+    std::vector<BatchNumber> taken;
+    const auto turn = [&](int count) {
+        taken.clear();
+        for (int i = 0; i < count; ++i) taken.push_back(*pool.take());
+        for (const BatchNumber batch : taken) pool.give_back(batch);
+    };
+    turn(50);
+    pool.trim();
+    const std::uint64_t returned = pool.returned_total();
+    for (int i = 0; i < 10; ++i) turn(50);
+    pool.trim();
+    EXPECT_EQ(pool.returned_total(), returned) << "all are needed, turn by turn";
+    for (int i = 0; i < 10; ++i) turn(10);
+    pool.trim();
+    EXPECT_EQ(pool.spare_count(), 12u) << "those that are, and two";
+    pool.trim();
+    pool.trim();
+    EXPECT_EQ(pool.spare_count(), 2u);
 }
 
 TEST(batch_pool, reads_as_zero_what_went_back_to_the_system) {
     BatchPool pool{{.batch_bytes = 4'096}};
     std::vector<BatchNumber> taken;
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < 70; ++i) {
         taken.push_back(*pool.take());
         unpoison(pool.data(taken.back()), 4'096);
         std::memset(pool.data(taken.back()), 0xAB, 4'096);
     }
     for (const BatchNumber batch : taken) pool.give_back(batch);
     std::uint32_t zeroed = 0;
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < 70; ++i) {
         const std::uint8_t* const data = pool.data(*pool.take());
         unpoison(data, 4'096);
         zeroed += std::all_of(data, data + 4'096, [](std::uint8_t b) { return b == 0; }) ? 1 : 0;

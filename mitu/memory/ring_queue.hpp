@@ -1,5 +1,5 @@
 #pragma once
-// RingQueue: a FIFO that owns no memory while it is empty.
+// RingQueue: a FIFO that owns little memory while it is empty.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,9 +11,9 @@
 namespace mitu::memory {
 
 /// A growable FIFO of small plain values over a power-of-two ring. Its users bound it; it only
-/// stores. 16 bytes when empty, because a fleet has millions of idle queues.
+/// stores. A queue that runs empty keeps a small ring for what comes next, until clear().
 /// Threading  shard-local.
-/// Cost       amortised O(1); memory is given back when the queue runs empty.
+/// Cost       amortised O(1).
 template <class T>
 class RingQueue {
     static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
@@ -63,7 +63,7 @@ public:
     void pop() noexcept {
         MITU_CHECK(size_ > 0);
         head_ = mask(head_ + 1);
-        if (--size_ == 0) clear();
+        if (--size_ == 0) run_empty();
     }
 
     /// Takes out the i-th oldest, keeping the order of the others. Cost: O(min(i, size - i)).
@@ -75,9 +75,10 @@ public:
             return;
         }
         for (std::uint32_t k = i; k + 1 < size_; ++k) at(k) = at(k + 1);
-        if (--size_ == 0) clear();
+        if (--size_ == 0) run_empty();
     }
 
+    /// Gives all memory back.
     void clear() noexcept {
         slots_.reset();
         capacity_log2_ = 0;
@@ -90,6 +91,12 @@ public:
 
 private:
     static constexpr std::uint32_t capacity_log2_min = 2;
+    static constexpr std::size_t kept_bytes_max = 2'048;
+
+    void run_empty() noexcept {
+        if (memory_bytes() > kept_bytes_max) clear();
+        head_ = 0;
+    }
 
     [[nodiscard]] std::uint32_t capacity() const noexcept {
         return slots_ ? std::uint32_t{1} << capacity_log2_ : 0;

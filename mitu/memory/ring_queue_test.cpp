@@ -34,12 +34,19 @@ TEST(ring_queue, behaves_like_a_deque_whatever_the_order_of_calls) {
     }
 }
 
-TEST(ring_queue, holds_no_memory_when_it_has_run_empty) {
+TEST(ring_queue, holds_little_memory_when_it_has_run_empty) {
     RingQueue<int> queue;
     EXPECT_EQ(queue.memory_bytes(), 0u);
-    for (int i = 0; i < 100; ++i) queue.push(i);
-    EXPECT_GE(queue.memory_bytes(), 100 * sizeof(int));
+    for (int i = 0; i < 1'000; ++i) queue.push(i);
+    EXPECT_GE(queue.memory_bytes(), 1'000 * sizeof(int));
     while (!queue.empty()) queue.pop();
+    EXPECT_EQ(queue.memory_bytes(), 0u) << "a large ring goes at once";
+    for (int i = 0; i < 100; ++i) queue.push(i);
+    while (!queue.empty()) queue.erase_at(0);
+    EXPECT_EQ(queue.memory_bytes(), 128 * sizeof(int)) << "a small one stays for what comes next";
+    queue.push(7);
+    EXPECT_EQ(queue.front(), 7);
+    queue.clear();
     EXPECT_EQ(queue.memory_bytes(), 0u);
 }
 

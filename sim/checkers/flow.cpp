@@ -30,7 +30,7 @@ public:
     }
     void at_end(Instant /*now*/) override {
         for (const auto& [serial, c] : model_.connections()) {
-            if (!c.is_open || !c.breach) continue;
+            if (!c.is_open || !c.breach || c.breach_is_unsure) continue;
             broken(fmt::format("{}: goes on after it deserved {}", describe(c),
                                mqtt::to_text(*c.breach)));
         }
