@@ -50,6 +50,8 @@ enum class Parting : std::uint8_t {
 /// A message for one client, as its home shard matched it.
 struct Delivery {
     MessageHandle message;
+    Instant expires_at = Instant::never();
+    std::uint64_t content_bytes = 0;
     mqtt::QoS qos = mqtt::QoS::at_most_once;  // effective: the lower of message and subscription
     bool retain = false;                      // the flag that the client sees
     bool is_retained_replay = false;          // sent because of a SUBSCRIBE

@@ -163,7 +163,8 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
     route.message.publisher = self_;
     route.message.topic = *topic;
     route.message.payload = publish.payload;
-    const auto properties_bytes = mqtt::forwarded_properties_size(publish.properties);
+    const auto properties_bytes =
+        version_ == ProtocolVersion::v5 ? mqtt::forwarded_properties_size(publish.properties) : 0;
     if (properties_bytes != 0) {
         effects.properties.resize(properties_bytes);
         const auto written =

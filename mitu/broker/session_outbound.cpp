@@ -15,7 +15,6 @@ using mqtt::ReasonCode;
 // --- into the queue ---
 
 DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
-    const MessageView view = context_.messages.view(delivery.message);
     const bool shared = delivery.share_serial != 0;
     const auto drop = [&](DropReason reason) {
         count_drop(reason);
@@ -25,12 +24,12 @@ DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
         return shared && !delivery.must_take() ? DeliveryOutcome::give_to_another
                                                : drop(DropReason::session_ended);
     }
-    if (view.expires_at <= now) return drop(DropReason::expired);
+    if (delivery.expires_at <= now) return drop(DropReason::expired);
     if (!is_attached()) {
         if (shared && !delivery.must_take()) return DeliveryOutcome::give_to_another;
         if (delivery.qos == QoS::at_most_once) return drop(DropReason::offline_qos0);
     }
-    const std::uint64_t bytes = view.content_bytes();
+    const std::uint64_t bytes = delivery.content_bytes;
     if (!make_room(delivery, bytes)) {
         if (shared && !delivery.must_take()) return DeliveryOutcome::give_to_another;
         return drop(DropReason::queue_full);

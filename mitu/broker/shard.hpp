@@ -155,8 +155,8 @@ private:
     void route(const MessageView& message, Token token, const SessionRef& answer_to);
     [[nodiscard]] mqtt::ReasonCode route_at_home(const MailedMessage& content);
     void deliver_matches(MessageHandle message);
-    void deliver_local(MessageHandle message, const MailRecipient& recipient,
-                       std::span<const std::uint32_t> identifiers);
+    void deliver_local(MessageHandle message, const MessageView& view,
+                       const MailRecipient& recipient, std::span<const std::uint32_t> identifiers);
     void dispatch_shared(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
                          const SessionRef& refused);
     void redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
@@ -214,6 +214,7 @@ private:
     std::vector<Bytes> spare_buffers_;
     SpareParts<Connection::Work> spare_work_;
     Matches matches_;
+    Matches members_;  // of a shared subscription, one after the other
     std::vector<ServerPublish> server_publishes_;
     Bytes nowhere_;  // output of sessions without connection: nothing
     Instant now_;

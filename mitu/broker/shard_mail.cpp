@@ -65,7 +65,7 @@ void Shard::take_deliver(ShardId from) {
         const DeliverMail mail = read_deliver(record->bytes);
         if (const auto handle = store(mail.content)) {
             mail.for_each([&](const MailRecipient& r, std::span<const std::uint32_t> identifiers) {
-                deliver_local(*handle, r, identifiers);
+                deliver_local(*handle, mail.content.message, r, identifiers);
             });
             messages_.release(*handle);
         } else {

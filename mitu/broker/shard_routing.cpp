@@ -145,7 +145,7 @@ void Shard::deliver_matches(MessageHandle handle) {
         const std::span<const std::uint32_t> identifiers{
             matches_.identifiers.data() + r.identifier_begin, r.identifier_count};
         if (r.session.shard == id_) {
-            deliver_local(handle, mail, identifiers);
+            deliver_local(handle, message, mail, identifiers);
         } else {
             RecipientList& list = peers_[r.session.shard.value].recipients;
             list.add(mail, identifiers);
@@ -159,7 +159,8 @@ void Shard::deliver_matches(MessageHandle handle) {
     }
 }
 
-void Shard::deliver_local(MessageHandle message, const MailRecipient& recipient,
+void Shard::deliver_local(MessageHandle message, const MessageView& view,
+                          const MailRecipient& recipient,
                           std::span<const std::uint32_t> identifiers) {
     const SessionRef ref{recipient.index, recipient.generation, id_};
     Session* const session = sessions_.get(ref);
@@ -172,6 +173,8 @@ void Shard::deliver_local(MessageHandle message, const MailRecipient& recipient,
     }
     Delivery delivery;
     delivery.message = message;
+    delivery.expires_at = view.expires_at;
+    delivery.content_bytes = view.content_bytes();
     delivery.qos = static_cast<QoS>(recipient.qos);
     delivery.retain = recipient.retain != 0;
     delivery.is_retained_replay = recipient.is_retained_replay != 0;
@@ -226,11 +229,12 @@ void Shard::redispatch(MessageHandle message, std::uint32_t share_serial, std::u
 void Shard::dispatch_shared(MessageHandle message, std::uint32_t share_serial,
                             std::uint8_t attempts, const SessionRef& refused) {
     const bool was_last = attempts == attempts_exhausted;
+    members_.clear();
     auto member = was_last ? std::nullopt
-                           : subscriptions_.next_member(share_serial, attempts, refused, matches_);
+                           : subscriptions_.next_member(share_serial, attempts, refused, members_);
     if (!member && !was_last) {
         attempts = attempts_exhausted;
-        member = subscriptions_.next_member(share_serial, 0, refused, matches_);
+        member = subscriptions_.next_member(share_serial, 0, refused, members_);
     }
     if (!member) {
         counters_.drop(DropReason::no_shared_member);
@@ -241,13 +245,14 @@ void Shard::dispatch_shared(MessageHandle message, std::uint32_t share_serial,
     mail.generation = member->session.generation;
     mail.share_serial = share_serial;
     mail.identifier_count = member->identifier_count;
-    mail.qos = static_cast<std::uint8_t>(std::min(messages_.view(message).qos, member->qos)) & 3;
+    const MessageView view = messages_.view(message);
+    mail.qos = static_cast<std::uint8_t>(std::min(view.qos, member->qos)) & 3;
     mail.attempts = attempts;
     const std::vector<std::uint32_t> identifiers(
-        matches_.identifiers.begin() + member->identifier_begin,
-        matches_.identifiers.begin() + member->identifier_begin + member->identifier_count);
+        members_.identifiers.begin() + member->identifier_begin,
+        members_.identifiers.begin() + member->identifier_begin + member->identifier_count);
     if (member->session.shard == id_) {
-        deliver_local(message, mail, identifiers);
+        deliver_local(message, view, mail, identifiers);
         return;
     }
     RecipientList list;
@@ -350,7 +355,7 @@ void Shard::send_retained(const SubscriptionMail& mail) {
         r.identifier_count = identifier != 0 ? 1 : 0;
         const std::span<const std::uint32_t> identifiers{&identifier, r.identifier_count};
         if (session.shard == id_) {
-            deliver_local(handle, r, identifiers);
+            deliver_local(handle, view, r, identifiers);
         } else {
             RecipientList list;
             list.add(r, identifiers);

@@ -80,6 +80,7 @@ SubscriptionIndex::Crowd& SubscriptionIndex::crowd_of(Entry& entry) {
 bool SubscriptionIndex::add(TenantId tenant, std::string_view filter, std::string_view group_name,
                             const Subscriber& subscriber) {
     MITU_CHECK(subscriber.session.generation != 0);
+    ++version_;
     Payload& payload = tree_.node(tree_.insert(tenant, Levels{filter})).payload;
     if (payload.empty()) payload.entry = take_entry();
     Entry& entry = entries_[payload.entry];
@@ -133,6 +134,7 @@ bool SubscriptionIndex::add_member(Entry& entry, std::string_view group_name,
 
 bool SubscriptionIndex::remove(TenantId tenant, std::string_view filter,
                                std::string_view group_name, const SessionRef& session) {
+    ++version_;
     const auto node = tree_.find(tenant, Levels{filter});
     if (node == Tree::none) return false;
     Payload& payload = tree_.node(node).payload;
@@ -195,6 +197,10 @@ Recipient SubscriptionIndex::recipient(const Packed& subscriber, Matches& matche
 
 void SubscriptionIndex::match(TenantId tenant, std::string_view topic, const SessionRef& publisher,
                               Matches& matches) {
+    if (matches.version == version_ && matches.publisher == publisher && matches.tenant == tenant &&
+        matches.topic == topic) {
+        return;
+    }
     matches.clear();
     const Levels levels{topic};
     int lists = 0;
@@ -208,16 +214,26 @@ void SubscriptionIndex::match(TenantId tenant, std::string_view topic, const Ses
         }
     });
     if (lists > 1) merge(matches);
-    if (groups_by_serial_.empty()) return;
+    bool is_shared = false;
+    const auto remember = [&] {
+        if (is_shared) return;  // the next message is the next member's
+        matches.version = version_;
+        matches.tenant = tenant;
+        matches.publisher = publisher;
+        matches.topic = topic;
+    };
+    if (groups_by_serial_.empty()) return remember();
     tree_.match_topic(tenant, levels, [&](const Payload& payload) {
         const Crowd* const crowd = entries_[payload.entry].crowd;
         if (crowd == nullptr) return;
         for (const auto& group : crowd->groups) {
+            is_shared = true;
             if (auto member = next_member(group->serial, 0, SessionRef{}, matches)) {
                 matches.recipients.push_back(*member);
             }
         }
     });
+    remember();
 }
 
 void SubscriptionIndex::merge(Matches& matches) {

@@ -43,13 +43,22 @@ struct Recipient {
     std::uint32_t share_serial = 0;      // not 0: as the chosen member of this shared subscription
 };
 
-/// Reused from message to message.
+/// Reused from message to message, and as it is if the next message asks the same: publishers send
+/// many to one topic, one behind the other.
 struct Matches {
     std::vector<Recipient> recipients;
     std::vector<std::uint32_t> identifiers;
+
+    // What it is the answer to.
+    std::uint64_t version = 0;  // of the index; 0: nothing
+    TenantId tenant;
+    SessionRef publisher;
+    std::string topic{};
+
     void clear() noexcept {
         recipients.clear();
         identifiers.clear();
+        version = 0;
     }
 };
 
@@ -72,6 +81,8 @@ public:
 
     /// Who gets a message to `topic`: each session once, each shared subscription one member.
     /// `publisher` is left out where No Local says so [MQTT-3.8.3-3].
+    /// Cost       nothing, if `matches` holds the answer to the same question, and no member of a
+    ///            shared subscription is to be chosen.
     void match(TenantId tenant, std::string_view topic, const SessionRef& publisher,
                Matches& matches);
 
@@ -146,6 +157,7 @@ private:
     std::unordered_map<std::uint32_t, Group*> groups_by_serial_;
     std::uint32_t next_serial_ = 1;
     std::size_t subscription_count_ = 0;
+    std::uint64_t version_ = 1;  // grows with every change
 };
 
 }  // namespace mitu::broker

@@ -120,6 +120,38 @@ struct Model {
     }
 };
 
+TEST(subscription_index, answers_the_same_question_again_only_while_nothing_has_changed) {
+    SubscriptionIndex index;
+    Matches matches;
+    const auto count = [&](TenantId tenant, std::string_view topic, const SessionRef& publisher) {
+        index.match(tenant, topic, publisher, matches);
+        return matches.recipients.size();
+    };
+    auto not_to_itself = subscriber(1);
+    not_to_itself.no_local = true;
+    static_cast<void>(index.add(tenant_default, "a/+", "", not_to_itself));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(count(tenant_default, "a/b", session(9)), 1u);
+    EXPECT_EQ(count(tenant_default, "a/b", session(1)), 0u) << "No Local";
+    EXPECT_EQ(count(TenantId{1}, "a/b", session(9)), 0u);
+    EXPECT_EQ(count(tenant_default, "a/c", session(9)), 1u);
+    static_cast<void>(index.add(tenant_default, "a/c", "", subscriber(2)));
+    EXPECT_EQ(count(tenant_default, "a/c", session(9)), 2u);
+    static_cast<void>(index.add(tenant_default, "a/c", "", subscriber(2, QoS::exactly_once)));
+    EXPECT_EQ(count(tenant_default, "a/c", session(9)), 2u);
+    EXPECT_EQ(matches.recipients[1].qos, QoS::exactly_once) << "a subscription that was replaced";
+    static_cast<void>(index.remove(tenant_default, "a/+", "", session(1)));
+    EXPECT_EQ(count(tenant_default, "a/c", session(9)), 1u);
+
+    static_cast<void>(index.add(tenant_default, "a/c", "g", subscriber(3)));
+    static_cast<void>(index.add(tenant_default, "a/c", "g", subscriber(4)));
+    std::set<std::uint32_t> members;
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(count(tenant_default, "a/c", session(9)), 2u);
+        members.insert(matches.recipients.back().session.index);
+    }
+    EXPECT_EQ(members, (std::set<std::uint32_t>{3, 4})) << "members take turns all the same";
+}
+
 TEST(subscription_index, matches_like_a_list_of_all_subscriptions) {
     for (std::uint64_t seed = 1; seed <= 30; ++seed) {
         Prng prng{seed};
@@ -154,6 +186,7 @@ TEST(subscription_index, matches_like_a_list_of_all_subscriptions) {
             const std::string topic = testing::draw_topic(prng);
             const SessionRef publisher = session(static_cast<std::uint32_t>(prng.below(6)));
             index.match(tenant_default, topic, publisher, matches);
+            if (prng.chance(0.3)) index.match(tenant_default, topic, publisher, matches);
 
             struct Expected {
                 QoS qos = QoS::at_most_once;
