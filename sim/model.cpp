@@ -197,8 +197,10 @@ void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
         const bool said_goodbye = c.client_goodbye == ReasonCode::success;
         // A DISCONNECT that may have been overlooked may also have changed the session's expiry.
         // So may a CONNECT that was never answered, by taking the session over.
+        // And a broker counts from when it is done with the client, which nobody sees if its last
+        // words wait for the network.
         const bool is_unsure = (c.goodbye_is_unsure && (said_goodbye || c.will_delay_s != 0)) ||
-                               unseen_.contains(c.key);
+                               unseen_.contains(c.key) || session.was_held_up;
         if (server_is_stopping_ || is_unsure) {
             will->will = Will::unsure;
         } else if (said_goodbye) {
@@ -254,7 +256,15 @@ void Model::pass_time(Instant now, std::uint64_t step) {
         MessageRecord& will = *messages_[number - 1];
         if (will.will_due_at <= now) due.push_back(&will);
     }
-    for (MessageRecord* will : due) will_is_due(*will, will->will_due_at, step);
+    for (MessageRecord* will : due) {
+        // A CONNECT that was taken in and not yet answered may have come before.
+        if (may_have_unseen_session(will->publisher, 0)) {
+            waiting_wills_.erase(will->number);
+            will->will = MessageRecord::Will::unsure;
+            continue;
+        }
+        will_is_due(*will, will->will_due_at, step);
+    }
     std::vector<SessionRecord*> over;
     for (const auto& [key, session] : live_) {
         if (session->connection == 0 && session->ends_at < now) over.push_back(session);

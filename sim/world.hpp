@@ -62,7 +62,7 @@ public:
     /// How much later than it is decided on something may be seen, because a shard stalls.
     [[nodiscard]] Duration stall_slack() const noexcept {
         return options_.faults.contains(ports::Fault::shard_stalls)
-                   ? broker::testing::stall_time_max * 10
+                   ? broker::testing::stall_time_max * 25
                    : Duration{};
     }
     [[nodiscard]] std::uint32_t packet_bytes_max() const noexcept {
