@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -98,6 +99,16 @@ std::string describe_end(int status) {
     return fmt::format("ended with exit code {}", WEXITSTATUS(status));
 }
 
+// No run takes as long, however slow the build and the machine: a world that stands still is a
+// finding, not a swarm that never ends.
+constexpr unsigned run_s_max = 300;
+
+/// In a child: it ends with `parent`, whatever that one dies of.
+void end_with(pid_t parent) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) std::_Exit(0);
+}
+
 sim::RunResult run_twice(const sim::RunOptions& options) {
     sim::RunResult first = sim::run(options);
     const sim::RunResult second = sim::run(options);
@@ -123,9 +134,12 @@ IsolatedResult run_isolated(const sim::RunOptions& options) {
     const int complaints = ::memfd_create("complaints", MFD_CLOEXEC);
     if (complaints < 0) fail("memfd_create");
     std::fflush(nullptr);
+    const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
     if (pid < 0) fail("fork");
     if (pid == 0) {
+        end_with(parent);
+        ::alarm(run_s_max);
         ::dup2(complaints, STDERR_FILENO);
         write_all(answers[1], encode(sim::run(options)));
         std::_Exit(0);
@@ -166,9 +180,11 @@ void Worker::start() {
     complaints_ = ::memfd_create("complaints", MFD_CLOEXEC);
     if (complaints_ < 0) fail("memfd_create");
     std::fflush(nullptr);
+    const pid_t parent = ::getpid();
     pid_ = ::fork();
     if (pid_ < 0) fail("fork");
     if (pid_ == 0) {
+        end_with(parent);
         ::dup2(complaints_, STDERR_FILENO);
         ::close(orders[1]);
         ::close(answers[0]);
@@ -179,6 +195,7 @@ void Worker::start() {
         while (::read(orders[0], &order, sizeof order) == sizeof order) {
             sim::RunOptions options;
             options.seed = order.seed;
+            ::alarm(run_s_max);
             write_all(answers[1],
                       encode(order.twice != 0 ? run_twice(options) : sim::run(options)));
         }
