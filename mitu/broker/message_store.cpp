@@ -79,7 +79,7 @@ MessageStore::Parts MessageStore::take_apart(std::span<std::uint8_t> record) noe
     parts.content = record.data() + front;
     parts.content_bytes = record.size() - front;
     if (parts.header.is_large != 0) {
-        std::memcpy(static_cast<void*>(&parts.block), parts.content, sizeof parts.block);
+        std::memcpy(static_cast<void*>(&parts.block), parts.content, sizeof(LargeBlock*));
         parts.content = parts.block->data();
         parts.content_bytes = parts.block->content_bytes();
     }
@@ -146,7 +146,7 @@ std::optional<MessageHandle> MessageStore::add(const MessageView& message) {
 std::optional<MessageHandle> MessageStore::adopt(const MessageView& message, LargeBlock* block) {
     std::uint8_t* content = nullptr;
     const auto handle = make_record(message, true, content);
-    if (handle) std::memcpy(content, static_cast<const void*>(&block), sizeof block);
+    if (handle) std::memcpy(content, static_cast<const void*>(&block), sizeof(LargeBlock*));
     return handle;
 }
 
@@ -177,7 +177,7 @@ LargeBlock* MessageStore::share(MessageHandle handle) {
     // The record keeps its size: its content gives way to where it is now.
     found.header.is_large = 1;
     std::memcpy(records_.data(handle), &found.header, sizeof(Header));
-    std::memcpy(found.content, static_cast<const void*>(&block), sizeof block);
+    std::memcpy(found.content, static_cast<const void*>(&block), sizeof(LargeBlock*));
     return block;
 }
 

@@ -34,7 +34,7 @@ public:
         std::memcpy(copy, text.data(), text.size());
         const auto size = static_cast<std::uint16_t>(text.size());
         std::memcpy(bytes_.data(), &size, sizeof(size));
-        std::memcpy(bytes_.data() + sizeof(size), &copy, sizeof(copy));
+        std::memcpy(bytes_.data() + sizeof(size), static_cast<const void*>(&copy), sizeof(char*));
         size_ = on_heap;
     }
     void clear() noexcept {
@@ -53,7 +53,8 @@ private:
     }
     [[nodiscard]] char* pointer() const noexcept {
         char* text = nullptr;
-        std::memcpy(&text, bytes_.data() + sizeof(std::uint16_t), sizeof(text));
+        std::memcpy(static_cast<void*>(&text), bytes_.data() + sizeof(std::uint16_t),
+                    sizeof(char*));
         return text;
     }
 
