@@ -104,7 +104,6 @@ public:
 
     [[nodiscard]] std::uint32_t live_count() const noexcept { return records_.live_count(); }
     [[nodiscard]] std::uint64_t live_bytes() const noexcept { return live_bytes_; }
-    [[nodiscard]] memory::RecordHeapStats heap_stats() const noexcept { return records_.stats(); }
     [[nodiscard]] bool is_sound() const { return records_.is_sound(); }
 
 private:

@@ -119,7 +119,6 @@ TEST(record_heap, is_not_pinned_by_one_survivor_a_batch) {
             kept_bytes += size;
         } else {
             heap.release(*handle);
-            // Something else keeps the batch from being empty at once.
         }
         if (i % 1'000 == 0) heap.tidy(1u << 20);
     }
