@@ -1,6 +1,7 @@
 #pragma once
 // Packets as bytes, for all that is not on the hot path.
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -11,6 +12,8 @@
 #include "mitu/mqtt/types.hpp"
 
 namespace mitu::bench {
+
+inline constexpr std::array<std::uint8_t, 2> pingreq{0xC0, 0x00};
 
 [[nodiscard]] Bytes encoded(const mqtt::Packet& packet, mqtt::ProtocolVersion version);
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "bench/encoded.hpp"
 #include "bench/process_sample.hpp"
@@ -18,7 +17,6 @@ constexpr std::uint32_t topics_per_holder = 10'000;
 constexpr std::uint32_t filters_per_packet = 500;  // below every broker's packet size by default
 constexpr std::uint32_t sites = 100;
 constexpr std::uint64_t topic_stride = 7'919;
-constexpr std::array<std::uint8_t, 2> pingreq{0xC0, 0x00};
 
 // What the pattern's topic is, and where its digits are.
 constexpr std::string_view hit_topic = "fleet/s00/d0000000/telemetry";

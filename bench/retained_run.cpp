@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "bench/encoded.hpp"
 #include "bench/process_sample.hpp"
@@ -16,7 +15,6 @@ using mqtt::PacketType;
 /// How often all of them are asked for at most; each time by another client.
 constexpr std::uint32_t subscribers_max = 20;
 constexpr std::uint64_t batches_in_flight_max = 2;
-constexpr std::array<std::uint8_t, 2> pingreq{0xC0, 0x00};
 
 constexpr std::string_view any_topic = "fleet/d0000000/state";
 constexpr std::size_t device_at = 7;

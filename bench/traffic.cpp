@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "bench/encoded.hpp"
 #include "bench/process_sample.hpp"
 #include "bench/progress.hpp"
 
@@ -13,8 +14,6 @@ namespace mitu::bench {
 namespace {
 
 using mqtt::QoS;
-
-constexpr std::array<std::uint8_t, 2> pingreq{0xC0, 0x00};
 
 /// A publisher with more than this waiting to be written is not given more.
 constexpr std::size_t unwritten_bytes_max = 1'048'576;

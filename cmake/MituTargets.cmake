@@ -11,6 +11,7 @@ option(MITU_ASAN "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(MITU_TSAN "ThreadSanitizer" OFF)
 option(MITU_FUZZ "build the libFuzzer targets (clang)" OFF)
 option(MITU_AUDITS "costly invariant audits" OFF)
+option(MITU_UNIT_TESTS "build the unit tests" ON)
 
 find_program(CCACHE ccache)
 if(CCACHE)
@@ -67,18 +68,27 @@ function(mitu_interface_library name)
     _mitu_link(mitu_${name} INTERFACE ${ARG_LIBRARIES})
 endfunction()
 
-# mitu_test(decode_test SOURCES decode_test.cpp LIBRARIES mqtt): a GoogleTest binary, one ctest entry
+# mitu_test(decode_test SOURCES decode_test.cpp LIBRARIES mqtt): a GoogleTest binary, one ctest entry.
+# With MITU_UNIT_TESTS off (release, where end-to-end tests run) it is built only by name.
 function(mitu_test name)
     cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE mitu_options GTest::gtest GTest::gtest_main)
     _mitu_link(${name} PRIVATE ${ARG_LIBRARIES})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    if(NOT MITU_UNIT_TESTS)
+        set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+        return()
+    endif()
     add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endfunction()
 
-# mitu_fuzz(decode_fuzz SOURCES decode_fuzz.cpp LIBRARIES mqtt): a libFuzzer binary in bin/fuzz
+# mitu_fuzz(decode_fuzz SOURCES decode_fuzz.cpp LIBRARIES mqtt): a libFuzzer binary in fuzz/; all of them
+# are the target `fuzzers`
+if(MITU_FUZZ)
+    add_custom_target(fuzzers)
+endif()
 function(mitu_fuzz name)
     if(NOT MITU_FUZZ)
         return()
@@ -89,6 +99,7 @@ function(mitu_fuzz name)
     _mitu_link(${name} PRIVATE ${ARG_LIBRARIES})
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    add_dependencies(fuzzers ${name})
 endfunction()
 
 # mitu_bench(decode_bench SOURCES decode_bench.cpp LIBRARIES mqtt): a Google Benchmark binary

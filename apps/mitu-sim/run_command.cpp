@@ -17,7 +17,7 @@
 namespace mitu::sim_app {
 namespace {
 
-struct Options {
+struct ReplayOptions {
     std::uint64_t seed = 1;
     std::string only;
     double until_s = -1;
@@ -56,7 +56,7 @@ private:
     long left_ = 1;
 };
 
-sim::RunOptions run_options(const Options& options) {
+sim::RunOptions run_options(const ReplayOptions& options) {
     sim::RunOptions run;
     run.seed = options.seed;
     if (!options.only.empty()) {
@@ -107,7 +107,7 @@ void print_json(const IsolatedResult& isolated) {
                            .dump());
 }
 
-ExitCode run_command(const Options& options) {
+ExitCode run_command(const ReplayOptions& options) {
     sim::RunOptions run = run_options(options);
     if (options.verbose || options.step) {
         // In this process, so that a debugger sees it, and up to the first broken promise.
@@ -143,7 +143,7 @@ ExitCode run_command(const Options& options) {
 }  // namespace
 
 void add_run_command(CLI::App& app, ExitCode& exit_code) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ReplayOptions>();
     CLI::App& command = *app.add_subcommand("run", "one seed: repeat it, watch it, shrink it");
     command.add_option("--seed", options->seed, "which run")->required();
     command.add_option("--only", options->only,

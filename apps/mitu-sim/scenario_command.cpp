@@ -32,7 +32,7 @@ constexpr std::string_view ending = ".scn";
 constexpr std::size_t trace_lines_shown = 25;
 constexpr std::size_t trace_lines_all = 1'000'000;
 
-struct Options {
+struct ScenarioOptions {
     std::vector<std::string> paths;
     std::string over = "virtual";
     std::string mitud;
@@ -65,7 +65,7 @@ std::optional<std::string> find_files(const std::string& path, std::vector<std::
 }
 
 /// Errors  all that is wrong, one a line.
-Result<std::vector<Scenario>, std::string> load(const Options& options) {
+Result<std::vector<Scenario>, std::string> load(const ScenarioOptions& options) {
     std::vector<std::string> files;
     std::string problems;
     for (const std::string& path : options.paths) {
@@ -93,7 +93,7 @@ Result<std::vector<Scenario>, std::string> load(const Options& options) {
 /// Plays all scenarios on a few threads and prints what became of them, in their order.
 class Performance {
 public:
-    Performance(const Options& options, const std::vector<Scenario>& scenarios)
+    Performance(const ScenarioOptions& options, const std::vector<Scenario>& scenarios)
         : options_{options}, scenarios_{scenarios}, results_(scenarios.size()) {}
 
     /// Returns how many failed.
@@ -111,7 +111,7 @@ private:
     void print(const Scenario& scenario, const Result& result) const;
     [[nodiscard]] std::string repeat_command(const Scenario& scenario, std::uint64_t seed) const;
 
-    const Options& options_;
+    const ScenarioOptions& options_;
     const std::vector<Scenario>& scenarios_;
     std::atomic<std::size_t> next_{0};
     std::mutex mutex_;  // of all below
@@ -208,7 +208,7 @@ std::size_t Performance::run() {
                       [](const Result& result) { return !result.outcome->passed; }));
 }
 
-ExitCode run(Options options) {
+ExitCode run(ScenarioOptions options) {
     if (options.over == "tcp" && options.mitud.empty()) {
         // Beside this program, where a build has it.
         std::error_code failed;
@@ -242,7 +242,7 @@ ExitCode run(Options options) {
 void add_scenario_command(CLI::App& app, ExitCode& exit_code) {
     auto* const command = app.add_subcommand(
         "scenario", "play scenario files in the virtual world, or against the real server");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ScenarioOptions>();
     command->add_option("FILE", options->paths, "scenario files, or folders of *.scn")->required();
     command->add_option("--over", options->over, "virtual (no time passes) or tcp (a real mitud)")
         ->check(CLI::IsMember({"virtual", "tcp"}))

@@ -66,7 +66,7 @@ constexpr const char* reasons_that_can_be[] = {
     "disconnect.topic_alias_invalid",
 };
 
-struct Options {
+struct SwarmOptions {
     std::uint64_t seeds = 1'000;
     std::uint64_t first = 1;
     unsigned jobs = 2;
@@ -103,7 +103,7 @@ struct Totals {
 
 class Swarm {
 public:
-    explicit Swarm(const Options& options) : options_{options} {}
+    explicit Swarm(const SwarmOptions& options) : options_{options} {}
 
     ExitCode run() {
         const auto began = SteadyClock::now();
@@ -244,7 +244,7 @@ private:
                                .dump());
     }
 
-    const Options& options_;
+    const SwarmOptions& options_;
     Totals totals_;
     std::vector<IsolatedResult> findings_;
     std::map<std::uint64_t, std::uint64_t> traces_;
@@ -257,7 +257,7 @@ private:
 }  // namespace
 
 void add_swarm_command(CLI::App& app, ExitCode& exit_code) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<SwarmOptions>();
     CLI::App& command =
         *app.add_subcommand("swarm", "many seeds: storm, heal, check, and what that has covered");
     command.add_option("--seeds", options->seeds, "how many (1000)");
