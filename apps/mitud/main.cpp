@@ -27,6 +27,8 @@ int main(int argc, char** argv) {
     node::NodeOptions options;
     std::string data_directory = "mitu-data";
     std::string messages_in = "batches";
+    std::string io = "epoll";
+    std::string pin = "by_node";
     std::string log_level = "info";
     std::string log_format = "text";
     bool check_config = false;
@@ -43,6 +45,16 @@ int main(int argc, char** argv) {
     app.add_option("--shards", options.shards, "threads that serve clients; 0: one per core")
         ->check(CLI::Range(0, 256))
         ->capture_default_str();
+    app.add_option("--io", io, "how the kernel is asked: epoll, or io_uring (Linux 6.1)")
+        ->check(CLI::IsMember({"epoll", "io_uring"}))
+        ->capture_default_str();
+    app.add_option("--pin", pin,
+                   "keep each shard on a processor: never, by_node (if there are several NUMA "
+                   "nodes) or always")
+        ->check(CLI::IsMember({"never", "by_node", "always"}))
+        ->capture_default_str();
+    app.add_flag("--huge-pages", options.limits.message_heap.pool.huge_pages,
+                 "ask the kernel for huge pages for messages");
     app.add_flag("--allow-anonymous", options.allow_anonymous,
                  "clients that are not registered may enter, as tenant `default`");
     app.add_option("--registry", options.registry_file,
@@ -70,6 +82,9 @@ int main(int argc, char** argv) {
     app.add_flag("--check-config", check_config,
                  "check policies and registry, print what is wrong, and end");
     CLI11_PARSE(app, argc, argv);
+    if (pin == "never") options.pinning = node::Pinning::never;
+    if (pin == "always") options.pinning = node::Pinning::always;
+    if (io == "io_uring") options.io = runtime::Io::io_uring;
     if (messages_in == "malloc") {
         options.limits.message_heap.allocation = memory::Allocation::malloc;
     }

@@ -210,6 +210,7 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
     session->attach(connect, std::move(*acceptance), connection.id, profile, session_present, now_,
                     effects);
     connection.state = Connection::State::attached;
+    ports_.network.settle(connection.id);
     connection.session_index = session->self().index;
     connection.session_generation = session->self().generation;
     if (trace::log_enabled(trace::Level::debug)) {

@@ -18,7 +18,9 @@ BatchPool::~BatchPool() {
 
 bool BatchPool::open_more() {
     if (!reservation_) {
-        reservation_ = Reservation::make(std::size_t{options_.batches_max} * options_.batch_bytes);
+        reservation_ = Reservation::make(
+            std::size_t{options_.batches_max} * options_.batch_bytes,
+            options_.huge_pages ? Reservation::Pages::huge : Reservation::Pages::usual);
         if (!reservation_) return false;
         base_ = reservation_->data();
     }

@@ -16,6 +16,7 @@ using BatchNumber = std::uint32_t;
 struct BatchPoolOptions {
     std::uint32_t batch_bytes = 128u << 10;  // a power of two, at least a page
     std::uint32_t batches_max = 1u << 16;    // 8 GiB; addresses only, until they are used
+    bool huge_pages = false;                 // ask the kernel for them
 };
 
 /// Batches lie behind each other in one range of addresses. Those that come back stay resident as
@@ -49,6 +50,10 @@ public:
     /// Given back and kept, ready to be taken without a fault.
     [[nodiscard]] std::uint32_t spare_count() const noexcept {
         return static_cast<std::uint32_t>(spare_.size());
+    }
+    /// Asked for and not refused; false before the first batch.
+    [[nodiscard]] bool uses_huge_pages() const noexcept {
+        return reservation_ && reservation_->uses_huge_pages();
     }
     /// How often pages went back to the system.
     [[nodiscard]] std::uint64_t returned_total() const noexcept { return returned_total_; }

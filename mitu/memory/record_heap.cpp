@@ -15,7 +15,8 @@ RecordHeap::RecordHeap(const RecordHeapOptions& options)
       bucket_shift_{
           static_cast<std::uint32_t>(std::countr_zero(options.pool.batch_bytes / bucket_count))},
       pool_{{options.pool.batch_bytes,
-             std::min(options.pool.batches_max, 1u << (32 - place_shift_))}} {
+             std::min(options.pool.batches_max, 1u << (32 - place_shift_)),
+             options.pool.huge_pages}} {
     std::fill(std::begin(buckets_), std::end(buckets_), none);
     if (uses_malloc_) fresh_.left_bytes = none;  // no batch is ever begun
 }

@@ -1,15 +1,15 @@
 // A message's memory: the heap of records beside general allocators and a bare bump pointer, each
 // in the same pattern. Run with --benchmark_repetitions=9 and read the medians, and the ratios.
 #include <benchmark/benchmark.h>
-#include <dlfcn.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "mitu/base/random.hpp"
+#include "mitu/memory/general_allocators.hpp"
 #include "mitu/memory/record_heap.hpp"
 
 namespace mitu::memory {
@@ -64,15 +64,6 @@ struct Records {
     void release(Handle handle) { heap.release(handle); }
     void tidy() { heap.tidy(512u << 10); }
 };
-
-std::unique_ptr<General> load(const char* library, const char* allocate, const char* free) {
-    void* const handle = ::dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) return nullptr;
-    auto general = std::make_unique<General>();
-    general->allocate = reinterpret_cast<void* (*)(std::size_t)>(::dlsym(handle, allocate));
-    general->free = reinterpret_cast<void (*)(void*)>(::dlsym(handle, free));
-    return general;
-}
 
 /// A turn: `window` messages come, then all go. What a shard without slow subscribers does.
 template <class Memory>
@@ -168,12 +159,8 @@ void all_patterns(const std::string& name, std::shared_ptr<Memory> memory) {
 const bool registered = [] {
     all_patterns("bump", std::make_shared<Bump>());
     all_patterns("records", std::make_shared<Records>());
-    all_patterns("glibc", std::make_shared<General>(General{std::malloc, std::free}));
-    if (std::shared_ptr<General> found = load("libtcmalloc_minimal.so.4", "tc_malloc", "tc_free")) {
-        all_patterns("tcmalloc", found);
-    }
-    if (std::shared_ptr<General> found = load("libmimalloc.so.2.0", "mi_malloc", "mi_free")) {
-        all_patterns("mimalloc", found);
+    for (const GeneralAllocator& found : general_allocators()) {
+        all_patterns(found.name, std::make_shared<General>(General{found.allocate, found.free}));
     }
     return true;
 }();

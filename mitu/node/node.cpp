@@ -65,6 +65,7 @@ public:
 
 private:
     [[nodiscard]] std::optional<std::string> start_shards(std::uint16_t count);
+    [[nodiscard]] std::vector<runtime::ShardPlace> place_shards(std::uint32_t count) const;
     [[nodiscard]] std::optional<std::string> start_http();
     [[nodiscard]] std::optional<std::string> write_port_file() const;
 
@@ -115,6 +116,7 @@ std::optional<std::string> Node::Impl::start() {
         {{"mqtt_port", ports_.mqtt},
          {"http_port", ports_.http},
          {"shards", count},
+         {"io", runtime::to_text(options_.io)},
          {"connections_max", connections_max},
          {"devices", catalog_->device_count()},
          {"policies", catalog_->policies().size()},
@@ -134,16 +136,44 @@ std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
         }
         if (ports_.mqtt == 0) ports_.mqtt = listeners->port;
     }
+    if (options_.limits.message_heap.pool.huge_pages) {
+        const std::string problem = runtime::huge_pages_problem();
+        log(problem.empty() ? Level::info : Level::warn, "huge_pages",
+            {{"granted", problem.empty()}, {"reason", problem}});
+    }
     mailroom_ = std::make_unique<broker::Mailroom>(count);
+    const runtime::Io io = options_.io;
+    if (io == runtime::Io::io_uring) {
+        if (const std::string problem = runtime::io_uring_problem(); !problem.empty()) {
+            return "--io is io_uring: " + problem + "; use epoll";
+        }
+    }
     for (std::uint16_t i = 0; i < count; ++i) {
         auto network =
-            runtime::EpollNetwork::create(clock_, std::move(sockets[i]), {}, budget_.get());
+            runtime::make_server_network(io, clock_, {std::move(sockets[i]), {}, budget_.get()});
         if (!network) return network.error();
         hosts_.push_back(std::make_unique<ShardHost>(ShardId{i}, options_.limits, *mailroom_,
                                                      *gate_, catalog_, std::move(*network)));
     }
-    for (const auto& host : hosts_) host->start();
+    const auto places = place_shards(count);
+    for (std::size_t i = 0; i < hosts_.size(); ++i) hosts_[i]->start(places[i]);
     return std::nullopt;
+}
+
+std::vector<runtime::ShardPlace> Node::Impl::place_shards(std::uint32_t count) const {
+    std::vector<runtime::ShardPlace> anywhere(count);
+    if (options_.pinning == Pinning::never) return anywhere;
+    const auto topology = runtime::Topology::read();
+    if (!topology) {
+        log(Level::warn, "topology_unknown", {{"reason", topology.error()}});
+        return anywhere;
+    }
+    log(Level::info, "topology",
+        {{"nodes", topology->node_count()},
+         {"cores", topology->core_count()},
+         {"processors", topology->processor_count()}});
+    const bool pins = options_.pinning == Pinning::always || topology->node_count() > 1;
+    return pins ? topology->place(count) : anywhere;
 }
 
 std::optional<std::string> Node::Impl::start_http() {

@@ -6,13 +6,23 @@
 #include <vector>
 
 #include "mitu/broker/limits.hpp"
+#include "mitu/runtime/server_network.hpp"
 
 namespace mitu::node {
+
+/// Whether each shard stays on a processor of its own.
+enum class Pinning : std::uint8_t {
+    never,
+    by_node,  // where the machine has several NUMA nodes: a shard that wanders leaves its memory
+    always,
+};
 
 struct NodeOptions {
     std::vector<std::string> listen{"tcp://127.0.0.1:1883"};
     std::string http = "127.0.0.1:9880";  // empty: no HTTP
     std::uint16_t shards = 0;             // 0: one per core
+    runtime::Io io = runtime::Io::epoll;
+    Pinning pinning = Pinning::by_node;
     bool allow_anonymous = false;
     std::string registry_file;     // empty: no registered devices
     std::string policy_directory;  // overlays the policies compiled in; empty: none

@@ -3,12 +3,35 @@
 #include <fmt/format.h>
 
 #include "mitu/runtime/process.hpp"
+#include "mitu/trace/log.hpp"
 
 namespace mitu::node {
+namespace {
+
+/// Before the shard touches its memory: what it touches first comes from where it runs.
+void bind(ShardId id, const runtime::ShardPlace& place) {
+    if (place.processor == runtime::ShardPlace::any) return;
+    const runtime::Binding binding = runtime::bind_thread(place);
+    const auto or_none = [](std::uint32_t number) {
+        return number == runtime::ShardPlace::any ? std::string{"none"} : std::to_string(number);
+    };
+    trace::log(trace::Level::info, "shard_placed",
+               {{"shard", id.value},
+                {"processor", or_none(place.processor)},
+                {"node", or_none(place.node)},
+                {"shares_core", place.shares_core}});
+    for (const std::string& problem : {binding.processor_problem, binding.memory_problem}) {
+        if (problem.empty()) continue;
+        trace::log(trace::Level::warn, "shard_not_placed",
+                   {{"shard", id.value}, {"reason", problem}});
+    }
+}
+
+}  // namespace
 
 ShardHost::ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom& mailroom,
                      broker::Gate& gate, std::shared_ptr<const fleet::Catalog> catalog,
-                     std::unique_ptr<runtime::EpollNetwork> network)
+                     std::unique_ptr<runtime::ServerNetwork> network)
     : id_{id},
       network_{std::move(network)},
       status_{catalog->groups().size()},
@@ -19,9 +42,10 @@ ShardHost::ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom&
 
 ShardHost::~ShardHost() { join(); }
 
-void ShardHost::start() {
+void ShardHost::start(const runtime::ShardPlace& place) {
     mailroom_.connect(id_, network_.get());
-    thread_ = std::thread{[this] { run(); }};  // tidy-allow(threads): the shard's own thread
+    thread_ =
+        std::thread{[this, place] { run(place); }};  // tidy-allow(threads): the shard's own thread
 }
 
 void ShardHost::request_stop() {
@@ -44,8 +68,9 @@ void ShardHost::post(Question question) {
     network_->wake();
 }
 
-void ShardHost::run() {
+void ShardHost::run(const runtime::ShardPlace& place) {
     runtime::name_thread(fmt::format("shard-{}", id_.value));
+    bind(id_, place);
     std::vector<ports::NetworkEvent> events;
     std::vector<broker::Admission> admissions;
     std::vector<Question> questions;
@@ -67,7 +92,7 @@ void ShardHost::run() {
         shard_.turn(now, events);
     }
     // What was closed drains: a client whose bytes are unread would get a reset instead of the
-    // reason. The network bounds it (EpollLimits::linger_time_max).
+    // reason. The network bounds it (NetworkLimits::linger_time_max).
     while (network_->counters().lingering.read() != 0) {
         network_->poll(clock_.now() + Duration::milliseconds(50), events);
     }

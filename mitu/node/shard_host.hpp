@@ -13,7 +13,8 @@
 #include "mitu/node/fleet_things.hpp"
 #include "mitu/ports/inbox.hpp"
 #include "mitu/runtime/clock.hpp"
-#include "mitu/runtime/epoll_network.hpp"
+#include "mitu/runtime/server_network.hpp"
+#include "mitu/runtime/topology.hpp"
 
 namespace mitu::node {
 
@@ -24,12 +25,13 @@ public:
 
     ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom& mailroom,
               broker::Gate& gate, std::shared_ptr<const fleet::Catalog> catalog,
-              std::unique_ptr<runtime::EpollNetwork> network);
+              std::unique_ptr<runtime::ServerNetwork> network);
     ~ShardHost();
     ShardHost(const ShardHost&) = delete;
     ShardHost& operator=(const ShardHost&) = delete;
 
-    void start();
+    /// The shard's thread runs at `place`, and has its memory there.
+    void start(const runtime::ShardPlace& place);
     /// Asks the shard to say goodbye to its clients; the thread ends when it has.
     void request_stop();
     void join();
@@ -45,13 +47,13 @@ public:
     [[nodiscard]] const fleet::ShardStatus& status() const noexcept { return status_; }
 
 private:
-    void run();
+    void run(const runtime::ShardPlace& place);
 
     ShardId id_;
     runtime::SystemClock clock_;
     runtime::SystemEntropy entropy_;
     ports::NoFaults faults_;
-    std::unique_ptr<runtime::EpollNetwork> network_;
+    std::unique_ptr<runtime::ServerNetwork> network_;
     fleet::ShardStatus status_;
     FleetThings things_;
     broker::Mailroom& mailroom_;

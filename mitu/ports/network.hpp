@@ -1,6 +1,6 @@
 #pragma once
 // A shard's door to its connections. Byte streams only: what the bytes mean is known elsewhere.
-// Beside it: epoll (mitu/runtime), and a virtual one in the simulator.
+// Beside it: epoll and io_uring (mitu/runtime), and a virtual one in the simulator.
 
 #include <array>
 #include <compare>
@@ -68,9 +68,9 @@ public:
     /// is left over is reported by the next call.
     virtual void poll(Instant deadline, std::vector<NetworkEvent>& events) = 0;
 
-    /// Offers the parts, in order, in one system call. Returns how many bytes were taken; fewer
-    /// than offered means that a `writable` event follows. 0 for a stale id or a broken
-    /// connection (whose `closed` event follows).
+    /// Offers the parts, in order, in one system call, which may be that of the next poll().
+    /// Returns how many bytes were taken; fewer than offered means that a `writable` event follows.
+    /// 0 for a stale id or a broken connection (whose `closed` event follows).
     [[nodiscard]] virtual std::size_t write(ConnectionId connection,
                                             std::span<const ByteView> parts) = 0;
 
@@ -82,6 +82,9 @@ public:
     /// for a bounded while, so that a last packet is not lost to a reset.
     virtual void close(ConnectionId connection) = 0;
 
+    /// The connection stays here: detach() will not be called for it any more, so that the network
+    /// may let the kernel read ahead. Nothing else changes.
+    virtual void settle(ConnectionId connection) { static_cast<void>(connection); }
     /// Gives a connection away to another shard. The id is stale from now on.
     [[nodiscard]] virtual DetachedConnection detach(ConnectionId connection) = 0;
     /// Takes a connection over. ConnectionId{}: refused (no room); the socket has been closed.

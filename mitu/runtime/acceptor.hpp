@@ -1,5 +1,5 @@
 #pragma once
-// The listening side of an EpollNetwork: accepts in bounded batches, and refuses clearly when the
+// The listening side of a network: accepts in bounded batches, and refuses clearly when the
 // connection limit or the file limit is reached.
 
 #include <cstdint>

@@ -1,10 +1,11 @@
 #pragma once
-// Where an EpollNetwork keeps its connections: 36 bytes each, addressed by index, guarded against
-// stale ids by a generation. Slots come in chunks that never move and are reused for ever.
+// Where a network keeps its connections, addressed by index, guarded against stale ids by a
+// generation. Slots come in chunks that never move and are reused for ever.
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "mitu/base/check.hpp"
@@ -12,7 +13,7 @@
 
 namespace mitu::runtime {
 
-/// What is known of one connection. An idle one holds nothing else in user space.
+/// What every network knows of one connection.
 struct ConnectionSlot {
     enum class State : std::uint8_t { free, open, lingering };
 
@@ -23,38 +24,35 @@ struct ConnectionSlot {
     std::uint16_t listener_index = 0;
     ports::PeerAddress peer;
     State state = State::free;
-
-    bool queued : 1 = false;         // its id stands in the queue of those to be read
-    bool readable : 1 = false;       // the kernel may hold bytes or an end that we have not read
-    bool ended : 1 = false;          // the peer has sent its last byte
-    bool broken : 1 = false;         // no byte can go out any more
-    bool paused : 1 = false;         // the owner wants no bytes now
-    bool write_blocked : 1 = false;  // a `writable` event is owed
-    bool watches_write : 1 = false;  // registered for EPOLLOUT
 };
-static_assert(sizeof(ConnectionSlot) <= 48, "idle connections are counted by the million");
 
+/// Shape      `Slot` is a ConnectionSlot and what one network keeps beside it. An idle connection
+///            holds nothing else in user space.
 /// Threading  shard-local.
+template <class Slot>
 class ConnectionSlab {
+    static_assert(std::is_base_of_v<ConnectionSlot, Slot>);
+    static_assert(sizeof(Slot) <= 48, "idle connections are counted by the million");
+
 public:
     /// The slot is `open` and blank but for its generation.
     [[nodiscard]] ports::ConnectionId allocate() {
         if (free_ == none) add_chunk();
         const std::uint32_t index = free_;
-        ConnectionSlot& slot = at(index);
+        Slot& slot = at(index);
         free_ = slot.link;
         const std::uint32_t generation = slot.generation == UINT32_MAX ? 1 : slot.generation + 1;
-        slot = ConnectionSlot{};
+        slot = Slot{};
         slot.generation = generation;
-        slot.state = ConnectionSlot::State::open;
+        slot.state = Slot::State::open;
         ++used_;
         return {index, generation};
     }
 
     void free(std::uint32_t index) noexcept {
-        ConnectionSlot& slot = at(index);
-        MITU_CHECK(slot.state != ConnectionSlot::State::free);
-        slot.state = ConnectionSlot::State::free;
+        Slot& slot = at(index);
+        MITU_CHECK(slot.state != Slot::State::free);
+        slot.state = Slot::State::free;
         slot.fd = -1;
         slot.link = free_;
         free_ = index;
@@ -62,19 +60,19 @@ public:
     }
 
     /// nullptr: stale. Finds lingering connections too.
-    [[nodiscard]] ConnectionSlot* find(ports::ConnectionId id) noexcept {
+    [[nodiscard]] Slot* find(ports::ConnectionId id) noexcept {
         if (id.index >= capacity() || id.is_none()) return nullptr;
-        ConnectionSlot& slot = at(id.index);
-        const bool is_live = slot.state != ConnectionSlot::State::free;
+        Slot& slot = at(id.index);
+        const bool is_live = slot.state != Slot::State::free;
         return is_live && slot.generation == id.generation ? &slot : nullptr;
     }
     /// nullptr: stale or on its way out.
-    [[nodiscard]] ConnectionSlot* find_open(ports::ConnectionId id) noexcept {
-        ConnectionSlot* const slot = find(id);
-        return slot != nullptr && slot->state == ConnectionSlot::State::open ? slot : nullptr;
+    [[nodiscard]] Slot* find_open(ports::ConnectionId id) noexcept {
+        Slot* const slot = find(id);
+        return slot != nullptr && slot->state == Slot::State::open ? slot : nullptr;
     }
 
-    [[nodiscard]] ConnectionSlot& at(std::uint32_t index) noexcept {
+    [[nodiscard]] Slot& at(std::uint32_t index) noexcept {
         return chunks_[index / chunk_slots][index % chunk_slots];
     }
     /// Open and lingering ones.
@@ -89,14 +87,14 @@ private:
 
     void add_chunk() {
         const std::uint32_t first = capacity();
-        chunks_.push_back(std::make_unique<ConnectionSlot[]>(chunk_slots));
+        chunks_.push_back(std::make_unique<Slot[]>(chunk_slots));
         for (std::uint32_t i = 0; i < chunk_slots; ++i) {
             at(first + i).link = i + 1 < chunk_slots ? first + i + 1 : none;
         }
         free_ = first;
     }
 
-    std::vector<std::unique_ptr<ConnectionSlot[]>> chunks_;
+    std::vector<std::unique_ptr<Slot[]>> chunks_;
     std::uint32_t free_ = none;
     std::uint32_t used_ = 0;
 };

@@ -43,7 +43,7 @@ struct Bench {
         raise_open_files_limit(2 * connections + 100);
         auto listeners = listen_on({"127.0.0.1", 0}, 1);
         MITU_CHECK(listeners.has_value());
-        auto created = EpollNetwork::create(clock, std::move(listeners->sockets));
+        auto created = EpollNetwork::create(clock, {std::move(listeners->sockets)});
         MITU_CHECK(created.has_value());
         network = std::move(*created);
         for (std::size_t i = 0; i < connections; ++i) {

@@ -1,8 +1,6 @@
 #include "mitu/runtime/epoll_network.hpp"
 
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +11,8 @@
 #include <utility>
 
 #include "mitu/base/check.hpp"
+#include "mitu/runtime/detached.hpp"
+#include "mitu/runtime/socket_write.hpp"
 
 namespace mitu::runtime {
 namespace {
@@ -33,10 +33,6 @@ constexpr ConnectionId to_id(std::uint64_t tag) noexcept {
     return {static_cast<std::uint32_t>(tag), static_cast<std::uint32_t>(tag >> 32)};
 }
 
-// Handle 0 stands for "no connection", and 0 is a descriptor.
-constexpr std::uint64_t to_handle(int fd) noexcept { return static_cast<std::uint64_t>(fd) + 1; }
-constexpr int to_fd(std::uint64_t handle) noexcept { return static_cast<int>(handle) - 1; }
-
 // A read with less room than this is left to the next poll.
 constexpr std::size_t read_room_min = 4'096;
 // Where bytes that nobody wants would land; MSG_TRUNC makes TCP drop them without copying.
@@ -52,43 +48,38 @@ NetworkEvent make_event(NetworkEvent::Kind kind, ConnectionId id) {
 }  // namespace
 
 Result<std::unique_ptr<EpollNetwork>, std::string> EpollNetwork::create(
-    const ports::Clock& clock, std::vector<UniqueFd> listeners, const EpollLimits& limits,
-    ConnectionBudget* budget) {
-    UniqueFd epoll{epoll_create1(EPOLL_CLOEXEC)};
-    UniqueFd wake_event{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    const ports::Clock& clock, ServerNetworkOptions options) {
     const auto refuse = [](const char* what) {
         return std::unexpected(std::string{what} + ": " + std::generic_category().message(errno));
     };
-    if (!epoll.is_open() || !wake_event.is_open()) return refuse("cannot create an epoll reactor");
-    // Edge-triggered: every write to the eventfd is an edge, so that nobody needs to read it.
+    UniqueFd epoll{epoll_create1(EPOLL_CLOEXEC)};
+    if (!epoll.is_open()) return refuse("cannot create an epoll reactor");
+    std::unique_ptr<EpollNetwork> network{
+        new EpollNetwork{clock, std::move(options), std::move(epoll)}};
     epoll_event event{};
     event.events = EPOLLIN | EPOLLET;
     event.data.u64 = wake_tag;
-    if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake_event.get(), &event) != 0) {
+    if (!network->waker_.is_open() ||
+        epoll_ctl(network->epoll_.get(), EPOLL_CTL_ADD, network->waker_.fd(), &event) != 0) {
         return refuse("cannot watch an eventfd");
     }
-    std::unique_ptr<EpollNetwork> network{new EpollNetwork{
-        clock, limits, budget, std::move(listeners), std::move(epoll), std::move(wake_event)}};
     if (!network->acceptor_.register_all()) return refuse("cannot watch a listening socket");
     return network;
 }
 
-EpollNetwork::EpollNetwork(const ports::Clock& clock, const EpollLimits& limits,
-                           ConnectionBudget* budget, std::vector<UniqueFd> listeners,
-                           UniqueFd epoll, UniqueFd wake_event)
+EpollNetwork::EpollNetwork(const ports::Clock& clock, ServerNetworkOptions options, UniqueFd epoll)
     : clock_{clock},
-      limits_{limits},
+      limits_{options.limits},
       epoll_{std::move(epoll)},
-      wake_event_{std::move(wake_event)},
-      acceptor_{epoll_.get(), std::move(listeners), budget, counters_},
-      budget_{budget},
+      acceptor_{epoll_.get(), std::move(options.listeners), options.budget, counters_},
+      budget_{options.budget},
       // Not zeroed: pages that no read ever reaches are never touched.
       read_buffer_{
-          std::make_unique_for_overwrite<std::uint8_t[]>(limits.poll_bytes_max + discard_bytes)} {}
+          std::make_unique_for_overwrite<std::uint8_t[]>(limits_.poll_bytes_max + discard_bytes)} {}
 
 EpollNetwork::~EpollNetwork() {
     for (std::uint32_t i = 0; i < slab_.capacity(); ++i) {
-        if (slab_.at(i).state != ConnectionSlot::State::free) release(i);
+        if (slab_.at(i).state != EpollSlot::State::free) release(i);
     }
 }
 
@@ -106,7 +97,11 @@ void EpollNetwork::poll(Instant deadline, Events& events) {
         }
         if (!to_read_.empty()) read_queued(events);
         if (!acceptor_.waiting().empty()) accept_waiting(events);
-        if (!lingering_.empty()) end_lingering();
+        if (!lingering_.empty()) {
+            lingering_.end_due(
+                clock_.now(), [this](ConnectionId id) { return slab_.find(id) != nullptr; },
+                [this](ConnectionId id) { cut_lingering(id); });
+        }
         if (!acceptor_.next_deadline().is_never()) acceptor_.resume_rested(clock_.now());
         // What was not worth an event (a signal, a draining socket) is not worth a turn either.
     } while (events.empty() && !woken_ && clock_.now() < deadline);
@@ -114,8 +109,8 @@ void EpollNetwork::poll(Instant deadline, Events& events) {
 
 int EpollNetwork::wait(Instant deadline) {
     counters_.polls_total.add();
-    Instant until = std::min(deadline, acceptor_.next_deadline());
-    if (!lingering_.empty()) until = std::min(until, lingering_.front().deadline);
+    const Instant until =
+        std::min({deadline, acceptor_.next_deadline(), lingering_.next_deadline()});
 
     timespec timeout{};
     bool may_wait = to_read_.empty();
@@ -125,11 +120,7 @@ int EpollNetwork::wait(Instant deadline) {
         timeout.tv_sec = may_wait ? ns / 1'000'000'000 : 0;
         timeout.tv_nsec = may_wait ? ns % 1'000'000'000 : 0;
     }
-    if (may_wait) {
-        // From here on wake() writes to the eventfd; if it was called before, there is no wait.
-        std::uint32_t expected = running;
-        may_wait = wake_state_.compare_exchange_strong(expected, waiting);
-    }
+    may_wait = may_wait && waker_.begin_wait();
     const bool forever = may_wait && until.is_never();
     if (!may_wait) timeout = timespec{};
 
@@ -147,7 +138,7 @@ int EpollNetwork::wait(Instant deadline) {
         count = epoll_wait(epoll_.get(), ready_.data(), capacity,
                            forever ? -1 : static_cast<int>(std::min<std::int64_t>(ms, INT_MAX)));
     }
-    woken_ = wake_state_.exchange(running) == woken;
+    woken_ = waker_.end_wait();
     MITU_CHECK(count >= 0 || errno == EINTR);
     return count;
 }
@@ -159,7 +150,7 @@ void EpollNetwork::note_readiness(const epoll_event& ready, Events& events) {
         return;
     }
     const ConnectionId id = to_id(tag);
-    ConnectionSlot* const slot = slab_.find(id);
+    EpollSlot* const slot = slab_.find(id);
     if (slot == nullptr) return;
     if ((ready.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
         slot->readable = true;
@@ -169,13 +160,13 @@ void EpollNetwork::note_readiness(const epoll_event& ready, Events& events) {
     }
     if ((ready.events & EPOLLOUT) != 0 && slot->write_blocked && !slot->broken) {
         slot->write_blocked = false;
-        if (slot->state == ConnectionSlot::State::open) {
+        if (slot->state == EpollSlot::State::open) {
             events.push_back(make_event(NetworkEvent::Kind::writable, id));
         }
     }
 }
 
-void EpollNetwork::queue_for_reading(ConnectionId id, ConnectionSlot& slot) {
+void EpollNetwork::queue_for_reading(ConnectionId id, EpollSlot& slot) {
     if (slot.queued) return;
     slot.queued = true;
     to_read_.push_back(id);
@@ -188,10 +179,10 @@ void EpollNetwork::read_queued(Events& events) {
     for (; done < to_read_.size(); ++done) {
         if (limits_.poll_bytes_max - read_buffer_used_ < room_min) break;
         const ConnectionId id = to_read_[done];
-        ConnectionSlot* const slot = slab_.find(id);
+        EpollSlot* const slot = slab_.find(id);
         if (slot == nullptr) continue;  // closed or detached while it stood in the queue
         slot->queued = false;
-        const bool lingers = slot->state == ConnectionSlot::State::lingering;
+        const bool lingers = slot->state == EpollSlot::State::lingering;
         if (slot->paused && !slot->broken) continue;  // resume_reading() queues it again
         const ReadResult result = lingers        ? throw_away(*slot)
                                   : slot->paused ? ReadResult::closed
@@ -212,7 +203,7 @@ void EpollNetwork::read_queued(Events& events) {
     to_read_next_.clear();
 }
 
-EpollNetwork::ReadResult EpollNetwork::read(ConnectionId id, ConnectionSlot& slot, Events& events) {
+EpollNetwork::ReadResult EpollNetwork::read(ConnectionId id, EpollSlot& slot, Events& events) {
     std::size_t left = limits_.read_bytes_max;
     for (;;) {
         const std::size_t size = std::min(left, limits_.poll_bytes_max - read_buffer_used_);
@@ -239,7 +230,7 @@ EpollNetwork::ReadResult EpollNetwork::read(ConnectionId id, ConnectionSlot& slo
     }
 }
 
-EpollNetwork::ReadResult EpollNetwork::throw_away(ConnectionSlot& slot) {
+EpollNetwork::ReadResult EpollNetwork::throw_away(EpollSlot& slot) {
     std::uint8_t* const nowhere = read_buffer_.get() + limits_.poll_bytes_max;
     for (;;) {
         const ssize_t got = ::recv(slot.fd, nowhere, discard_bytes, MSG_TRUNC);
@@ -282,49 +273,22 @@ void EpollNetwork::accept_waiting(Events& events) {
 }
 
 std::size_t EpollNetwork::write(ConnectionId connection, std::span<const ByteView> parts) {
-    ConnectionSlot* const slot = slab_.find_open(connection);
+    EpollSlot* const slot = slab_.find_open(connection);
     if (slot == nullptr || slot->broken || slot->write_blocked || parts.empty()) return 0;
 
-    std::size_t offered = 0;
-    ssize_t taken = 0;
-    bool offered_all = true;
-    do {
-        if (parts.size() == 1) {
-            offered = parts[0].size();
-            if (offered == 0) return 0;
-            taken = ::send(slot->fd, parts[0].data(), offered, MSG_NOSIGNAL);
-        } else {
-            std::array<iovec, IOV_MAX> vector;
-            const std::size_t count = std::min(parts.size(), vector.size());
-            offered_all = count == parts.size();
-            offered = 0;
-            for (std::size_t i = 0; i < count; ++i) {
-                vector[i].iov_base = const_cast<std::uint8_t*>(parts[i].data());
-                vector[i].iov_len = parts[i].size();
-                offered += parts[i].size();
-            }
-            msghdr message{};
-            message.msg_iov = vector.data();
-            message.msg_iovlen = count;
-            taken = ::sendmsg(slot->fd, &message, MSG_NOSIGNAL);
-        }
-        counters_.writes_total.add();
-    } while (taken < 0 && errno == EINTR);
-
-    if (taken < 0 && errno != EAGAIN) {
+    const SocketWrite result = write_to_socket(slot->fd, parts, counters_);
+    if (result.is_broken) {
         mark_broken(connection, *slot);
         return 0;
     }
-    const std::size_t sent = taken < 0 ? 0 : static_cast<std::size_t>(taken);
-    counters_.sent_bytes_total.add(sent);
-    const bool full = sent < offered;
-    if (full || !offered_all) await_room(connection, *slot, !full);
-    return sent;
+    const bool full = result.taken < result.offered;
+    if (full || !result.offered_all) await_room(connection, *slot, !full);
+    return result.taken;
 }
 
 // The kernel tells of room once after a write that found none. If the socket was not full (more
 // parts than one call may carry), registering anew makes epoll look and tell.
-void EpollNetwork::await_room(ConnectionId id, ConnectionSlot& slot, bool has_room_now) {
+void EpollNetwork::await_room(ConnectionId id, EpollSlot& slot, bool has_room_now) {
     counters_.writes_blocked_total.add();
     slot.write_blocked = true;
     if (slot.watches_write && !has_room_now) return;
@@ -333,12 +297,12 @@ void EpollNetwork::await_room(ConnectionId id, ConnectionSlot& slot, bool has_ro
 }
 
 // The next poll() reads what is left and reports the end.
-void EpollNetwork::mark_broken(ConnectionId id, ConnectionSlot& slot) {
+void EpollNetwork::mark_broken(ConnectionId id, EpollSlot& slot) {
     slot.broken = slot.ended = slot.readable = true;
     queue_for_reading(id, slot);
 }
 
-bool EpollNetwork::watch(int operation, ConnectionId id, const ConnectionSlot& slot) {
+bool EpollNetwork::watch(int operation, ConnectionId id, const EpollSlot& slot) {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
     if (slot.watches_write) event.events |= EPOLLOUT;
@@ -347,11 +311,11 @@ bool EpollNetwork::watch(int operation, ConnectionId id, const ConnectionSlot& s
 }
 
 void EpollNetwork::pause_reading(ConnectionId connection) {
-    if (ConnectionSlot* const slot = slab_.find_open(connection)) slot->paused = true;
+    if (EpollSlot* const slot = slab_.find_open(connection)) slot->paused = true;
 }
 
 void EpollNetwork::resume_reading(ConnectionId connection) {
-    ConnectionSlot* const slot = slab_.find_open(connection);
+    EpollSlot* const slot = slab_.find_open(connection);
     if (slot == nullptr || !slot->paused) return;
     slot->paused = false;
     // The edge came while it was paused and will not come again.
@@ -359,7 +323,7 @@ void EpollNetwork::resume_reading(ConnectionId connection) {
 }
 
 void EpollNetwork::close(ConnectionId connection) {
-    ConnectionSlot* const slot = slab_.find_open(connection);
+    EpollSlot* const slot = slab_.find_open(connection);
     if (slot == nullptr) return;
     if (slot->broken || ::shutdown(slot->fd, SHUT_WR) != 0) {
         release(connection.index);
@@ -367,38 +331,23 @@ void EpollNetwork::close(ConnectionId connection) {
     }
     // close(2) with unread bytes sends a reset, which would overtake what we wrote. So the socket
     // lingers here until the peer has closed too, within bounds.
-    slot->state = ConnectionSlot::State::lingering;
+    slot->state = EpollSlot::State::lingering;
     slot->paused = false;
     slot->link = 0;
     if (slot->readable) queue_for_reading(connection, *slot);
     counters_.lingering.add();
-    lingering_.push_back({connection, clock_.now() + limits_.linger_time_max});
-    if (lingering_.size() > limits_.lingering_max) {
-        const ConnectionId oldest = lingering_.front().connection;
-        lingering_.pop_front();
-        if (slab_.find(oldest) != nullptr) {
-            counters_.linger_cut_total.add();
-            release(oldest.index);
-        }
-    }
+    lingering_.add(connection, clock_.now() + limits_.linger_time_max, limits_.lingering_max,
+                   [this](ConnectionId id) { cut_lingering(id); });
 }
 
-void EpollNetwork::end_lingering() {
-    const Instant now = clock_.now();
-    while (!lingering_.empty()) {
-        const Lingering& oldest = lingering_.front();
-        const bool is_live = slab_.find(oldest.connection) != nullptr;
-        if (is_live && oldest.deadline > now) return;
-        if (is_live) {
-            counters_.linger_cut_total.add();
-            release(oldest.connection.index);
-        }
-        lingering_.pop_front();
-    }
+void EpollNetwork::cut_lingering(ConnectionId id) {
+    if (slab_.find(id) == nullptr) return;
+    counters_.linger_cut_total.add();
+    release(id.index);
 }
 
 DetachedConnection EpollNetwork::detach(ConnectionId connection) {
-    ConnectionSlot* const slot = slab_.find_open(connection);
+    EpollSlot* const slot = slab_.find_open(connection);
     if (slot == nullptr) return {};
     MITU_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, slot->fd, nullptr) == 0);
     DetachedConnection detached{to_handle(std::exchange(slot->fd, -1)), slot->peer,
@@ -421,15 +370,11 @@ ConnectionId EpollNetwork::attach(DetachedConnection connection) {
     return id;
 }
 
-void EpollNetwork::close_detached(const DetachedConnection& connection) noexcept {
-    if (connection.handle != 0) ::close(to_fd(connection.handle));
-}
-
 // Registering looks at the socket's state: bytes that came before it are an edge too.
 ConnectionId EpollNetwork::adopt(UniqueFd fd, const ports::PeerAddress& peer,
                                  std::uint16_t listener_index) {
     const ConnectionId id = slab_.allocate();
-    ConnectionSlot& slot = slab_.at(id.index);
+    EpollSlot& slot = slab_.at(id.index);
     slot.fd = fd.release();
     slot.peer = peer;
     slot.listener_index = listener_index;
@@ -441,9 +386,9 @@ ConnectionId EpollNetwork::adopt(UniqueFd fd, const ports::PeerAddress& peer,
 }
 
 void EpollNetwork::release(std::uint32_t index) {
-    ConnectionSlot& slot = slab_.at(index);
+    EpollSlot& slot = slab_.at(index);
     if (slot.fd >= 0) ::close(slot.fd);  // leaves the epoll set by itself
-    if (slot.state == ConnectionSlot::State::lingering) counters_.lingering.subtract();
+    if (slot.state == EpollSlot::State::lingering) counters_.lingering.subtract();
     counters_.connections.subtract();
     if (budget_ != nullptr) budget_->give_back();
     slab_.free(index);
@@ -451,12 +396,6 @@ void EpollNetwork::release(std::uint32_t index) {
 
 void EpollNetwork::stop_accepting() { acceptor_.stop(); }
 
-// The eventfd is written only for a poll() that waits: a busy shard is told by the atomic alone.
-void EpollNetwork::wake() noexcept {
-    if (wake_state_.exchange(woken) != waiting) return;
-    const std::uint64_t one = 1;
-    // Fails only when the counter is full: then the edge has long been there.
-    [[maybe_unused]] const ssize_t written = ::write(wake_event_.get(), &one, sizeof one);
-}
+void EpollNetwork::wake() noexcept { waker_.wake(); }
 
 }  // namespace mitu::runtime

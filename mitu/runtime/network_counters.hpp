@@ -1,5 +1,5 @@
 #pragma once
-// What an EpollNetwork counts. The shard writes, a scraper reads.
+// What a ServerNetwork counts. The shard writes, a scraper reads.
 
 #include "mitu/trace/counter.hpp"
 

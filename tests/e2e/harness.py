@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -25,10 +26,19 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BIN_DIR = pathlib.Path(os.environ.get("MITU_BIN_DIR", REPOSITORY / "build/release/bin"))
 BROKER = os.environ.get("MITU_E2E_BROKER", "mitud")
 HOST = "127.0.0.1"
+# Words that every mitud is started with besides: the same suites over another network.
+MITUD_OPTIONS = shlex.split(os.environ.get("MITU_E2E_OPTIONS", ""))
 
 # How long anything that ought to happen may take. Long, since sanitizers and a busy machine are
 # slow; a test that passes never waits for it.
 PATIENCE_S = float(os.environ.get("MITU_E2E_PATIENCE_S", "30"))
+
+
+def kernel_has_io_uring():
+    """As mitud needs it: Linux 6.1 or newer, and not switched off."""
+    release = tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
+    switch = pathlib.Path("/proc/sys/kernel/io_uring_disabled")
+    return release >= (6, 1) and (not switch.exists() or switch.read_text().strip() == "0")
 
 
 def mosquitto_cannot(reason):
@@ -184,8 +194,11 @@ class Broker:
             *("--listen", f"tcp://{HOST}:{port}", "--http", f"{HOST}:0"),
             *("--data", self.directory / "data", "--shards", "2", "--port-file", port_file),
             *(["--allow-anonymous"] if self._anonymous else []),
+            *MITUD_OPTIONS,
             *self._options,
         ]
+        if "io_uring" in MITUD_OPTIONS and not kernel_has_io_uring():
+            raise unittest.SkipTest("this kernel has no io_uring for us")
         # With ASan, freed memory waits in quarantine; 256 MB of it would look like a leak.
         environment = {"ASAN_OPTIONS": "quarantine_size_mb=8", **(self._environment or {})}
         self.process = Process(command, environment, files_max=self._files_max)

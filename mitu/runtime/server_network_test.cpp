@@ -1,4 +1,4 @@
-#include "mitu/runtime/epoll_network.hpp"
+#include "mitu/runtime/server_network.hpp"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -94,21 +94,27 @@ Listeners listen_anywhere() {
     return std::move(*listeners);
 }
 
-std::unique_ptr<EpollNetwork> make_network(std::vector<UniqueFd> listeners,
-                                           const EpollLimits& limits = {},
-                                           ConnectionBudget* budget = nullptr) {
-    auto network = EpollNetwork::create(system_clock, std::move(listeners), limits, budget);
+/// What a test runs on.
+struct Variant {
+    Io io = Io::epoll;
+    bool settles = false;  // every connection, as soon as it is open
+};
+
+std::unique_ptr<ServerNetwork> make_network(Io io, std::vector<UniqueFd> listeners,
+                                            const NetworkLimits& limits = {},
+                                            ConnectionBudget* budget = nullptr) {
+    auto network = make_server_network(io, system_clock, {std::move(listeners), limits, budget});
     EXPECT_TRUE(network.has_value()) << network.error();
     return std::move(*network);
 }
 
-class EpollWorld final : public ports::ContractWorld {
+class RealWorld final : public ports::ContractWorld {
 public:
-    explicit EpollWorld(const EpollLimits& limits) {
+    RealWorld(Variant variant, const NetworkLimits& limits) : variant_{variant} {
         Listeners listeners = listen_anywhere();
         port_ = listeners.port;
-        first_ = make_network(std::move(listeners.sockets), limits);
-        second_ = make_network({}, limits);
+        first_ = make_network(variant.io, std::move(listeners.sockets), limits);
+        second_ = make_network(variant.io, {}, limits);
     }
     ports::Network& first() override { return *first_; }
     ports::Network& second() override { return *second_; }
@@ -116,32 +122,40 @@ public:
         return std::make_unique<SocketPeer>(connect_to(port_));
     }
     Instant now() override { return system_clock.now(); }
+    bool settles() override { return variant_.settles; }
 
 private:
+    Variant variant_;
     std::uint16_t port_ = 0;
-    std::unique_ptr<EpollNetwork> first_;
-    std::unique_ptr<EpollNetwork> second_;
+    std::unique_ptr<ServerNetwork> first_;
+    std::unique_ptr<ServerNetwork> second_;
 };
 
+template <Io io, bool settles>
 std::unique_ptr<ports::ContractWorld> make_world() {
-    return std::make_unique<EpollWorld>(EpollLimits{});
+    if (io == Io::io_uring && !io_uring_problem().empty()) return nullptr;
+    return std::make_unique<RealWorld>(Variant{io, settles}, NetworkLimits{});
 }
 
 // Every read is cut short by the limits: the paths for what is left over.
+template <Io io, bool settles>
 std::unique_ptr<ports::ContractWorld> make_narrow_world() {
-    EpollLimits limits;
+    if (io == Io::io_uring && !io_uring_problem().empty()) return nullptr;
+    NetworkLimits limits;
     limits.read_bytes_max = 1'000;
     limits.poll_bytes_max = 1'500;
     limits.lingering_max = 2;
-    return std::make_unique<EpollWorld>(limits);
+    return std::make_unique<RealWorld>(Variant{io, settles}, limits);
 }
 
 /// One network and its port; collects what polls say.
 struct Server {
-    explicit Server(const EpollLimits& limits = {}, ConnectionBudget* budget = nullptr) {
+    explicit Server(Variant variant, const NetworkLimits& limits = {},
+                    ConnectionBudget* budget = nullptr)
+        : settles{variant.settles} {
         Listeners listeners = listen_anywhere();
         port = listeners.port;
-        network = make_network(std::move(listeners.sockets), limits, budget);
+        network = make_network(variant.io, std::move(listeners.sockets), limits, budget);
     }
     template <class Done>
     bool run_until(const Done& done) {
@@ -156,14 +170,18 @@ struct Server {
         network->poll(system_clock.now() + Duration::milliseconds(5), events);
         ++polls;
         for (const NetworkEvent& event : events) {
-            if (event.kind == Kind::opened) opened.push_back(event.connection);
+            if (event.kind == Kind::opened) {
+                opened.push_back(event.connection);
+                if (settles) network->settle(event.connection);
+            }
             if (event.kind == Kind::closed) closed.push_back(event.connection);
             if (event.kind == Kind::received) received[event.connection] += as_text(event.bytes);
         }
     }
 
+    bool settles = false;
     std::uint16_t port = 0;
-    std::unique_ptr<EpollNetwork> network;
+    std::unique_ptr<ServerNetwork> network;
     std::vector<NetworkEvent> events;
     std::vector<ConnectionId> opened;
     std::vector<ConnectionId> closed;
@@ -179,8 +197,24 @@ bool waits_for_end(int fd) {
 
 }  // namespace
 
-TEST(epoll_network, wake_from_another_thread_ends_a_wait_without_deadline) {
-    const auto network = make_network({});
+class ServerNetworkTest : public testing::TestWithParam<Variant> {
+protected:
+    void SetUp() override {
+        if (GetParam().io == Io::epoll) return;
+        if (const std::string problem = io_uring_problem(); !problem.empty()) {
+            GTEST_SKIP() << problem;
+        }
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(epoll, ServerNetworkTest, testing::Values(Variant{Io::epoll, false}));
+INSTANTIATE_TEST_SUITE_P(io_uring, ServerNetworkTest,
+                         testing::Values(Variant{Io::io_uring, false}));
+INSTANTIATE_TEST_SUITE_P(io_uring_settled, ServerNetworkTest,
+                         testing::Values(Variant{Io::io_uring, true}));
+
+TEST_P(ServerNetworkTest, wake_from_another_thread_ends_a_wait_without_deadline) {
+    const auto network = make_network(GetParam().io, {});
     std::vector<NetworkEvent> events;
     for (int i = 0; i < 200; ++i) {
         std::thread waker{[&] { network->wake(); }};
@@ -193,8 +227,8 @@ TEST(epoll_network, wake_from_another_thread_ends_a_wait_without_deadline) {
     }
 }
 
-TEST(epoll_network, no_wake_is_lost_between_two_threads_that_answer_each_other) {
-    const auto network = make_network({});
+TEST_P(ServerNetworkTest, no_wake_is_lost_between_two_threads_that_answer_each_other) {
+    const auto network = make_network(GetParam().io, {});
     std::atomic<int> asked{0};
     std::atomic<int> answered{0};
     constexpr int rounds = 5'000;
@@ -213,15 +247,15 @@ TEST(epoll_network, no_wake_is_lost_between_two_threads_that_answer_each_other) 
     asker.join();
 }
 
-TEST(epoll_network, a_connection_wanders_between_two_threads_while_bytes_flow) {
+TEST_P(ServerNetworkTest, a_connection_wanders_between_two_threads_while_bytes_flow) {
     // What travels with the connection: whoever owns it appends.
     struct Moving {
         ports::DetachedConnection connection;
         Bytes received;
     };
     Listeners listeners = listen_anywhere();
-    std::array<std::unique_ptr<EpollNetwork>, 2> networks{
-        make_network(std::move(listeners.sockets)), make_network({})};
+    std::array<std::unique_ptr<ServerNetwork>, 2> networks{
+        make_network(GetParam().io, std::move(listeners.sockets)), make_network(GetParam().io, {})};
     std::array<ports::Inbox<Moving>, 2> inboxes;
     const Bytes bytes = ports::make_pattern(1'000'000);
     std::atomic<bool> done{false};
@@ -229,7 +263,7 @@ TEST(epoll_network, a_connection_wanders_between_two_threads_while_bytes_flow) {
     Bytes arrived;
 
     const auto run = [&](std::size_t self) {
-        EpollNetwork& network = *networks[self];
+        ServerNetwork& network = *networks[self];
         const std::size_t other = 1 - self;
         std::vector<NetworkEvent> events;
         std::vector<Moving> incoming;
@@ -277,10 +311,10 @@ TEST(epoll_network, a_connection_wanders_between_two_threads_while_bytes_flow) {
     EXPECT_GT(moves.load(), 10);
 }
 
-TEST(epoll_network, accepts_a_burst_in_bounded_batches) {
-    EpollLimits limits;
+TEST_P(ServerNetworkTest, accepts_a_burst_in_bounded_batches) {
+    NetworkLimits limits;
     limits.accepts_max = 10;
-    Server server{limits};
+    Server server{GetParam(), limits};
     std::vector<UniqueFd> clients;
     clients.reserve(1'000);
     for (int i = 0; i < 95; ++i) clients.push_back(connect_to(server.port));
@@ -292,10 +326,11 @@ TEST(epoll_network, accepts_a_burst_in_bounded_batches) {
     EXPECT_EQ(server.network->counters().accepted_total.read(), 95u);
 }
 
-TEST(epoll_network, accepted_sockets_have_no_delay_though_nobody_sets_it_on_them) {
-    Server server;
+TEST_P(ServerNetworkTest, accepted_sockets_have_no_delay_though_nobody_sets_it_on_them) {
+    Server server{GetParam()};
     const UniqueFd client = connect_to(server.port);
     ASSERT_TRUE(server.run_until([&] { return !server.opened.empty(); }));
+    if (GetParam().settles) GTEST_SKIP() << "a settled connection does not move";
     const auto detached = server.network->detach(server.opened[0]);
     int value = 0;
     socklen_t size = sizeof value;
@@ -303,13 +338,13 @@ TEST(epoll_network, accepted_sockets_have_no_delay_though_nobody_sets_it_on_them
         getsockopt(static_cast<int>(detached.handle) - 1, IPPROTO_TCP, TCP_NODELAY, &value, &size),
         0);
     EXPECT_NE(value, 0);
-    EpollNetwork::close_detached(detached);
+    ServerNetwork::close_detached(detached);
     EXPECT_TRUE(waits_for_end(client.get()));
 }
 
-TEST(epoll_network, a_thousand_connections_each_get_their_own_answer) {
+TEST_P(ServerNetworkTest, a_thousand_connections_each_get_their_own_answer) {
     constexpr std::size_t connections = 1'000;
-    Server server;
+    Server server{GetParam()};
     std::vector<UniqueFd> clients;
     clients.reserve(1'000);
     for (std::size_t i = 0; i < connections; ++i) {
@@ -324,6 +359,7 @@ TEST(epoll_network, a_thousand_connections_each_get_their_own_answer) {
         const ByteView part = as_bytes(text);
         EXPECT_EQ(server.network->write(id, std::span{&part, 1}), text.size());
     }
+    server.poll_once();  // io_uring: here they leave
     for (std::size_t i = 0; i < connections; ++i) {
         std::array<char, 64> buffer{};
         const ssize_t n = ::recv(clients[i].get(), buffer.data(), buffer.size(), 0);
@@ -336,8 +372,8 @@ TEST(epoll_network, a_thousand_connections_each_get_their_own_answer) {
     EXPECT_EQ(server.network->counters().connections.read(), 0u);
 }
 
-TEST(epoll_network, one_small_message_costs_one_read) {
-    Server server;
+TEST_P(ServerNetworkTest, one_small_message_costs_at_most_one_read) {
+    Server server{GetParam()};
     const UniqueFd client = connect_to(server.port);
     ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
     for (int i = 1; i <= 10; ++i) {
@@ -346,14 +382,15 @@ TEST(epoll_network, one_small_message_costs_one_read) {
             return server.received[server.opened[0]].size() == static_cast<std::size_t>(4 * i);
         }));
     }
-    EXPECT_EQ(server.network->counters().reads_total.read(), 10u);
+    const bool kernel_reads = GetParam().io == Io::io_uring && GetParam().settles;
+    EXPECT_EQ(server.network->counters().reads_total.read(), kernel_reads ? 0u : 10u);
 }
 
-TEST(epoll_network, a_torrent_does_not_starve_a_quiet_neighbour) {
-    EpollLimits limits;
+TEST_P(ServerNetworkTest, a_torrent_does_not_starve_a_quiet_neighbour) {
+    NetworkLimits limits;
     limits.read_bytes_max = 4'096;
     limits.poll_bytes_max = 8'192;
-    Server server{limits};
+    Server server{GetParam(), limits};
     std::vector<UniqueFd> loud;
     loud.reserve(1'000);
     for (int i = 0; i < 4; ++i) loud.push_back(connect_to(server.port));
@@ -372,8 +409,8 @@ TEST(epoll_network, a_torrent_does_not_starve_a_quiet_neighbour) {
     EXPECT_LE(server.polls - before, 4);  // five queued, two per poll
 }
 
-TEST(epoll_network, a_paused_connection_with_unread_bytes_does_not_keep_the_shard_awake) {
-    Server server;
+TEST_P(ServerNetworkTest, a_paused_connection_with_unread_bytes_does_not_keep_the_shard_awake) {
+    Server server{GetParam()};
     const UniqueFd client = connect_to(server.port);
     ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
     server.network->pause_reading(server.opened[0]);
@@ -384,10 +421,10 @@ TEST(epoll_network, a_paused_connection_with_unread_bytes_does_not_keep_the_shar
     EXPECT_LE(server.network->counters().polls_total.read() - before, 5u);
 }
 
-TEST(epoll_network, refuses_over_the_limit_and_accepts_again_below_it) {
-    EpollLimits limits;
+TEST_P(ServerNetworkTest, refuses_over_the_limit_and_accepts_again_below_it) {
+    NetworkLimits limits;
     limits.connections_max = 3;
-    Server server{limits};
+    Server server{GetParam(), limits};
     std::vector<UniqueFd> clients;
     clients.reserve(1'000);
     for (int i = 0; i < 5; ++i) clients.push_back(connect_to(server.port));
@@ -403,10 +440,10 @@ TEST(epoll_network, refuses_over_the_limit_and_accepts_again_below_it) {
     EXPECT_TRUE(server.run_until([&] { return server.opened.size() == 4; }));
 }
 
-TEST(epoll_network, shards_share_one_budget_and_moving_keeps_it_true) {
+TEST_P(ServerNetworkTest, shards_share_one_budget_and_moving_keeps_it_true) {
     ConnectionBudget budget{2};
-    Server a{{}, &budget};
-    Server b{{}, &budget};
+    Server a{GetParam(), {}, &budget};
+    Server b{GetParam(), {}, &budget};
     const UniqueFd first = connect_to(a.port);
     const UniqueFd second = connect_to(b.port);
     ASSERT_TRUE(a.run_until([&] { return a.opened.size() == 1; }));
@@ -417,6 +454,7 @@ TEST(epoll_network, shards_share_one_budget_and_moving_keeps_it_true) {
     ASSERT_TRUE(a.run_until([&] { return a.network->counters().refused_limit_total.read() == 1; }));
     EXPECT_TRUE(waits_for_end(third.get()));
 
+    if (GetParam().settles) GTEST_SKIP() << "a settled connection does not move";
     const ConnectionId moved = b.network->attach(a.network->detach(a.opened[0]));
     EXPECT_FALSE(moved.is_none());
     EXPECT_EQ(budget.used(), 2u);
@@ -428,11 +466,11 @@ TEST(epoll_network, shards_share_one_budget_and_moving_keeps_it_true) {
     EXPECT_TRUE(b.run_until([&] { return budget.used() == 0; }));
 }
 
-TEST(epoll_network, closes_the_oldest_when_too_many_linger_and_all_in_time) {
-    EpollLimits limits;
+TEST_P(ServerNetworkTest, closes_the_oldest_when_too_many_linger_and_all_in_time) {
+    NetworkLimits limits;
     limits.lingering_max = 2;
     limits.linger_time_max = Duration::milliseconds(20);
-    Server server{limits};
+    Server server{GetParam(), limits};
     std::vector<UniqueFd> clients;  // none of them ever closes
     clients.reserve(1'000);
     for (int i = 0; i < 5; ++i) clients.push_back(connect_to(server.port));
@@ -446,11 +484,11 @@ TEST(epoll_network, closes_the_oldest_when_too_many_linger_and_all_in_time) {
     EXPECT_EQ(counters.lingering.read(), 0u);
 }
 
-TEST(epoll_network, a_peer_that_never_stops_sending_is_cut_after_the_limit) {
-    EpollLimits limits;
+TEST_P(ServerNetworkTest, a_peer_that_never_stops_sending_is_cut_after_the_limit) {
+    NetworkLimits limits;
     limits.linger_bytes_max = 100'000;
     limits.linger_time_max = Duration::seconds(60);
-    Server server{limits};
+    Server server{GetParam(), limits};
     const UniqueFd client = connect_to(server.port);
     ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
     server.network->close(server.opened[0]);
@@ -463,26 +501,29 @@ TEST(epoll_network, a_peer_that_never_stops_sending_is_cut_after_the_limit) {
     EXPECT_EQ(server.network->counters().linger_cut_total.read(), 1u);
 }
 
-TEST(epoll_network, lingering_ends_in_time_though_nothing_else_happens) {
-    EpollLimits limits;
+TEST_P(ServerNetworkTest, lingering_ends_in_time_though_nothing_else_happens) {
+    NetworkLimits limits;
     limits.linger_time_max = Duration::milliseconds(20);
-    Server server{limits};
+    Server server{GetParam(), limits};
     const UniqueFd client = connect_to(server.port);  // never closes
     ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
     server.network->close(server.opened[0]);
-    std::thread poller{[&] { server.network->poll(Instant::never(), server.events); }};
-    const Instant give_up = system_clock.now() + Duration::seconds(20);
     const trace::Counter& connections = server.network->counters().connections;
-    while (connections.read() > 0 && system_clock.now() < give_up) std::this_thread::yield();
+    std::thread waker{[&] {
+        const Instant give_up = system_clock.now() + Duration::seconds(20);
+        while (connections.read() > 0 && system_clock.now() < give_up) std::this_thread::yield();
+        server.network->wake();
+    }};
+    server.network->poll(Instant::never(), server.events);
+    waker.join();
     EXPECT_EQ(connections.read(), 0u);
-    server.network->wake();
-    poller.join();
 }
 
-TEST(epoll_network, a_paused_connection_that_is_closed_does_not_linger_for_a_peer_that_is_gone) {
-    EpollLimits limits;
+TEST_P(ServerNetworkTest,
+       a_paused_connection_that_is_closed_does_not_linger_for_a_peer_that_is_gone) {
+    NetworkLimits limits;
     limits.linger_time_max = Duration::seconds(60);
-    Server server{limits};
+    Server server{GetParam(), limits};
     const UniqueFd client = connect_to(server.port);
     ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
     server.network->pause_reading(server.opened[0]);
@@ -495,8 +536,8 @@ TEST(epoll_network, a_paused_connection_that_is_closed_does_not_linger_for_a_pee
     EXPECT_TRUE(waits_for_end(client.get()));
 }
 
-TEST(epoll_network, refuses_clearly_when_the_process_has_no_file_left) {
-    Server server;
+TEST_P(ServerNetworkTest, refuses_clearly_when_the_process_has_no_file_left) {
+    Server server{GetParam()};
     const UniqueFd before = connect_to(server.port);
     ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
     // Connected, but not yet accepted, when the files run out.
@@ -525,8 +566,8 @@ TEST(epoll_network, refuses_clearly_when_the_process_has_no_file_left) {
     EXPECT_TRUE(server.run_until([&] { return server.opened.size() == 2; }));
 }
 
-TEST(epoll_network, a_listener_rests_without_spinning_when_even_refusing_is_impossible) {
-    Server server;
+TEST_P(ServerNetworkTest, a_listener_rests_without_spinning_when_even_refusing_is_impossible) {
+    Server server{GetParam()};
     rlimit limit{};
     ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
     const UniqueFd client = connect_to(server.port);
@@ -545,8 +586,8 @@ TEST(epoll_network, a_listener_rests_without_spinning_when_even_refusing_is_impo
     EXPECT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
 }
 
-TEST(epoll_network, stops_accepting_and_keeps_connections) {
-    Server server;
+TEST_P(ServerNetworkTest, stops_accepting_and_keeps_connections) {
+    Server server{GetParam()};
     const UniqueFd client = connect_to(server.port);
     ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
     server.network->stop_accepting();
@@ -564,8 +605,20 @@ TEST(epoll_network, stops_accepting_and_keeps_connections) {
 
 namespace mitu::ports {
 
-INSTANTIATE_TEST_SUITE_P(epoll, NetworkContract, testing::Values(&runtime::make_world));
+using runtime::Io;
+using runtime::make_narrow_world;
+using runtime::make_world;
+
+INSTANTIATE_TEST_SUITE_P(epoll, NetworkContract, testing::Values(&make_world<Io::epoll, false>));
 INSTANTIATE_TEST_SUITE_P(epoll_narrow, NetworkContract,
-                         testing::Values(&runtime::make_narrow_world));
+                         testing::Values(&make_narrow_world<Io::epoll, false>));
+INSTANTIATE_TEST_SUITE_P(io_uring, NetworkContract,
+                         testing::Values(&make_world<Io::io_uring, false>));
+INSTANTIATE_TEST_SUITE_P(io_uring_narrow, NetworkContract,
+                         testing::Values(&make_narrow_world<Io::io_uring, false>));
+INSTANTIATE_TEST_SUITE_P(io_uring_settled, NetworkContract,
+                         testing::Values(&make_world<Io::io_uring, true>));
+INSTANTIATE_TEST_SUITE_P(io_uring_settled_narrow, NetworkContract,
+                         testing::Values(&make_narrow_world<Io::io_uring, true>));
 
 }  // namespace mitu::ports
