@@ -97,6 +97,24 @@ TEST(shard_connections, leave_no_timers_behind) {
     EXPECT_LT(world.shard().timer_count(), 10'000u);
 }
 
+TEST(shard_connections, that_come_too_late_find_no_session_though_its_timer_has_not_run) {
+    World world;
+    Client& client = world.client("a").connect({.clean_start = false, .session_expiry_s = 3});
+    client.subscribe("x");
+    client.disconnect();
+    ASSERT_NE(world.session("a"), nullptr);
+    client.open();
+    world.run();
+    world.stall(Duration::seconds(4));  // a turn looks at the network before it runs timers
+    mqtt::Connect again;
+    again.client_id = "a";
+    again.clean_start = false;
+    client.send(again);
+    ASSERT_TRUE(client.is_connected());
+    EXPECT_FALSE(client.session_present());
+    EXPECT_EQ(world.session("a")->subscription_count(), 0u);
+}
+
 // --- late admission ---
 
 struct AdmissionTest : ::testing::Test {

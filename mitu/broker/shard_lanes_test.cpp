@@ -154,6 +154,29 @@ TEST(shard_lanes, that_stay_full_bound_what_is_read) {
     EXPECT_TRUE(client.ping());
 }
 
+TEST(shard_lanes, that_stay_full_do_not_make_us_miss_a_client_that_we_do_not_read) {
+    World world{{.shards = 2, .limits = {.packet_bytes_max = 4'096}}};
+    Client& client = world.client_at(0).connect({.keep_alive_s = 10});
+    client.publish_later(world.topic_at(1, "x"), "1", {.qos = qos1});
+    world.faults(0).probability[ports::Fault::lane_full] = 1;
+    world.run_some(50);
+    // It says that it is alive, as it must, and nobody listens: the lane has no room.
+    for (int i = 0; i < 10; ++i) {
+        client.send_later(mqtt::Pingreq{});
+        world.stall(Duration::seconds(5));
+        world.network(0).wake();
+        world.run_some(50);
+        ASSERT_TRUE(client.is_open()) << i;
+    }
+    EXPECT_EQ(client.count(PacketType::pingresp), 0u);
+    world.faults(0).probability.clear();
+    world.network(0).wake();
+    world.run();
+    EXPECT_TRUE(client.is_connected());
+    EXPECT_EQ(client.count(PacketType::pingresp), 10u);
+    EXPECT_EQ(client.count(PacketType::puback), 1u);
+}
+
 TEST(shard_lanes, full_of_mail_at_the_end_leave_nothing_behind) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         World world{{.seed = seed, .shards = 3, .lanes = tiny_lanes(), .draws_order = true}};

@@ -70,6 +70,9 @@ public:
     void run_some(std::uint64_t steps);
     /// Lets time pass, stopping at every deadline on the way.
     void advance(Duration time);
+    /// Lets time pass in which no shard looks: what comes of the network and what is due to timers
+    /// is then found in one turn. Call run() afterwards.
+    void stall(Duration time) noexcept { now_ = now_ + time; }
     /// Answers the oldest login that waits.
     void answer(bool admitted, const Refusal& refusal = {});
 
