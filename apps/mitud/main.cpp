@@ -45,8 +45,10 @@ int main(int argc, char** argv) {
     app.add_option("--shards", options.shards, "threads that serve clients; 0: one per core")
         ->check(CLI::Range(0, 256))
         ->capture_default_str();
-    app.add_option("--io", io, "how the kernel is asked: epoll, or io_uring (Linux 6.1)")
-        ->check(CLI::IsMember({"epoll", "io_uring"}))
+    app.add_option("--io", io,
+                   "how the kernel is asked: epoll, io_uring (Linux 6.1), or auto: io_uring where "
+                   "the kernel allows it")
+        ->check(CLI::IsMember({"epoll", "io_uring", "auto"}))
         ->capture_default_str();
     app.add_option("--pin", pin,
                    "keep each shard on a processor: never, by_node (if there are several NUMA "
@@ -85,6 +87,7 @@ int main(int argc, char** argv) {
     if (pin == "never") options.pinning = node::Pinning::never;
     if (pin == "always") options.pinning = node::Pinning::always;
     if (io == "io_uring") options.io = runtime::Io::io_uring;
+    if (io == "auto") options.io = std::nullopt;
     if (messages_in == "malloc") {
         options.limits.message_heap.allocation = memory::Allocation::malloc;
     }

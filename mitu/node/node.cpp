@@ -116,7 +116,6 @@ std::optional<std::string> Node::Impl::start() {
         {{"mqtt_port", ports_.mqtt},
          {"http_port", ports_.http},
          {"shards", count},
-         {"io", runtime::to_text(options_.io)},
          {"connections_max", connections_max},
          {"devices", catalog_->device_count()},
          {"policies", catalog_->policies().size()},
@@ -142,11 +141,14 @@ std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
             {{"granted", problem.empty()}, {"reason", problem}});
     }
     mailroom_ = std::make_unique<broker::Mailroom>(count);
-    const runtime::Io io = options_.io;
+    runtime::Io io = options_.io.value_or(runtime::Io::io_uring);
     if (io == runtime::Io::io_uring) {
-        if (const std::string problem = runtime::io_uring_problem(); !problem.empty()) {
-            return "--io is io_uring: " + problem + "; use epoll";
+        const std::string problem = runtime::io_uring_problem();
+        if (!problem.empty() && options_.io) {
+            return "--io is io_uring: " + problem + "; use epoll or auto";
         }
+        if (!problem.empty()) io = runtime::Io::epoll;
+        log(Level::info, "io_chosen", {{"io", runtime::to_text(io)}, {"problem", problem}});
     }
     for (std::uint16_t i = 0; i < count; ++i) {
         auto network =
@@ -185,6 +187,7 @@ std::optional<std::string> Node::Impl::start_http() {
     server.port = address->port;
     http_ = std::make_unique<http::Server>(server);
     std::vector<ShardHost*> hosts;
+    hosts.reserve(hosts_.size());
     for (const auto& host : hosts_) hosts.push_back(host.get());
     add_http_api(*http_, {catalog_, clock_, std::move(hosts)});
     const auto port = http_->start();

@@ -2,6 +2,7 @@
 // What a node is told at start.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,9 @@ enum class Pinning : std::uint8_t {
 
 struct NodeOptions {
     std::vector<std::string> listen{"tcp://127.0.0.1:1883"};
-    std::string http = "127.0.0.1:9880";  // empty: no HTTP
-    std::uint16_t shards = 0;             // 0: one per core
-    runtime::Io io = runtime::Io::epoll;
+    std::string http = "127.0.0.1:9880";                 // empty: no HTTP
+    std::uint16_t shards = 0;                            // 0: one per core
+    std::optional<runtime::Io> io = runtime::Io::epoll;  // none: what the kernel allows
     Pinning pinning = Pinning::by_node;
     bool allow_anonymous = false;
     std::string registry_file;     // empty: no registered devices

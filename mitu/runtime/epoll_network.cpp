@@ -204,10 +204,10 @@ void EpollNetwork::read_queued(Events& events) {
 }
 
 EpollNetwork::ReadResult EpollNetwork::read(ConnectionId id, EpollSlot& slot, Events& events) {
-    std::size_t left = limits_.read_bytes_max;
+    const std::size_t size =
+        std::min(limits_.read_bytes_max, limits_.poll_bytes_max - read_buffer_used_);
+    if (size == 0) return ReadResult::has_more;
     for (;;) {
-        const std::size_t size = std::min(left, limits_.poll_bytes_max - read_buffer_used_);
-        if (size == 0) return ReadResult::has_more;
         std::uint8_t* const to = read_buffer_.get() + read_buffer_used_;
         const ssize_t got = ::recv(slot.fd, to, size, 0);
         counters_.reads_total.add();
@@ -215,7 +215,6 @@ EpollNetwork::ReadResult EpollNetwork::read(ConnectionId id, EpollSlot& slot, Ev
             const auto count = static_cast<std::size_t>(got);
             counters_.received_bytes_total.add(count);
             read_buffer_used_ += count;
-            left -= count;
             NetworkEvent event = make_event(NetworkEvent::Kind::received, id);
             event.bytes = ByteView{to, count};
             events.push_back(event);

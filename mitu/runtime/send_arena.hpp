@@ -20,7 +20,8 @@ namespace mitu::runtime {
 /// Threading  shard-local.
 class SendArena {
 public:
-    static constexpr std::size_t send_bytes_max = 16'384;
+    /// More than this is worth a system call of its own: ten small messages, or one of a kilobyte.
+    static constexpr std::size_t send_bytes_max = 1'024;
 
     struct Send {
         ports::ConnectionId connection;

@@ -134,6 +134,7 @@ std::vector<ShardPlace> Topology::place(std::uint32_t shards) const {
     std::vector<std::size_t> used(parts_->nodes.size(), 0);
     std::size_t next = 0;
     const std::uint32_t processors = processor_count();
+    MITU_CHECK(processors > 0);  // load() refuses a machine without
     while (places.size() < shards) {
         // A round over all processors before any is used twice, even where nodes differ in size.
         const std::size_t round = places.size() / processors;

@@ -22,7 +22,7 @@ struct UringSizes {
     std::uint32_t submissions = 4'096;   // before a submission of its own is needed
     std::uint32_t completions = 16'384;  // what does not fit, the kernel keeps
     std::uint32_t buffers = 256;         // a power of two, at most 32'768
-    std::uint32_t buffer_bytes = 8'192;
+    std::uint32_t buffer_bytes = 16'384;
 };
 
 /// Threading  made on any thread; all calls from the one that calls enter() first.
