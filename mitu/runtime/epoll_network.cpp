@@ -11,39 +11,20 @@
 #include <utility>
 
 #include "mitu/base/check.hpp"
-#include "mitu/runtime/detached.hpp"
 #include "mitu/runtime/socket_write.hpp"
 
 namespace mitu::runtime {
 namespace {
 
 using ports::ConnectionId;
-using ports::DetachedConnection;
 using ports::NetworkEvent;
 
-// epoll_event.data: a connection is generation << 32 | index, and generations begin at 1, so that
-// everything below 2^32 is ours: 0 the wake event, Acceptor::tag_base + i the listeners.
 constexpr std::uint64_t wake_tag = 0;
-constexpr std::uint64_t connection_tag_min = std::uint64_t{1} << 32;
-
-constexpr std::uint64_t to_tag(ConnectionId id) noexcept {
-    return std::uint64_t{id.generation} << 32 | id.index;
-}
-constexpr ConnectionId to_id(std::uint64_t tag) noexcept {
-    return {static_cast<std::uint32_t>(tag), static_cast<std::uint32_t>(tag >> 32)};
-}
 
 // A read with less room than this is left to the next poll.
 constexpr std::size_t read_room_min = 4'096;
 // Where bytes that nobody wants would land; MSG_TRUNC makes TCP drop them without copying.
 constexpr std::size_t discard_bytes = 65'536;
-
-NetworkEvent make_event(NetworkEvent::Kind kind, ConnectionId id) {
-    NetworkEvent event;
-    event.kind = kind;
-    event.connection = id;
-    return event;
-}
 
 }  // namespace
 
@@ -68,20 +49,12 @@ Result<std::unique_ptr<EpollNetwork>, std::string> EpollNetwork::create(
 }
 
 EpollNetwork::EpollNetwork(const ports::Clock& clock, ServerNetworkOptions options, UniqueFd epoll)
-    : clock_{clock},
-      limits_{options.limits},
-      epoll_{std::move(epoll)},
-      acceptor_{epoll_.get(), std::move(options.listeners), options.budget, counters_},
-      budget_{options.budget},
+    : TcpNetwork{clock, std::move(options), std::move(epoll)},
       // Not zeroed: pages that no read ever reaches are never touched.
       read_buffer_{
           std::make_unique_for_overwrite<std::uint8_t[]>(limits_.poll_bytes_max + discard_bytes)} {}
 
-EpollNetwork::~EpollNetwork() {
-    for (std::uint32_t i = 0; i < slab_.capacity(); ++i) {
-        if (slab_.at(i).state != EpollSlot::State::free) release(i);
-    }
-}
+EpollNetwork::~EpollNetwork() { release_all(); }
 
 void EpollNetwork::poll(Instant deadline, Events& events) {
     events.clear();
@@ -97,11 +70,7 @@ void EpollNetwork::poll(Instant deadline, Events& events) {
         }
         if (!to_read_.empty()) read_queued(events);
         if (!acceptor_.waiting().empty()) accept_waiting(events);
-        if (!lingering_.empty()) {
-            lingering_.end_due(
-                clock_.now(), [this](ConnectionId id) { return slab_.find(id) != nullptr; },
-                [this](ConnectionId id) { cut_lingering(id); });
-        }
+        end_lingering();
         if (!acceptor_.next_deadline().is_never()) acceptor_.resume_rested(clock_.now());
         // What was not worth an event (a signal, a draining socket) is not worth a turn either.
     } while (events.empty() && !woken_ && clock_.now() < deadline);
@@ -149,7 +118,7 @@ void EpollNetwork::note_readiness(const epoll_event& ready, Events& events) {
         if (tag != wake_tag) acceptor_.note_readiness(tag);
         return;
     }
-    const ConnectionId id = to_id(tag);
+    const ConnectionId id = to_connection_id(tag);
     EpollSlot* const slot = slab_.find(id);
     if (slot == nullptr) return;
     if ((ready.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
@@ -250,27 +219,6 @@ EpollNetwork::ReadResult EpollNetwork::throw_away(EpollSlot& slot) {
     }
 }
 
-void EpollNetwork::accept_waiting(Events& events) {
-    const Instant now = clock_.now();
-    for (const std::uint16_t listener : acceptor_.waiting()) {
-        for (std::uint32_t i = 0; i < limits_.accepts_max; ++i) {
-            Accepted accepted;
-            const bool has_room = slab_.used() < limits_.connections_max;
-            const Acceptor::Status status = acceptor_.accept(listener, has_room, now, accepted);
-            if (status == Acceptor::Status::empty) break;
-            if (status == Acceptor::Status::refused) continue;
-            const ConnectionId id = adopt(std::move(accepted.fd), accepted.peer, listener);
-            if (id.is_none()) continue;
-            counters_.accepted_total.add();
-            NetworkEvent event = make_event(NetworkEvent::Kind::opened, id);
-            event.peer = accepted.peer;
-            event.listener_index = listener;
-            events.push_back(event);
-        }
-    }
-    acceptor_.clear_waiting();
-}
-
 std::size_t EpollNetwork::write(ConnectionId connection, std::span<const ByteView> parts) {
     EpollSlot* const slot = slab_.find_open(connection);
     if (slot == nullptr || slot->broken || slot->write_blocked || parts.empty()) return 0;
@@ -305,7 +253,7 @@ bool EpollNetwork::watch(int operation, ConnectionId id, const EpollSlot& slot) 
     epoll_event event{};
     event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
     if (slot.watches_write) event.events |= EPOLLOUT;
-    event.data.u64 = to_tag(id);
+    event.data.u64 = to_connection_tag(id);
     return epoll_ctl(epoll_.get(), operation, slot.fd, &event) == 0;
 }
 
@@ -335,66 +283,21 @@ void EpollNetwork::close(ConnectionId connection) {
     slot->link = 0;
     if (slot->readable) queue_for_reading(connection, *slot);
     counters_.lingering.add();
-    lingering_.add(connection, clock_.now() + limits_.linger_time_max, limits_.lingering_max,
-                   [this](ConnectionId id) { cut_lingering(id); });
+    begin_lingering(connection, *slot);
 }
 
-void EpollNetwork::cut_lingering(ConnectionId id) {
-    if (slab_.find(id) == nullptr) return;
-    counters_.linger_cut_total.add();
-    release(id.index);
+// Registering looks at the socket's state: bytes that came before it are an edge too. It fails for
+// fs.epoll.max_user_watches, or for want of kernel memory.
+bool EpollNetwork::begin(ConnectionId id, EpollSlot& slot) {
+    return watch(EPOLL_CTL_ADD, id, slot);
 }
 
-DetachedConnection EpollNetwork::detach(ConnectionId connection) {
-    EpollSlot* const slot = slab_.find_open(connection);
-    if (slot == nullptr) return {};
-    MITU_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, slot->fd, nullptr) == 0);
-    DetachedConnection detached{to_handle(std::exchange(slot->fd, -1)), slot->peer,
-                                slot->listener_index};
-    counters_.detached_total.add();
-    release(connection.index);
-    return detached;
+void EpollNetwork::let_go(ConnectionId /*id*/, EpollSlot& slot) {
+    MITU_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, slot.fd, nullptr) == 0);
 }
 
-ConnectionId EpollNetwork::attach(DetachedConnection connection) {
-    if (connection.handle == 0) return {};
-    UniqueFd fd{to_fd(connection.handle)};
-    if (slab_.used() >= limits_.connections_max) {
-        counters_.refused_limit_total.add();
-        return {};
-    }
-    if (budget_ != nullptr) budget_->take();
-    const ConnectionId id = adopt(std::move(fd), connection.peer, connection.listener_index);
-    if (!id.is_none()) counters_.attached_total.add();
-    return id;
-}
-
-// Registering looks at the socket's state: bytes that came before it are an edge too.
-ConnectionId EpollNetwork::adopt(UniqueFd fd, const ports::PeerAddress& peer,
-                                 std::uint16_t listener_index) {
-    const ConnectionId id = slab_.allocate();
-    EpollSlot& slot = slab_.at(id.index);
-    slot.fd = fd.release();
-    slot.peer = peer;
-    slot.listener_index = listener_index;
-    counters_.connections.add();
-    if (watch(EPOLL_CTL_ADD, id, slot)) return id;
-    counters_.refused_limit_total.add();  // fs.epoll.max_user_watches, or no kernel memory
-    release(id.index);
-    return {};
-}
-
-void EpollNetwork::release(std::uint32_t index) {
-    EpollSlot& slot = slab_.at(index);
+void EpollNetwork::end(std::uint32_t /*index*/, EpollSlot& slot) {
     if (slot.fd >= 0) ::close(slot.fd);  // leaves the epoll set by itself
-    if (slot.state == EpollSlot::State::lingering) counters_.lingering.subtract();
-    counters_.connections.subtract();
-    if (budget_ != nullptr) budget_->give_back();
-    slab_.free(index);
 }
-
-void EpollNetwork::stop_accepting() { acceptor_.stop(); }
-
-void EpollNetwork::wake() noexcept { waker_.wake(); }
 
 }  // namespace mitu::runtime

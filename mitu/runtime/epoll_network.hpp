@@ -16,15 +16,7 @@
 #include <vector>
 
 #include "mitu/base/result.hpp"
-#include "mitu/ports/clock.hpp"
-#include "mitu/ports/network.hpp"
-#include "mitu/runtime/acceptor.hpp"
-#include "mitu/runtime/connection_slab.hpp"
-#include "mitu/runtime/linger_list.hpp"
-#include "mitu/runtime/network_counters.hpp"
-#include "mitu/runtime/server_network.hpp"
-#include "mitu/runtime/unique_fd.hpp"
-#include "mitu/runtime/waker.hpp"
+#include "mitu/runtime/tcp_network.hpp"
 
 namespace mitu::runtime {
 
@@ -46,7 +38,7 @@ struct EpollSlot : ConnectionSlot {
 ///            one (reset) is `closed` at once.
 /// Cost       idle connection: 36 bytes, no buffer. One recv() per readable connection and poll,
 ///            one send() per write(), one epoll_ctl() per connection that is never write-blocked.
-class EpollNetwork final : public ServerNetwork {
+class EpollNetwork final : public TcpNetwork<EpollSlot> {
 public:
     /// See make_server_network().
     [[nodiscard]] static Result<std::unique_ptr<EpollNetwork>, std::string> create(
@@ -59,24 +51,14 @@ public:
     void pause_reading(ports::ConnectionId connection) override;
     void resume_reading(ports::ConnectionId connection) override;
     void close(ports::ConnectionId connection) override;
-    [[nodiscard]] ports::DetachedConnection detach(ports::ConnectionId connection) override;
-    [[nodiscard]] ports::ConnectionId attach(ports::DetachedConnection connection) override;
-    void wake() noexcept override;
-
-    void stop_accepting() override;
-    [[nodiscard]] const NetworkCounters& counters() const noexcept override { return counters_; }
 
 private:
-    using Events = std::vector<ports::NetworkEvent>;
-
     EpollNetwork(const ports::Clock& clock, ServerNetworkOptions options, UniqueFd epoll);
 
     // poll(), in its order
     [[nodiscard]] int wait(Instant deadline);
     void note_readiness(const epoll_event& ready, Events& events);
     void read_queued(Events& events);
-    void accept_waiting(Events& events);
-    void cut_lingering(ports::ConnectionId id);
 
     enum class ReadResult : std::uint8_t { drained, has_more, closed };
     [[nodiscard]] ReadResult read(ports::ConnectionId id, EpollSlot& slot, Events& events);
@@ -86,22 +68,12 @@ private:
     void mark_broken(ports::ConnectionId id, EpollSlot& slot);
     void await_room(ports::ConnectionId id, EpollSlot& slot, bool has_room_now);
     [[nodiscard]] bool watch(int operation, ports::ConnectionId id, const EpollSlot& slot);
-    [[nodiscard]] ports::ConnectionId adopt(UniqueFd fd, const ports::PeerAddress& peer,
-                                            std::uint16_t listener_index);
-    void release(std::uint32_t index);
-
-    const ports::Clock& clock_;
-    const NetworkLimits limits_;
-    UniqueFd epoll_;
-    Waker waker_;
-    NetworkCounters counters_;  // before acceptor_, which counts there
-    Acceptor acceptor_;
-    ConnectionBudget* const budget_;
-    ConnectionSlab<EpollSlot> slab_;
+    [[nodiscard]] bool begin(ports::ConnectionId id, EpollSlot& slot) override;
+    void let_go(ports::ConnectionId id, EpollSlot& slot) override;
+    void end(std::uint32_t index, EpollSlot& slot) override;
 
     std::vector<ports::ConnectionId> to_read_;       // oldest first
     std::vector<ports::ConnectionId> to_read_next_;  // reused
-    LingerList lingering_;
 
     std::unique_ptr<std::uint8_t[]> read_buffer_;  // what `received` events lend
     std::size_t read_buffer_used_ = 0;

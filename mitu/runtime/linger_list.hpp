@@ -13,14 +13,15 @@ namespace mitu::runtime {
 /// Threading  shard-local.
 class LingerList {
 public:
-    /// Appends one; calls `cut` with the oldest if there are more than `count_max` now.
+    void add(ports::ConnectionId id, Instant deadline) { entries_.push_back({id, deadline}); }
+    /// Calls `cut` with the oldest ones, until no more than `count_max` are left.
     template <class Cut>
-    void add(ports::ConnectionId id, Instant deadline, std::size_t count_max, const Cut& cut) {
-        entries_.push_back({id, deadline});
-        if (entries_.size() <= count_max) return;
-        const ports::ConnectionId oldest = entries_.front().connection;
-        entries_.pop_front();
-        cut(oldest);
+    void trim(std::size_t count_max, const Cut& cut) {
+        while (entries_.size() > count_max) {
+            const ports::ConnectionId oldest = entries_.front().connection;
+            entries_.pop_front();
+            cut(oldest);
+        }
     }
     /// Calls `cut` for all whose time is up, and forgets what is not live any more.
     template <class IsLive, class Cut>

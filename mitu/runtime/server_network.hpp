@@ -25,6 +25,7 @@ struct NetworkLimits {
     std::uint32_t lingering_max = 1'024;        // then the oldest goes
     std::size_t linger_bytes_max = 262'144;     // thrown away per closed connection
     Duration linger_time_max = Duration::seconds(1);
+    Duration unsent_time_max = Duration::seconds(5);  // for what write() took and the peer does not
 };
 
 /// Beside it: epoll and io_uring.

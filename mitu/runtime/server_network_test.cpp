@@ -23,6 +23,7 @@
 #include "mitu/ports/network_contract.hpp"
 #include "mitu/runtime/clock.hpp"
 #include "mitu/runtime/listener.hpp"
+#include "mitu/runtime/uring_network.hpp"
 
 namespace mitu::runtime {
 namespace {
@@ -150,11 +151,17 @@ std::unique_ptr<ports::ContractWorld> make_narrow_world() {
 
 /// One network and its port; collects what polls say.
 struct Server {
+    /// `send_buffer_bytes`: of its connections; a buffer that was set stays as it is, and full once
+    /// it is full.
     explicit Server(Variant variant, const NetworkLimits& limits = {},
-                    ConnectionBudget* budget = nullptr)
+                    ConnectionBudget* budget = nullptr, int send_buffer_bytes = 0)
         : settles{variant.settles} {
         Listeners listeners = listen_anywhere();
         port = listeners.port;
+        if (send_buffer_bytes != 0) {
+            setsockopt(listeners.sockets[0].get(), SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes,
+                       sizeof send_buffer_bytes);
+        }
         network = make_network(variant.io, std::move(listeners.sockets), limits, budget);
     }
     template <class Done>
@@ -166,8 +173,8 @@ struct Server {
         }
         return true;
     }
-    void poll_once() {
-        network->poll(system_clock.now() + Duration::milliseconds(5), events);
+    void poll_once(Duration wait = Duration::milliseconds(5)) {
+        network->poll(system_clock.now() + wait, events);
         ++polls;
         for (const NetworkEvent& event : events) {
             if (event.kind == Kind::opened) {
@@ -584,6 +591,214 @@ TEST_P(ServerNetworkTest, a_listener_rests_without_spinning_when_even_refusing_i
     EXPECT_GE(counters.accept_pauses_total.read(), 1u);
     EXPECT_LE(polls, 20u);
     EXPECT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+}
+
+TEST_P(ServerNetworkTest, what_was_written_before_many_closes_of_one_turn_arrives) {
+    NetworkLimits limits;
+    limits.lingering_max = 2;
+    Server server{GetParam(), limits};
+    std::vector<UniqueFd> clients;
+    clients.reserve(20);
+    for (int i = 0; i < 20; ++i) clients.push_back(connect_to(server.port));
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 20; }));
+    const ByteView part = as_bytes("goodbye");
+    for (const ConnectionId id : server.opened) {
+        EXPECT_EQ(server.network->write(id, std::span{&part, 1}), part.size());
+        server.network->close(id);
+    }
+    ASSERT_TRUE(server.run_until(
+        [&] { return server.network->counters().connections.read() <= limits.lingering_max; }));
+    for (const UniqueFd& client : clients) {
+        std::array<char, 16> said{};
+        EXPECT_EQ(::recv(client.get(), said.data(), said.size(), 0), 7);
+        EXPECT_TRUE(waits_for_end(client.get()));
+    }
+    EXPECT_TRUE(server.closed.empty());
+}
+
+TEST(uring_network, more_sends_than_the_ring_completes_at_once_go_out_directly) {
+    if (const std::string problem = io_uring_problem(); !problem.empty()) GTEST_SKIP() << problem;
+    Listeners listeners = listen_anywhere();
+    ServerNetworkOptions options;
+    options.listeners = std::move(listeners.sockets);
+    UringSizes sizes;
+    sizes.submissions = 16;
+    sizes.completions = 32;  // so that 16 sends may be in flight
+    auto network = UringNetwork::create(system_clock, std::move(options), sizes);
+    ASSERT_TRUE(network.has_value()) << network.error();
+    constexpr std::size_t connections = 50;
+    std::vector<UniqueFd> clients;
+    clients.reserve(connections);
+    for (std::size_t i = 0; i < connections; ++i) clients.push_back(connect_to(listeners.port));
+    std::vector<ConnectionId> opened;
+    std::vector<NetworkEvent> events;
+    while (opened.size() < connections) {
+        (*network)->poll(system_clock.now() + Duration::milliseconds(5), events);
+        for (const NetworkEvent& event : events) {
+            if (event.kind == Kind::opened) opened.push_back(event.connection);
+        }
+    }
+    for (const ConnectionId id : opened) (*network)->settle(id);
+    const ByteView part = as_bytes("hello");
+    for (const ConnectionId id : opened) {
+        EXPECT_EQ((*network)->write(id, std::span{&part, 1}), part.size());
+    }
+    EXPECT_EQ((*network)->counters().writes_total.read(), connections - 16);
+    (*network)->poll(system_clock.now(), events);
+    for (const UniqueFd& client : clients) {
+        std::array<char, 16> said{};
+        EXPECT_EQ(::recv(client.get(), said.data(), said.size(), 0), 5);
+    }
+}
+
+/// Writes until nothing has moved for a while: the peer's buffer is full, and ours. Returns how
+/// many bytes were taken.
+std::size_t fill(Server& server, ConnectionId id, std::size_t write_bytes) {
+    const Bytes pattern = ports::make_pattern(write_bytes);
+    std::size_t taken = 0;
+    for (int idle = 0; idle < 10; ++idle) {
+        // What was not taken of the last one comes first.
+        const ByteView part = ByteView{pattern}.subspan(taken % write_bytes);
+        const std::size_t more = server.network->write(id, std::span{&part, 1});
+        taken += more;
+        server.poll_once(more != 0 ? Duration{} : Duration::milliseconds(5));
+        if (more != 0 || !server.events.empty()) idle = 0;
+    }
+    return taken;
+}
+
+TEST_P(ServerNetworkTest, a_full_socket_whose_peer_has_finished_has_no_room) {
+    Server server{GetParam()};
+    const UniqueFd client = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+    server.network->pause_reading(server.opened[0]);  // so that its end is kept
+    ASSERT_GT(fill(server, server.opened[0], 65'536), 0u);
+    const NetworkCounters& counters = server.network->counters();
+    const std::uint64_t polls = counters.polls_total.read();
+    const std::uint64_t writes = counters.writes_total.read();
+    ::shutdown(client.get(), SHUT_WR);
+    for (int i = 0; i < 20; ++i) {
+        server.poll_once();
+        for (const NetworkEvent& event : server.events) EXPECT_NE(event.kind, Kind::writable);
+    }
+    EXPECT_LE(counters.polls_total.read() - polls, 40u);
+    EXPECT_EQ(counters.writes_total.read(), writes);
+    EXPECT_TRUE(server.closed.empty());
+}
+
+TEST_P(ServerNetworkTest, a_paused_connection_that_breaks_behind_its_end_is_closed_at_once) {
+    Server server{GetParam()};
+    UniqueFd client = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+    server.network->pause_reading(server.opened[0]);
+    ::shutdown(client.get(), SHUT_WR);
+    for (int i = 0; i < 3; ++i) server.poll_once();
+    EXPECT_TRUE(server.closed.empty());  // a clean end is kept
+    const linger hard{1, 0};
+    setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    client.reset();
+    EXPECT_TRUE(server.run_until([&] { return server.closed.size() == 1; }));
+}
+
+TEST_P(ServerNetworkTest, small_writes_that_were_taken_arrive_though_the_socket_was_full) {
+    NetworkLimits limits;
+    limits.linger_time_max = Duration::milliseconds(20);
+    constexpr std::size_t connections = 8;
+    Server server{GetParam(), limits, nullptr, 32'768};
+    std::vector<UniqueFd> clients;
+    clients.reserve(connections);
+    std::vector<std::size_t> taken;
+    for (std::size_t i = 0; i < connections; ++i) {
+        clients.push_back(connect_to(server.port));
+        ASSERT_TRUE(server.run_until([&] { return server.opened.size() == i + 1; }));
+        taken.push_back(fill(server, server.opened[i], 600 + 50 * i));
+    }
+    for (std::size_t i = 0; i < connections; ++i) {
+        server.network->close(server.opened[i]);
+        ::shutdown(clients[i].get(), SHUT_WR);
+    }
+    // Longer than a peer may linger that has everything.
+    const Instant until = system_clock.now() + Duration::milliseconds(100);
+    const std::uint64_t polls = server.network->counters().polls_total.read();
+    while (system_clock.now() < until) server.poll_once();
+    EXPECT_LE(server.network->counters().polls_total.read() - polls, 100u);
+
+    for (std::size_t i = 0; i < connections; ++i) {
+        const Bytes pattern = ports::make_pattern(600 + 50 * i);
+        std::size_t arrived = 0;
+        std::size_t wrong = 0;
+        ssize_t n = 1;
+        std::array<std::uint8_t, 65'536> some{};
+        EXPECT_TRUE(server.run_until([&] {
+            n = ::recv(clients[i].get(), some.data(), some.size(), MSG_DONTWAIT);
+            for (ssize_t k = 0; k < n; ++k) {
+                wrong += some[static_cast<std::size_t>(k)] != pattern[arrived++ % pattern.size()];
+            }
+            return n == 0 || (n < 0 && errno != EAGAIN);
+        }));
+        EXPECT_EQ(n, 0) << "a reset instead of an end";
+        EXPECT_EQ(wrong, 0u);
+        EXPECT_EQ(arrived, taken[i]);
+    }
+    EXPECT_TRUE(
+        server.run_until([&] { return server.network->counters().connections.read() == 0; }));
+}
+
+TEST_P(ServerNetworkTest, an_end_in_good_order_means_that_all_has_arrived) {
+    NetworkLimits limits;
+    limits.linger_time_max = Duration::milliseconds(20);
+    limits.unsent_time_max = Duration::milliseconds(20);
+    Server server{GetParam(), limits, nullptr, 32'768};
+    const UniqueFd client = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+    const std::size_t taken = fill(server, server.opened[0], 900);
+    server.network->close(server.opened[0]);
+    // It takes nothing for longer than anybody waits for it.
+    ASSERT_TRUE(
+        server.run_until([&] { return server.network->counters().connections.read() == 0; }));
+    std::size_t arrived = 0;
+    ssize_t n = 1;
+    std::array<std::uint8_t, 65'536> some{};
+    while ((n = ::recv(client.get(), some.data(), some.size(), 0)) > 0) {
+        arrived += static_cast<std::size_t>(n);
+    }
+    if (n == 0) EXPECT_EQ(arrived, taken);
+    EXPECT_LE(arrived, taken);
+}
+
+TEST_P(ServerNetworkTest, torrents_do_not_starve_a_quiet_neighbour_and_each_is_bounded) {
+    Server server{GetParam()};
+    constexpr std::size_t torrents = 60;
+    std::vector<UniqueFd> clients;
+    clients.reserve(torrents + 1);
+    for (std::size_t i = 0; i <= torrents; ++i) clients.push_back(connect_to(server.port));
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == torrents + 1; }));
+    const Bytes flood = ports::make_pattern(262'144);
+    std::map<ConnectionId, std::size_t> most;
+    ConnectionId quiet;
+    std::uint64_t heard = 0;
+    for (int round = 0; round < 40; ++round) {
+        for (std::size_t i = 1; i <= torrents; ++i) {
+            [[maybe_unused]] const ssize_t n =
+                ::send(clients[i].get(), flood.data(), flood.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        }
+        ASSERT_EQ(::send(clients[0].get(), "!", 1, MSG_NOSIGNAL), 1);
+        server.network->poll(system_clock.now() + Duration::milliseconds(5), server.events);
+        std::map<ConnectionId, std::size_t> now;
+        for (const NetworkEvent& event : server.events) now[event.connection] += event.bytes.size();
+        for (const auto& [id, bytes] : now) {
+            if (bytes <= static_cast<std::size_t>(round) + 1) {
+                quiet = id;
+                heard += bytes;
+            } else if (round > 10) {
+                most[id] = std::max(most[id], bytes);
+            }
+        }
+        // At most a few polls behind, whatever the others send.
+        EXPECT_LE(static_cast<std::uint64_t>(round) + 1, heard + 3) << round;
+    }
+    EXPECT_FALSE(quiet.is_none());
+    for (const auto& [id, bytes] : most) EXPECT_LE(bytes, NetworkLimits{}.read_bytes_max);
 }
 
 TEST_P(ServerNetworkTest, stops_accepting_and_keeps_connections) {

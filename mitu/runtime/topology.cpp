@@ -40,12 +40,17 @@ struct Topology::Parts {
 };
 
 std::string Topology::Parts::load(hwloc_topology_t topology) {
+    const std::unique_ptr<hwloc_bitmap_s, decltype(&hwloc_bitmap_free)> placed{hwloc_bitmap_alloc(),
+                                                                               &hwloc_bitmap_free};
     const int node_count = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_NUMANODE);
     for (int n = 0; n < node_count; ++n) {
         hwloc_obj_t const found =
             hwloc_get_obj_by_type(topology, HWLOC_OBJ_NUMANODE, static_cast<unsigned>(n));
         Node node;
         if (node_count > 1) node.number = found->os_index;
+        // Memory of another kind beside the same cores (HBM, CXL): they are counted already.
+        if (hwloc_bitmap_intersects(found->cpuset, placed.get()) != 0) continue;
+        hwloc_bitmap_or(placed.get(), placed.get(), found->cpuset);
         const unsigned cores = static_cast<unsigned>(std::max(
             0, hwloc_get_nbobjs_inside_cpuset_by_type(topology, found->cpuset, HWLOC_OBJ_CORE)));
         for (unsigned c = 0; c < cores; ++c) {

@@ -57,6 +57,18 @@ TEST(topology, a_place_lies_on_the_node_that_it_names) {
     }
 }
 
+TEST(topology, memory_of_two_kinds_beside_the_same_cores_counts_them_once) {
+    const Topology topology = machine("pack:2 [numa] [numa] core:2 pu:1");
+    EXPECT_EQ(topology.node_count(), 2u);
+    EXPECT_EQ(topology.processor_count(), 4u);
+    std::set<std::uint32_t> processors;
+    for (const ShardPlace& place : topology.place(4)) {
+        EXPECT_FALSE(place.shares_core);
+        processors.insert(place.processor);
+    }
+    EXPECT_EQ(processors.size(), 4u);
+}
+
 TEST(topology, cores_come_before_their_second_threads) {
     const auto places = machine("numa:2 core:2 pu:2").place(8);
     std::set<std::uint32_t> cores;

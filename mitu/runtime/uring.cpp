@@ -66,11 +66,13 @@ Uring::~Uring() {
 
 io_uring_sqe& Uring::next() {
     io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-    if (sqe == nullptr) {
+    // The kernel takes nothing only while it has no memory for requests; that passes, or nothing
+    // does.
+    for (int tries = 0; sqe == nullptr && tries < 1'000; ++tries) {
         enter(Wait::no, {});
         sqe = io_uring_get_sqe(&ring_);
-        MITU_CHECK(sqe != nullptr);
     }
+    MITU_CHECK(sqe != nullptr);
     return *sqe;
 }
 

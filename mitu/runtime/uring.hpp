@@ -3,7 +3,7 @@
 // kernel fills by itself. What the operations mean is known in uring_network.
 //
 // Source  io_uring_setup(2), io_uring_enter(2), io_uring_register(2); Linux 6.1 for deferred task
-//         work (IORING_SETUP_DEFER_TASKRUN), which also has multishot receives and buffer rings.
+//         work (IORING_SETUP_DEFER_TASKRUN), which also has buffer rings.
 
 #include <liburing.h>
 
@@ -65,6 +65,7 @@ public:
     [[nodiscard]] static std::uint16_t buffer_of(std::uint32_t flags) noexcept {
         return static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT);
     }
+    [[nodiscard]] std::size_t buffer_bytes() const noexcept { return sizes_.buffer_bytes; }
     [[nodiscard]] ByteView buffer(std::uint16_t id, std::size_t size) const noexcept;
     /// The kernel may fill it again.
     void give_back(std::uint16_t id) noexcept;

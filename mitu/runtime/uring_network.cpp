@@ -12,19 +12,17 @@
 #include <utility>
 
 #include "mitu/base/check.hpp"
-#include "mitu/runtime/detached.hpp"
 #include "mitu/runtime/socket_write.hpp"
 
 namespace mitu::runtime {
 namespace {
 
 using ports::ConnectionId;
-using ports::DetachedConnection;
 using ports::NetworkEvent;
 using Kind = NetworkEvent::Kind;
 
 // What a completion belongs to. Of one connection and kind at most one is in the kernel.
-enum class Operation : std::uint8_t { none, wake, listeners, receive, watch, guard, send, room };
+enum class Operation : std::uint8_t { none, wake, epoll, receive, watch, send };
 
 // operation 8 bits, index 24, generation 32; of a send, the index is that of the SendArena.
 constexpr std::uint32_t index_max = (1U << 24) - 1;
@@ -42,13 +40,6 @@ constexpr ConnectionId id_of(std::uint64_t tag) noexcept {
 // A read with less room than this is left to the next poll.
 constexpr std::size_t read_room_min = 4'096;
 
-NetworkEvent make_event(Kind kind, ConnectionId id) {
-    NetworkEvent event;
-    event.kind = kind;
-    event.connection = id;
-    return event;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<UringNetwork>, std::string> UringNetwork::create(
@@ -62,28 +53,21 @@ Result<std::unique_ptr<UringNetwork>, std::string> UringNetwork::create(
     if (!epoll.is_open()) return refuse("cannot create an epoll set for listeners");
     MITU_CHECK(options.limits.connections_max <= index_max);
     std::unique_ptr<UringNetwork> network{
-        new UringNetwork{clock, std::move(options), std::move(*uring), std::move(epoll)}};
+        new UringNetwork{clock, std::move(options), std::move(*uring), sizes, std::move(epoll)}};
     if (!network->waker_.is_open()) return refuse("cannot create an eventfd");
     if (!network->acceptor_.register_all()) return refuse("cannot watch a listening socket");
     return network;
 }
 
 UringNetwork::UringNetwork(const ports::Clock& clock, ServerNetworkOptions options,
-                           std::unique_ptr<Uring> uring, UniqueFd accept_epoll)
-    : clock_{clock},
-      limits_{options.limits},
+                           std::unique_ptr<Uring> uring, const UringSizes& sizes, UniqueFd epoll)
+    : TcpNetwork{clock, std::move(options), std::move(epoll)},
       uring_{std::move(uring)},
-      accept_epoll_{std::move(accept_epoll)},
-      acceptor_{accept_epoll_.get(), std::move(options.listeners), options.budget, counters_},
-      budget_{options.budget},
+      sends_max_{sizes.completions / 2},
       // Not zeroed: pages that no read ever reaches are never touched.
       read_buffer_{std::make_unique_for_overwrite<std::uint8_t[]>(limits_.poll_bytes_max)} {}
 
-UringNetwork::~UringNetwork() {
-    for (std::uint32_t i = 0; i < slab_.capacity(); ++i) {
-        if (slab_.at(i).state != UringSlot::State::free) release(i);
-    }
-}
+UringNetwork::~UringNetwork() { release_all(); }
 
 // ---- a poll -------------------------------------------------------------------------------------
 
@@ -94,20 +78,31 @@ void UringNetwork::poll(Instant deadline, Events& events) {
     do {
         arm_queued();
         wait(deadline);
-        uring_->reap([&](std::uint64_t tag, std::int32_t result, std::uint32_t flags) {
-            on_completion(tag, result, flags, events);
-        });
+        reap(events);
+        // Who filled a buffer has more, and a turn is worth more the more it sees of it.
+        while (!filled_.empty()) {
+            arming_.swap(filled_);
+            for (const ConnectionId id : arming_) {
+                if (UringSlot* const slot = slab_.find(id)) arm(id, *slot);
+            }
+            arming_.clear();
+            uring_->enter(Uring::Wait::no, {});
+            reap(events);
+        }
         if (!readable_.empty()) read_readable(events);
         if (!resumed_.empty()) deliver_held(events);
-        if (listeners_ready_) accept_waiting(events);
+        if (is_epoll_ready_) look_at_epoll(events);
         if (!ends_.empty()) report_ends(events);
-        if (!lingering_.empty()) {
-            lingering_.end_due(
-                clock_.now(), [this](ConnectionId id) { return slab_.find(id) != nullptr; },
-                [this](ConnectionId id) { cut_lingering(id); });
-        }
+        end_lingering();
+        if (!unsent_ends_.empty()) end_unsent();
         if (!acceptor_.next_deadline().is_never()) acceptor_.resume_rested(clock_.now());
     } while (events.empty() && !woken_ && clock_.now() < deadline);
+}
+
+void UringNetwork::reap(Events& events) {
+    uring_->reap([&](std::uint64_t tag, std::int32_t result, std::uint32_t flags) {
+        on_completion(tag, result, flags, events);
+    });
 }
 
 void UringNetwork::give_back_lent() {
@@ -128,36 +123,37 @@ void UringNetwork::arm_queued() {
         io_uring_sqe_set_data64(&sqe, to_tag(Operation::wake));
         is_waker_armed_ = true;
     }
-    if (!are_listeners_armed_ && !acceptor_.is_stopped()) {
+    if (!is_epoll_armed_) {
         io_uring_sqe& sqe = uring_->next();
-        io_uring_prep_poll_add(&sqe, accept_epoll_.get(), POLLIN);
-        io_uring_sqe_set_data64(&sqe, to_tag(Operation::listeners));
-        are_listeners_armed_ = true;
+        io_uring_prep_poll_add(&sqe, epoll_.get(), POLLIN);
+        io_uring_sqe_set_data64(&sqe, to_tag(Operation::epoll));
+        is_epoll_armed_ = true;
     }
     arming_.swap(to_arm_);
-    for (const ConnectionId id : arming_) {
-        UringSlot* const slot = slab_.find(id);
-        if (slot == nullptr) continue;
-        slot->in_to_arm = false;
-        arm(id, *slot);
+    // Receives are tried in the order of their submission, and may use up all buffers: those who
+    // had none in the last poll come before those who had.
+    for (const bool had_some : {false, true}) {
+        for (const ConnectionId id : arming_) {
+            UringSlot* const slot = slab_.find(id);
+            if (slot == nullptr || !slot->in_to_arm) continue;
+            if ((slot->heard_in_poll + 1 == poll_serial_) != had_some) continue;
+            slot->in_to_arm = false;
+            arm(id, *slot);
+        }
     }
     arming_.clear();
 }
 
 // The kernel is asked for what this connection wants now and has not asked for yet.
 void UringNetwork::arm(ConnectionId id, UringSlot& slot) {
-    if (slot.ended || slot.receiving) return;
+    if (slot.receiving) return;
     if (slot.paused) {
-        // A poll of io_uring always wants POLLRDHUP too, which would come again and again. What
-        // breaks after the peer's end shows when we write.
-        if (slot.guarded || slot.watched || slot.half_closed) return;
-        io_uring_sqe& sqe = uring_->next();
-        io_uring_prep_poll_add(&sqe, slot.fd, 0);  // POLLERR, POLLHUP and POLLRDHUP come unasked
-        io_uring_sqe_set_data64(&sqe, to_tag(Operation::guard, id));
-        slot.guarded = true;
+        if (!slot.watched && !slot.in_epoll && !slot.broken) ask_epoll(id, slot, false);
+    } else if (slot.ended) {
+        return;
     } else if (slot.settled || slot.state == UringSlot::State::lingering) {
         io_uring_sqe& sqe = uring_->next();
-        io_uring_prep_recv_multishot(&sqe, slot.fd, nullptr, 0, 0);
+        io_uring_prep_recv(&sqe, slot.fd, nullptr, 0, 0);
         sqe.flags |= IOSQE_BUFFER_SELECT;
         sqe.buf_group = Uring::buffer_group;
         io_uring_sqe_set_data64(&sqe, to_tag(Operation::receive, id));
@@ -172,8 +168,8 @@ void UringNetwork::arm(ConnectionId id, UringSlot& slot) {
 
 void UringNetwork::wait(Instant deadline) {
     counters_.polls_total.add();
-    const Instant until =
-        std::min({deadline, acceptor_.next_deadline(), lingering_.next_deadline()});
+    const Instant until = std::min({deadline, acceptor_.next_deadline(), lingering_.next_deadline(),
+                                    unsent_ends_.next_deadline()});
     Uring::Wait how = Uring::Wait::no;
     __kernel_timespec timeout{};
     if (readable_.empty() && resumed_.empty() && ends_.empty()) {
@@ -200,13 +196,9 @@ void UringNetwork::on_completion(std::uint64_t tag, std::int32_t result, std::ui
             return on_sent(id.index, result, events);
         case Operation::watch:
             return on_readable(id, result);
-        case Operation::guard:
-            return on_guard(id, result);
-        case Operation::room:
-            return on_room(id, events);
-        case Operation::listeners:
-            are_listeners_armed_ = false;
-            listeners_ready_ = true;
+        case Operation::epoll:
+            is_epoll_armed_ = false;
+            is_epoll_ready_ = true;
             return;
         case Operation::wake:
             if ((flags & IORING_CQE_F_MORE) == 0) is_waker_armed_ = false;
@@ -221,8 +213,7 @@ void UringNetwork::on_completion(std::uint64_t tag, std::int32_t result, std::ui
 void UringNetwork::on_received(ConnectionId id, std::int32_t result, std::uint32_t flags,
                                Events& events) {
     UringSlot* const slot = slab_.find(id);
-    const bool goes_on = (flags & IORING_CQE_F_MORE) != 0;
-    if (slot != nullptr && !goes_on) slot->receiving = slot->cancelling = false;
+    if (slot != nullptr) slot->receiving = slot->cancelling = false;
     if ((flags & IORING_CQE_F_BUFFER) != 0) {
         const std::uint16_t buffer = Uring::buffer_of(flags);
         // Before take_bytes(), which may end the connection.
@@ -237,13 +228,17 @@ void UringNetwork::on_received(ConnectionId id, std::int32_t result, std::uint32
             uring_->give_back(buffer);
         }
     }
-    if (slot == nullptr || slab_.find(id) == nullptr || goes_on) return;
+    if (slot == nullptr || slab_.find(id) == nullptr) return;
     const bool is_over = result == 0 || (result < 0 && result != -ENOBUFS && result != -ECANCELED &&
                                          result != -EINTR && result != -EAGAIN);
     if (is_over) {
         mark_ended(id, *slot, result != 0);
+    } else if (result > 0 && static_cast<std::size_t>(result) == uring_->buffer_bytes() &&
+               slot->heard_in_poll == poll_serial_ &&
+               slot->heard_bytes + uring_->buffer_bytes() <= limits_.read_bytes_max) {
+        filled_.push_back(id);
     } else {
-        queue_to_arm(id, *slot);  // buffers ran out, or it was paused
+        queue_to_arm(id, *slot);
     }
 }
 
@@ -261,10 +256,18 @@ void UringNetwork::take_bytes(ConnectionId id, UringSlot& slot, ByteView bytes, 
         slot.holds_bytes = true;
         return;
     }
+    if (slot.heard_in_poll != poll_serial_) slot.heard_bytes = 0;
     slot.heard_in_poll = poll_serial_;
+    slot.heard_bytes += static_cast<std::uint32_t>(bytes.size());
     NetworkEvent event = make_event(Kind::received, id);
     event.bytes = bytes;
     events.push_back(event);
+}
+
+void UringNetwork::stop_receiving(ConnectionId id, UringSlot& slot) {
+    if (!slot.receiving || slot.cancelling) return;
+    slot.cancelling = true;
+    cancel(to_tag(Operation::receive, id));
 }
 
 void UringNetwork::on_readable(ConnectionId id, std::int32_t result) {
@@ -278,19 +281,6 @@ void UringNetwork::on_readable(ConnectionId id, std::int32_t result) {
         queue_to_arm(id, *slot);
     } else {
         readable_.push_back(id);
-    }
-}
-
-// Not paused any more: whoever reads finds the break, behind the bytes that came before it.
-void UringNetwork::on_guard(ConnectionId id, std::int32_t result) {
-    UringSlot* const slot = slab_.find(id);
-    if (slot == nullptr) return;
-    slot->guarded = false;
-    if (result > 0 && (result & POLLRDHUP) != 0) slot->half_closed = true;
-    if (slot->paused && result > 0 && (result & (POLLERR | POLLHUP)) != 0) {
-        mark_ended(id, *slot, true);
-    } else {
-        queue_to_arm(id, *slot);
     }
 }
 
@@ -360,7 +350,9 @@ void UringNetwork::mark_ended(ConnectionId id, UringSlot& slot, bool is_broken) 
 // No byte can go out. What came in before is still read, and behind it the end is found.
 void UringNetwork::mark_broken(ConnectionId id, UringSlot& slot) {
     slot.broken = true;
-    if (slot.paused) {
+    // Where nothing else would tell: not every error of a send ends the socket.
+    ::shutdown(slot.fd, SHUT_RDWR);
+    if (slot.paused || slot.ended) {
         mark_ended(id, slot, true);
     } else {
         queue_to_arm(id, slot);
@@ -386,31 +378,64 @@ void UringNetwork::report_ends(Events& events) {
     ends_.resize(kept);
 }
 
-void UringNetwork::accept_waiting(Events& events) {
-    listeners_ready_ = false;
-    std::array<epoll_event, 64> ready{};
-    const int count =
-        epoll_wait(accept_epoll_.get(), ready.data(), static_cast<int>(ready.size()), 0);
+// Listeners, and connections that wait for room or are paused.
+void UringNetwork::look_at_epoll(Events& events) {
+    is_epoll_ready_ = false;
+    const int count = epoll_wait(epoll_.get(), ready_.data(), static_cast<int>(ready_.size()), 0);
     for (int i = 0; i < count; ++i) {
-        acceptor_.note_readiness(ready[static_cast<std::size_t>(i)].data.u64);
-    }
-    const Instant now = clock_.now();
-    for (const std::uint16_t listener : acceptor_.waiting()) {
-        for (std::uint32_t i = 0; i < limits_.accepts_max; ++i) {
-            Accepted accepted;
-            const bool has_room = slab_.used() < limits_.connections_max;
-            const Acceptor::Status status = acceptor_.accept(listener, has_room, now, accepted);
-            if (status == Acceptor::Status::empty) break;
-            if (status == Acceptor::Status::refused) continue;
-            NetworkEvent event =
-                make_event(Kind::opened, adopt(std::move(accepted.fd), accepted.peer, listener));
-            counters_.accepted_total.add();
-            event.peer = accepted.peer;
-            event.listener_index = listener;
-            events.push_back(event);
+        const epoll_event& event = ready_[static_cast<std::size_t>(i)];
+        if (event.data.u64 < connection_tag_min) {
+            acceptor_.note_readiness(event.data.u64);
+        } else {
+            on_epoll(to_connection_id(event.data.u64), event.events, events);
         }
     }
-    acceptor_.clear_waiting();
+    accept_waiting(events);
+}
+
+void UringNetwork::on_epoll(ConnectionId id, std::uint32_t what, Events& events) {
+    UringSlot* const slot = slab_.find(id);
+    if (slot == nullptr) return;
+    const bool is_broken = (what & (EPOLLERR | EPOLLHUP)) != 0;
+    if (slot->awaits_room && (what & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) {
+        slot->awaits_room = false;
+        if (!slot->broken && (!slot->sending || finish_sending(id, *slot))) {
+            all_sent(id, *slot, events);
+        }
+    }
+    // Not paused: whoever reads finds the break, behind the bytes that came before it.
+    if (slot->paused && is_broken) mark_ended(id, *slot, true);
+}
+
+/// From here on epoll tells of breaks, and of room after each write that found none.
+/// `has_room_now`: registering anew makes it look and tell.
+void UringNetwork::ask_epoll(ConnectionId id, UringSlot& slot, bool has_room_now) {
+    if (slot.in_epoll && !has_room_now) return;
+    epoll_event event{};
+    event.events = EPOLLOUT | EPOLLET;
+    event.data.u64 = to_connection_tag(id);
+    const int operation = slot.in_epoll ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    slot.in_epoll = epoll_ctl(epoll_.get(), operation, slot.fd, &event) == 0;
+    // fs.epoll.max_user_watches, or no kernel memory.
+    if (!slot.in_epoll) mark_broken(id, slot);
+}
+
+// Closed, with bytes that the peer does not take: they have longer than a peer that has all.
+void UringNetwork::end_unsent() {
+    const auto is_unsent = [this](ConnectionId id) {
+        const UringSlot* const slot = slab_.find(id);
+        return slot != nullptr && slot->closing;
+    };
+    const auto cut = [&](ConnectionId id) {
+        if (!is_unsent(id)) return;
+        // An end in good order would say that this was all.
+        const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
+        [[maybe_unused]] const int refused =
+            ::connect(slab_.at(id.index).fd, &nobody, sizeof nobody);
+        cut_lingering(id);
+    };
+    unsent_ends_.end_due(clock_.now(), is_unsent, cut);
+    unsent_ends_.trim(limits_.lingering_max, cut);
 }
 
 // ---- bytes out ----------------------------------------------------------------------------------
@@ -425,7 +450,7 @@ std::size_t UringNetwork::write(ConnectionId connection, std::span<const ByteVie
     std::size_t size = 0;
     for (const ByteView part : parts) size += part.size();
     if (size == 0) return 0;
-    if (slot->settled && size <= SendArena::send_bytes_max) {
+    if (slot->settled && size <= SendArena::send_bytes_max && sends_.in_flight() < sends_max_) {
         const std::uint32_t send = sends_.begin(connection, parts, size);
         io_uring_sqe& sqe = uring_->next();
         // Not left to wait in the kernel for room: one slow peer would keep the whole chunk.
@@ -442,17 +467,10 @@ std::size_t UringNetwork::write(ConnectionId connection, std::span<const ByteVie
     if (result.taken < size) {
         counters_.writes_blocked_total.add();
         slot->write_blocked = true;
-        await_room(connection, *slot);
+        slot->awaits_room = true;
+        ask_epoll(connection, *slot, result.taken == result.offered);
     }
     return result.taken;
-}
-
-void UringNetwork::await_room(ConnectionId id, UringSlot& slot) {
-    if (slot.awaits_room) return;
-    io_uring_sqe& sqe = uring_->next();
-    io_uring_prep_poll_add(&sqe, slot.fd, POLLOUT);
-    io_uring_sqe_set_data64(&sqe, to_tag(Operation::room, id));
-    slot.awaits_room = true;
 }
 
 void UringNetwork::on_sent(std::uint32_t send, std::int32_t result, Events& events) {
@@ -463,20 +481,13 @@ void UringNetwork::on_sent(std::uint32_t send, std::int32_t result, Events& even
     counters_.sent_bytes_total.add(taken);
     if (taken == sent.size) return all_sent(sent.connection, *slot, events);
     if (result < 0 && result != -EAGAIN && result != -EINTR) {
+        slot->sending = slot->closing = false;
         return mark_broken(sent.connection, *slot);
     }
     counters_.writes_blocked_total.add();
     unsent_[sent.connection.index].assign(sent.data + taken, sent.data + sent.size);
-    await_room(sent.connection, *slot);
-}
-
-void UringNetwork::on_room(ConnectionId id, Events& events) {
-    UringSlot* const slot = slab_.find(id);
-    if (slot == nullptr) return;
-    slot->awaits_room = false;
-    if (slot->broken) return;
-    if (slot->sending && !finish_sending(id, *slot)) return;
-    all_sent(id, *slot, events);
+    slot->awaits_room = true;
+    ask_epoll(sent.connection, *slot, false);
 }
 
 /// Offers the bytes that found no room. False: some are left, or the connection broke.
@@ -486,13 +497,16 @@ bool UringNetwork::finish_sending(ConnectionId id, UringSlot& slot) {
     const ByteView part = unsent->second;
     const SocketWrite result = write_to_socket(slot.fd, std::span{&part, 1}, counters_);
     if (result.is_broken) {
+        unsent_.erase(unsent);
+        slot.sending = slot.closing = false;
         mark_broken(id, slot);
         return false;
     }
     unsent->second.erase(unsent->second.begin(),
                          unsent->second.begin() + static_cast<std::ptrdiff_t>(result.taken));
     if (!unsent->second.empty()) {
-        await_room(id, slot);
+        slot.awaits_room = true;
+        ask_epoll(id, slot, false);
         return false;
     }
     unsent_.erase(unsent);
@@ -504,6 +518,7 @@ void UringNetwork::all_sent(ConnectionId id, UringSlot& slot, Events& events) {
     if (slot.closing) {
         slot.closing = false;
         if (::shutdown(slot.fd, SHUT_WR) != 0 || slot.ended) mark_ended(id, slot, false);
+        begin_lingering(id, slot);
     } else if (slot.write_blocked && slot.state == UringSlot::State::open) {
         slot.write_blocked = false;
         events.push_back(make_event(Kind::writable, id));
@@ -528,10 +543,7 @@ void UringNetwork::pause_reading(ConnectionId connection) {
     UringSlot* const slot = slab_.find_open(connection);
     if (slot == nullptr || slot->paused) return;
     slot->paused = true;
-    if (slot->receiving && !slot->cancelling) {
-        slot->cancelling = true;
-        cancel(to_tag(Operation::receive, connection));
-    }
+    stop_receiving(connection, *slot);
     queue_to_arm(connection, *slot);
 }
 
@@ -541,7 +553,6 @@ void UringNetwork::resume_reading(ConnectionId connection) {
     slot->paused = false;
     if (slot->holds_bytes) resumed_.push_back(connection);
     if (slot->ended) mark_ended(connection, *slot, slot->broken);
-    if (slot->guarded) cancel(to_tag(Operation::guard, connection));
     queue_to_arm(connection, *slot);
 }
 
@@ -567,75 +578,37 @@ void UringNetwork::close(ConnectionId connection) {
     counters_.lingering.add();
     if (slot->ended) mark_ended(connection, *slot, false);
     queue_to_arm(connection, *slot);
-    lingering_.add(connection, clock_.now() + limits_.linger_time_max, limits_.lingering_max,
-                   [this](ConnectionId id) { cut_lingering(id); });
-}
-
-void UringNetwork::cut_lingering(ConnectionId id) {
-    if (slab_.find(id) == nullptr) return;
-    counters_.linger_cut_total.add();
-    release(id.index);
-}
-
-DetachedConnection UringNetwork::detach(ConnectionId connection) {
-    UringSlot* const slot = slab_.find_open(connection);
-    if (slot == nullptr) return {};
-    MITU_CHECK(!slot->settled);  // the kernel may have read ahead
-    if (slot->watched) cancel(to_tag(Operation::watch, connection));
-    if (slot->guarded) cancel(to_tag(Operation::guard, connection));
-    if (slot->awaits_room) cancel(to_tag(Operation::room, connection));
-    slot->watched = slot->guarded = slot->awaits_room = false;
-    DetachedConnection detached{to_handle(std::exchange(slot->fd, -1)), slot->peer,
-                                slot->listener_index};
-    counters_.detached_total.add();
-    release(connection.index);
-    return detached;
-}
-
-ConnectionId UringNetwork::attach(DetachedConnection connection) {
-    if (connection.handle == 0) return {};
-    UniqueFd fd{to_fd(connection.handle)};
-    if (slab_.used() >= limits_.connections_max) {
-        counters_.refused_limit_total.add();
-        return {};
+    if (slot->closing) {
+        unsent_ends_.add(connection, clock_.now() + limits_.unsent_time_max);
+    } else {
+        begin_lingering(connection, *slot);
     }
-    if (budget_ != nullptr) budget_->take();
-    const ConnectionId id = adopt(std::move(fd), connection.peer, connection.listener_index);
-    counters_.attached_total.add();
-    return id;
 }
 
-ConnectionId UringNetwork::adopt(UniqueFd fd, const ports::PeerAddress& peer,
-                                 std::uint16_t listener_index) {
-    const ConnectionId id = slab_.allocate();
-    UringSlot& slot = slab_.at(id.index);
-    slot.fd = fd.release();
-    slot.peer = peer;
-    slot.listener_index = listener_index;
-    counters_.connections.add();
+bool UringNetwork::begin(ConnectionId id, UringSlot& slot) {
     queue_to_arm(id, slot);
-    return id;
+    return true;
 }
 
-void UringNetwork::release(std::uint32_t index) {
-    UringSlot& slot = slab_.at(index);
-    if (slot.fd >= 0) {
-        // What the kernel still has of it holds the socket open, and ends with this.
-        // An entry that is not submitted names it by number: it is closed after the next enter().
-        UniqueFd fd{slot.fd};
-        if (slot.receiving || slot.watched || slot.guarded || slot.awaits_room || slot.sending) {
-            ::shutdown(slot.fd, SHUT_RDWR);
-            doomed_.push_back(std::move(fd));
-        }
+void UringNetwork::let_go(ConnectionId id, UringSlot& slot) {
+    MITU_CHECK(!slot.settled);  // the kernel may have read ahead
+    if (slot.watched) cancel(to_tag(Operation::watch, id));
+    if (slot.in_epoll) {
+        MITU_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, slot.fd, nullptr) == 0);
     }
+}
+
+void UringNetwork::end(std::uint32_t index, UringSlot& slot) {
     if (slot.holds_bytes) held_.erase(index);
     if (slot.sending) unsent_.erase(index);
-    if (slot.state == UringSlot::State::lingering) counters_.lingering.subtract();
-    counters_.connections.subtract();
-    if (budget_ != nullptr) budget_->give_back();
-    slab_.free(index);
+    if (slot.fd < 0) return;
+    UniqueFd fd{slot.fd};
+    // What the ring still has of it holds the socket open, and ends with this. An entry that is not
+    // submitted names it by number, so that it is closed after the next enter().
+    if (slot.receiving || slot.watched || slot.sending) {
+        ::shutdown(fd.get(), SHUT_RDWR);
+        doomed_.push_back(std::move(fd));
+    }
 }
-
-void UringNetwork::stop_accepting() { acceptor_.stop(); }
 
 }  // namespace mitu::runtime
