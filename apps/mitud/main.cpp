@@ -7,6 +7,7 @@
 
 #include "mitu/node/node.hpp"
 #include "mitu/runtime/clock.hpp"
+#include "mitu/runtime/fault_signals.hpp"
 #include "mitu/runtime/signals.hpp"
 #include "mitu/trace/log.hpp"
 
@@ -129,6 +130,7 @@ int main(int argc, char** argv) {
     }
 
     const runtime::SignalWaiter signals;  // before any thread, so that all hold them back
+    runtime::install_fault_signals();
     auto node = node::Node::create(options, *catalog);
     if (!node) return complain(node.error());
     for (;;) {

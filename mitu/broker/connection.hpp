@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "mitu/base/bytes.hpp"
@@ -12,6 +13,27 @@
 #include "mitu/ports/network.hpp"
 
 namespace mitu::broker {
+
+/// Parts that nobody has at the moment, so that taking one does not go to the allocator.
+template <class Part>
+class SpareParts {
+public:
+    [[nodiscard]] std::unique_ptr<Part> take() {
+        if (spare_.empty()) return std::make_unique<Part>();
+        auto part = std::move(spare_.back());
+        spare_.pop_back();
+        return part;
+    }
+    void keep(std::unique_ptr<Part> part) {
+        if (spare_.size() >= spare_max) return;
+        part->begin_again();
+        spare_.push_back(std::move(part));
+    }
+
+private:
+    static constexpr std::size_t spare_max = 256;
+    std::vector<std::unique_ptr<Part>> spare_;
+};
 
 /// 48 bytes while it is idle; what it has only while something is going on stands in its Work.
 struct Connection {

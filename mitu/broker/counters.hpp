@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "mitu/memory/fault_zone.hpp"
 #include "mitu/trace/counter.hpp"
 
 namespace mitu::broker {
@@ -56,8 +57,14 @@ struct Counters {
     trace::Counter
         message_moved_bytes_total;  // survivors moved out of batches that were mostly dead
     trace::Counter message_batches_reused_total;  // batches begun again without leaving the shard
-    trace::Counter rate_limited_total;            // times a client was paused for its message rate
-    trace::Counter lane_stalls_total;             // turns in which another shard had no room
+    trace::Counter session_held_bytes;            // gauge: of sessions, beside their fixed part
+    trace::Counter session_slab_bytes;            // gauge: of the spans that those lie in
+    trace::Counter session_blocks_reused_total;   // blocks given out that had been out before
+    trace::Counter references_mended_total;       // of messages, left behind by sessions that broke
+    trace::Counter escaped_to_heap_total;         // allocations that outgrew the turn's arena
+    std::array<trace::Counter, memory::zone_fault_count> session_faults;  // by what happened
+    trace::Counter rate_limited_total;  // times a client was paused for its message rate
+    trace::Counter lane_stalls_total;   // turns in which another shard had no room
     std::array<trace::Counter, drop_reason_count> dropped;
     trace::Counter turns_total;
     trace::Counter writes_total;  // write system calls
@@ -95,6 +102,11 @@ void for_each_counter(const Counters& c, Visit visit) {
     visit("message_table_bytes", true, c.message_table_bytes);
     visit("message_moved_bytes_total", false, c.message_moved_bytes_total);
     visit("message_batches_reused_total", false, c.message_batches_reused_total);
+    visit("session_held_bytes", true, c.session_held_bytes);
+    visit("session_slab_bytes", true, c.session_slab_bytes);
+    visit("session_blocks_reused_total", false, c.session_blocks_reused_total);
+    visit("references_mended_total", false, c.references_mended_total);
+    visit("escaped_to_heap_total", false, c.escaped_to_heap_total);
     visit("rate_limited_total", false, c.rate_limited_total);
     visit("lane_stalls_total", false, c.lane_stalls_total);
     visit("turns_total", false, c.turns_total);

@@ -1,18 +1,19 @@
 #pragma once
-// Effects: what a session asks its shard to do. Plain values in a reused buffer; the session itself
-// touches nothing but its own memory, the message store and this. That a connection is to be closed
-// shows in Session::is_attached(): false after a call that began attached.
+// Effects: what a session asks its shard to do. Plain values in the turn's arena; the session
+// itself touches nothing but its own memory, the message store and this. That a connection is to be
+// closed shows in Session::is_attached(): false after a call that began attached.
 
 #include <cstdint>
 #include <new>
 #include <string_view>
 #include <type_traits>
 #include <variant>
-#include <vector>
 
 #include "mitu/base/bytes.hpp"
 #include "mitu/broker/message_store.hpp"
 #include "mitu/broker/subscription_index.hpp"
+#include "mitu/memory/arena.hpp"
+#include "mitu/memory/arena_vector.hpp"
 #include "mitu/mqtt/types.hpp"
 
 namespace mitu::broker {
@@ -66,11 +67,11 @@ public:
     EffectList& operator=(const EffectList&) = delete;
 
     template <class Kind>
-    void emplace_back(const Kind& effect) {
+    void add(memory::Arena& memory, const Kind& effect) {
         if (size_ < here_max) {
             new (&here_.room[size_]) Effect(effect);
         } else {
-            more_.emplace_back(effect);
+            more_.push_back(memory, Effect(effect));
         }
         ++size_;
     }
@@ -92,18 +93,31 @@ private:
     };
     Room here_;
     std::size_t size_ = 0;
-    std::vector<Effect> more_;
+    memory::ArenaVector<Effect> more_;
 };
 
-/// Lifetime  `out` outlives the Effects.
-struct Effects {
-    explicit Effects(Bytes& out_bytes) : out{out_bytes} {}
+/// What one call of a session brings about. In a fault zone it is written like everything there,
+/// and read when the zone is left; after a fault nobody reads it. Lifetime  until its end; what it
+/// names in the arena goes with it, so the youngest goes first.
+class Effects {
+public:
+    explicit Effects(memory::Arena& turn_memory) noexcept
+        : memory{turn_memory}, scope_{turn_memory} {}
 
+    memory::Arena& memory;
     /// Packets for the session's own connection, encoded, in order.
-    Bytes& out;
+    memory::ArenaVector<std::uint8_t> out;
     EffectList list;
     /// Scratch for the encoded properties of the PUBLISH at hand; a RouteEffect borrows it.
-    Bytes properties;
+    memory::ArenaVector<std::uint8_t> properties;
+
+    template <class Kind>
+    void add(const Kind& effect) {
+        list.add(memory, effect);
+    }
+
+private:
+    memory::ArenaScope scope_;
 };
 
 }  // namespace mitu::broker

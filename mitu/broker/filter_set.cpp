@@ -1,208 +1,220 @@
 #include "mitu/broker/filter_set.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <new>
+#include <utility>
 
 #include "mitu/base/check.hpp"
 #include "mitu/base/hash.hpp"
 
 namespace mitu::broker {
+namespace {
 
-/// Texts in one block of malloc, which can grow where it stands; offsets of 4 bytes name them.
-class FilterSet::Texts {
-public:
-    static constexpr std::uint32_t none = 0xFFFF'FFFF;
+constexpr std::uint32_t scanned_max = 8;
+constexpr std::uint32_t block_bytes_min = 32;  // what the session's memory gives at least
+constexpr std::uint32_t block_bytes_max = 0xFFFF'0000;
 
-    Texts() = default;
-    ~Texts() { std::free(bytes_); }
-    Texts(const Texts&) = delete;
-    Texts& operator=(const Texts&) = delete;
+}  // namespace
 
-    [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
+// --- texts, one behind the other ---
 
-    [[nodiscard]] std::uint32_t find(std::string_view text) const noexcept {
-        if (table_.empty()) {
-            for (std::uint32_t at = 0; at < used_; at += record_bytes(at)) {
-                if (text_at(at) == text) return at;
-            }
-            return none;
-        }
-        for (std::size_t i = home_of(text); table_[i] != none; i = next(i)) {
-            if (text_at(table_[i]) == text) return table_[i];
+std::uint32_t FilterSet::Texts::record_bytes(std::uint32_t at) const noexcept {
+    std::uint16_t size = 0;
+    std::memcpy(&size, bytes + at, sizeof(size));
+    return size + std::uint32_t{sizeof(size)};
+}
+
+std::string_view FilterSet::Texts::text_at(std::uint32_t at) const noexcept {
+    return {bytes + at + sizeof(std::uint16_t), record_bytes(at) - sizeof(std::uint16_t)};
+}
+
+template <class Visit>
+void FilterSet::Texts::for_each(Visit visit) const {
+    if (table.empty()) {
+        for (std::uint32_t at = 0; at < used; at += record_bytes(at)) visit(text_at(at));
+        return;
+    }
+    for (const std::uint32_t at : table) {
+        if (at != none) visit(text_at(at));
+    }
+}
+
+std::uint32_t FilterSet::Texts::find(std::string_view text) const noexcept {
+    if (table.empty()) {
+        for (std::uint32_t at = 0; at < used; at += record_bytes(at)) {
+            if (text_at(at) == text) return at;
         }
         return none;
     }
+    for (std::size_t i = home_of(text); table[i] != none; i = next(i)) {
+        if (text_at(table[i]) == text) return table[i];
+    }
+    return none;
+}
 
-    void add(std::string_view text) {
-        const bool is_full = table_.empty() ? count_ == scanned_max
-                                            : (count_ + 1) * std::size_t{4} > table_.size() * 3;
-        if (is_full) rebuild_table();
-        const std::uint32_t at = append(text);
-        ++count_;
-        if (!table_.empty()) place(at);
-    }
+bool FilterSet::Texts::make_room(SessionMemory& memory, std::uint32_t needed) {
+    if (needed <= capacity) return true;
+    // A quarter more, and not for the first text: most sessions have no second one.
+    const std::uint32_t wanted =
+        used == 0 ? needed : std::max(needed, used + std::min(used / 4, 1u << 20));
+    const auto size =
+        static_cast<std::uint32_t>(SessionMemory::usable_bytes(std::max(wanted, block_bytes_min)));
+    auto* const bigger = static_cast<char*>(memory.try_allocate(size));
+    if (bigger == nullptr) return false;
+    if (used != 0) std::memcpy(bigger, bytes, used);
+    if (bytes != nullptr) memory.give_back(bytes, capacity);
+    bytes = bigger;
+    capacity = size;
+    return true;
+}
 
-    void remove(std::uint32_t at) {
-        --count_;
-        const std::uint32_t size = record_bytes(at);
-        if (table_.empty()) {
-            std::memmove(bytes_ + at, bytes_ + at + size, used_ - at - size);
-            used_ -= size;
-            return;
-        }
-        unplace(at);
-        dead_bytes_ += size;
-        if (dead_bytes_ > used_ / 2) compact();
-    }
+/// False: no room, and nothing changed.
+bool FilterSet::Texts::add(SessionMemory& memory, std::string_view text) {
+    MITU_CHECK(text.size() <= 0xFFFF);
+    const auto size = static_cast<std::uint16_t>(text.size());
+    const std::uint64_t needed = std::uint64_t{used} + size + sizeof(size);
+    if (needed > block_bytes_max) return false;
+    if (!make_room(memory, static_cast<std::uint32_t>(needed))) return false;
+    const bool is_full =
+        table.empty() ? count == scanned_max : (count + 1) * std::size_t{4} > table.size() * 3;
+    if (is_full && !make_table(memory)) return false;
+    const std::uint32_t at = used;
+    std::memcpy(bytes + at, &size, sizeof(size));
+    std::memcpy(bytes + at + sizeof(size), text.data(), text.size());
+    used = static_cast<std::uint32_t>(needed);
+    ++count;
+    if (!table.empty()) place(at);
+    return true;
+}
 
-    template <class Visit>
-    void for_each(Visit visit) const {
-        if (table_.empty()) {
-            for (std::uint32_t at = 0; at < used_; at += record_bytes(at)) visit(text_at(at));
-            return;
-        }
-        for (const std::uint32_t at : table_) {
-            if (at != none) visit(text_at(at));
-        }
+void FilterSet::Texts::remove(SessionMemory& memory, std::uint32_t at) {
+    --count;
+    const std::uint32_t size = record_bytes(at);
+    if (table.empty()) {
+        std::memmove(bytes + at, bytes + at + size, used - at - size);
+        used -= size;
+        return;
     }
+    unplace(at);
+    dead_bytes += size;
+    if (dead_bytes > used / 2) compact(memory);
+}
 
-private:
-    static constexpr std::uint32_t scanned_max = 8;
-    static constexpr std::uint32_t block_bytes_min = 24;  // what malloc gives at least
-    static constexpr std::uint32_t block_bytes_max = 0xFFFF'0000;
+void FilterSet::Texts::free(SessionMemory& memory) noexcept {
+    if (bytes != nullptr) memory.give_back(bytes, capacity);
+    table.free(memory);
+    *this = Texts{};
+}
 
-    [[nodiscard]] std::uint16_t text_bytes(std::uint32_t at) const noexcept {
-        std::uint16_t size = 0;
-        std::memcpy(&size, bytes_ + at, sizeof(size));
-        return size;
-    }
-    [[nodiscard]] std::uint32_t record_bytes(std::uint32_t at) const noexcept {
-        return text_bytes(at) + std::uint32_t{sizeof(std::uint16_t)};
-    }
-    [[nodiscard]] std::string_view text_at(std::uint32_t at) const noexcept {
-        return {bytes_ + at + sizeof(std::uint16_t), text_bytes(at)};
-    }
+// --- the table: linear probing, at most three quarters full ---
 
-    std::uint32_t append(std::string_view text) {
-        MITU_CHECK(text.size() <= 0xFFFF);
-        const auto size = static_cast<std::uint16_t>(text.size());
-        const std::uint32_t needed = used_ + size + std::uint32_t{sizeof(size)};
-        MITU_CHECK(needed <= block_bytes_max);
-        if (needed > capacity_) {
-            // A quarter more, and not for the first text: most sessions have no second one.
-            const std::uint32_t wanted =
-                used_ == 0 ? needed : std::max(needed, used_ + std::min(used_ / 4, 1u << 20));
-            const std::uint32_t capacity = std::max(wanted, block_bytes_min);
-            void* const bigger = std::realloc(bytes_, capacity);
-            if (bigger == nullptr) throw std::bad_alloc{};
-            bytes_ = static_cast<char*>(bigger);
-            capacity_ = capacity;
-        }
-        const std::uint32_t at = used_;
-        std::memcpy(bytes_ + at, &size, sizeof(size));
-        std::memcpy(bytes_ + at + sizeof(size), text.data(), text.size());
-        used_ = needed;
-        return at;
-    }
+std::size_t FilterSet::Texts::home_of(std::string_view text) const noexcept {
+    const std::uint64_t low = hash_bytes(text) & 0xFFFF'FFFF;
+    return static_cast<std::size_t>((low * table.size()) >> 32);
+}
 
-    // --- the table: linear probing, at most three quarters full ---
+std::size_t FilterSet::Texts::next(std::size_t i) const noexcept {
+    return i + 1 == table.size() ? 0 : i + 1;
+}
 
-    [[nodiscard]] std::size_t home_of(std::string_view text) const noexcept {
-        const std::uint64_t low = hash_bytes(text) & 0xFFFF'FFFF;
-        return static_cast<std::size_t>((low * table_.size()) >> 32);
-    }
-    [[nodiscard]] std::size_t next(std::size_t i) const noexcept {
-        return i + 1 == table_.size() ? 0 : i + 1;
-    }
-    [[nodiscard]] std::size_t distance(std::size_t from, std::size_t i) const noexcept {
-        return i >= from ? i - from : i + table_.size() - from;
-    }
-    void place(std::uint32_t at) noexcept {
-        std::size_t i = home_of(text_at(at));
-        while (table_[i] != none) i = next(i);
-        table_[i] = at;
-    }
-    void unplace(std::uint32_t at) noexcept {
-        std::size_t gap = home_of(text_at(at));
-        while (table_[gap] != at) gap = next(gap);
-        table_[gap] = none;
-        for (std::size_t i = next(gap); table_[i] != none; i = next(i)) {
-            // Moves if its ideal place is not between the gap (exclusive) and here (inclusive).
-            if (distance(home_of(text_at(table_[i])), i) >= distance(gap, i)) {
-                table_[gap] = table_[i];
-                table_[i] = none;
-                gap = i;
-            }
+std::size_t FilterSet::Texts::distance(std::size_t from, std::size_t i) const noexcept {
+    return i >= from ? i - from : i + table.size() - from;
+}
+
+void FilterSet::Texts::place(std::uint32_t at) noexcept {
+    std::size_t i = home_of(text_at(at));
+    while (table[i] != none) i = next(i);
+    table[i] = at;
+}
+
+void FilterSet::Texts::unplace(std::uint32_t at) noexcept {
+    std::size_t gap = home_of(text_at(at));
+    while (table[gap] != at) gap = next(gap);
+    table[gap] = none;
+    for (std::size_t i = next(gap); table[i] != none; i = next(i)) {
+        // Moves if its ideal place is not between the gap (exclusive) and here (inclusive).
+        if (distance(home_of(text_at(table[i])), i) >= distance(gap, i)) {
+            table[gap] = table[i];
+            table[i] = none;
+            gap = i;
         }
     }
-    /// Half as large again, so that it is at least half full.
-    void rebuild_table() {
-        std::vector<std::uint32_t> old(std::max<std::size_t>(16, table_.size() + table_.size() / 2),
-                                       none);
-        old.swap(table_);
-        if (old.empty()) {
-            for (std::uint32_t at = 0; at < used_; at += record_bytes(at)) place(at);
-            return;
-        }
-        for (const std::uint32_t at : old) {
-            if (at != none) place(at);
-        }
+}
+
+/// Half as large again, so that it is at least half full. False: no room, and nothing changed.
+bool FilterSet::Texts::make_table(SessionMemory& memory) {
+    memory::ArenaVector<std::uint32_t> bigger;
+    const std::size_t size = std::max<std::size_t>(16, table.size() + table.size() / 2);
+    if (!bigger.try_reserve(memory, size)) return false;
+    std::fill_n(bigger.extend(memory, size), size, none);
+    std::swap(bigger, table);
+    if (bigger.empty()) {
+        for (std::uint32_t at = 0; at < used; at += record_bytes(at)) place(at);
     }
-
-    /// Texts that are gone leave holes; when they are more than half, the others move together.
-    void compact() {
-        Texts packed;
-        for_each([&](std::string_view text) { packed.add(text); });
-        std::swap(bytes_, packed.bytes_);
-        std::swap(used_, packed.used_);
-        std::swap(capacity_, packed.capacity_);
-        table_.swap(packed.table_);
-        dead_bytes_ = 0;
+    for (const std::uint32_t at : bigger) {
+        if (at != none) place(at);
     }
+    bigger.free(memory);
+    return true;
+}
 
-    char* bytes_ = nullptr;
-    std::uint32_t used_ = 0;
-    std::uint32_t capacity_ = 0;
-    std::uint32_t dead_bytes_ = 0;
-    std::uint32_t count_ = 0;
-    std::vector<std::uint32_t> table_;
-};
+/// Texts that are gone leave holes; when they are more than half, the others move together. Without
+/// room for that the holes stay.
+void FilterSet::Texts::compact(SessionMemory& memory) {
+    Texts packed;
+    bool is_whole = true;
+    for_each([&](std::string_view text) { is_whole = is_whole && packed.add(memory, text); });
+    if (!is_whole) {
+        packed.free(memory);
+        return;
+    }
+    free(memory);
+    *this = packed;
+}
 
-FilterSet::FilterSet() = default;
-FilterSet::~FilterSet() = default;
+// --- the set ---
 
 bool FilterSet::contains(std::string_view filter) const noexcept {
-    return texts_ && texts_->find(filter) != Texts::none;
+    return texts_ != nullptr && texts_->find(filter) != Texts::none;
 }
 
-bool FilterSet::add(std::string_view filter) {
-    if (!texts_) {
-        texts_ = std::make_unique<Texts>();
-    } else if (texts_->find(filter) != Texts::none) {
-        return false;
+FilterSet::Added FilterSet::add(SessionMemory& memory, std::string_view filter) {
+    if (contains(filter)) return Added::was_there;
+    if (texts_ == nullptr) {
+        void* const room = memory.try_allocate(sizeof(Texts));
+        if (room == nullptr) return Added::no_room;
+        texts_ = ::new (room) Texts{};
     }
-    texts_->add(filter);
-    return true;
+    if (texts_->add(memory, filter)) return Added::yes;
+    if (texts_->count == 0) {
+        memory.give_back(texts_, sizeof(Texts));
+        texts_ = nullptr;
+    }
+    return Added::no_room;
 }
 
-bool FilterSet::remove(std::string_view filter) {
-    if (!texts_) return false;
+bool FilterSet::remove(SessionMemory& memory, std::string_view filter) {
+    if (texts_ == nullptr) return false;
     const std::uint32_t at = texts_->find(filter);
     if (at == Texts::none) return false;
-    texts_->remove(at);
-    if (texts_->count() == 0) texts_.reset();
+    texts_->remove(memory, at);
+    if (texts_->count == 0) {
+        texts_->free(memory);
+        memory.give_back(texts_, sizeof(Texts));
+        texts_ = nullptr;
+    }
     return true;
 }
 
-std::size_t FilterSet::size() const noexcept { return texts_ ? texts_->count() : 0; }
+std::size_t FilterSet::size() const noexcept { return texts_ != nullptr ? texts_->count : 0; }
 
-std::vector<std::string_view> FilterSet::sorted() const {
-    std::vector<std::string_view> texts;
-    if (!texts_) return texts;
-    texts.reserve(texts_->count());
-    texts_->for_each([&](std::string_view text) { texts.push_back(text); });
+memory::ArenaVector<std::string_view> FilterSet::sorted(memory::Arena& scratch) const {
+    memory::ArenaVector<std::string_view> texts;
+    if (texts_ == nullptr) return texts;
+    if (!texts.try_reserve(scratch, texts_->count)) {
+        memory::raise_fault(memory::ZoneFault::no_memory, "no room to sort the filters");
+    }
+    texts_->for_each([&](std::string_view text) { texts.push_back(scratch, text); });
     std::sort(texts.begin(), texts.end());
     return texts;
 }

@@ -3,37 +3,86 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string_view>
-#include <vector>
+#include <type_traits>
+
+#include "mitu/broker/session_memory.hpp"
+#include "mitu/memory/arena.hpp"
+#include "mitu/memory/arena_vector.hpp"
 
 namespace mitu::broker {
 
 /// A set of texts that stand one behind the other, 2 bytes beside each; from the ninth on there is
 /// a table of their offsets. A session without subscriptions has 8 bytes of this.
 /// Threading  shard-local.
+/// Lifetime   its memory is the session's, named at each call, and goes with it.
 /// Cost       a look-up: a scan of at most 8 texts, or one hash. Growth moves the texts of this one
 ///            session.
 /// Order      sorted() goes by text, whatever was added when.
 class FilterSet {
 public:
-    FilterSet();
-    ~FilterSet();
-    FilterSet(const FilterSet&) = delete;
-    FilterSet& operator=(const FilterSet&) = delete;
+    enum class Added : std::uint8_t { yes, was_there, no_room };
 
     [[nodiscard]] bool contains(std::string_view filter) const noexcept;
-    /// Shape  up to 65'535 bytes. False: it was there.
-    bool add(std::string_view filter);
+    /// Shape  up to 65'535 bytes.
+    [[nodiscard]] Added add(SessionMemory& memory, std::string_view filter);
     /// False: it was not there.
-    bool remove(std::string_view filter);
+    bool remove(SessionMemory& memory, std::string_view filter);
     [[nodiscard]] std::size_t size() const noexcept;
-    /// Lifetime  the texts stay until the set changes.
-    [[nodiscard]] std::vector<std::string_view> sorted() const;
+    /// Lifetime  the texts stay until the set changes, their list as long as `scratch` says.
+    [[nodiscard]] memory::ArenaVector<std::string_view> sorted(memory::Arena& scratch) const;
+
+    /// For a set whose memory may have been written over: calls visit(text) for what still looks
+    /// like a text and lies in the holding's own blocks. Some may have been removed before, some
+    /// may be nonsense.
+    template <class Visit>
+    void salvage(const memory::SlabPool& pool, const memory::SlabHolding& holding,
+                 Visit visit) const {
+        if (texts_ == nullptr || !pool.holds(holding, texts_, sizeof(Texts))) return;
+        const Texts texts = *texts_;
+        if (!pool.holds(holding, texts.bytes, texts.used)) return;
+        for (std::uint32_t at = 0; at + sizeof(std::uint16_t) <= texts.used;) {
+            const std::uint32_t end = at + texts.record_bytes(at);
+            if (end > texts.used) return;
+            visit(texts.text_at(at));
+            at = end;
+        }
+    }
 
 private:
-    class Texts;
-    std::unique_ptr<Texts> texts_;  // null: empty
+    /// Texts in one block; offsets of 4 bytes name them.
+    struct Texts {
+        static constexpr std::uint32_t none = 0xFFFF'FFFF;
+
+        char* bytes = nullptr;
+        std::uint32_t used = 0;
+        std::uint32_t capacity = 0;
+        std::uint32_t dead_bytes = 0;
+        std::uint32_t count = 0;
+        memory::ArenaVector<std::uint32_t> table;
+
+        [[nodiscard]] std::uint32_t find(std::string_view text) const noexcept;
+        [[nodiscard]] bool add(SessionMemory& memory, std::string_view text);
+        void remove(SessionMemory& memory, std::uint32_t at);
+        void free(SessionMemory& memory) noexcept;
+        [[nodiscard]] std::uint32_t record_bytes(std::uint32_t at) const noexcept;
+        [[nodiscard]] std::string_view text_at(std::uint32_t at) const noexcept;
+        template <class Visit>
+        void for_each(Visit visit) const;
+
+    private:
+        [[nodiscard]] bool make_room(SessionMemory& memory, std::uint32_t needed);
+        [[nodiscard]] bool make_table(SessionMemory& memory);
+        [[nodiscard]] std::size_t home_of(std::string_view text) const noexcept;
+        [[nodiscard]] std::size_t next(std::size_t i) const noexcept;
+        [[nodiscard]] std::size_t distance(std::size_t from, std::size_t i) const noexcept;
+        void place(std::uint32_t at) noexcept;
+        void unplace(std::uint32_t at) noexcept;
+        void compact(SessionMemory& memory);
+    };
+
+    Texts* texts_ = nullptr;  // null: empty
 };
+static_assert(std::is_trivially_destructible_v<FilterSet>);
 
 }  // namespace mitu::broker

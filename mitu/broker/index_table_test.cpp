@@ -79,9 +79,20 @@ TEST(short_text, keeps_short_and_long_texts) {
     }
 }
 
+/// The memory of one session, as its shard gives it.
+struct OneSession {
+    explicit OneSession(std::uint64_t bytes_max = 64u << 20)
+        : pool{{.holding_bytes_max = bytes_max}}, memory{pool, holding, nullptr} {}
+    memory::SlabPool pool;
+    memory::SlabHolding holding;
+    memory::Arena scratch;
+    SessionMemory memory;
+};
+
 TEST(filter_set, holds_what_a_set_holds_whatever_comes_and_goes) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         Prng prng{seed};
+        OneSession session;
         FilterSet filters;
         std::set<std::string, std::less<>> model;
         const std::uint64_t names = seed % 3 == 0 ? 8 : seed % 3 == 1 ? 20 : 3'000;
@@ -89,20 +100,69 @@ TEST(filter_set, holds_what_a_set_holds_whatever_comes_and_goes) {
             const std::string filter =
                 "a/" + std::string(prng.below(30), 'x') + std::to_string(prng.below(names));
             if (prng.chance(i < 3'000 ? 0.7 : 0.3)) {
-                ASSERT_EQ(filters.add(filter), model.insert(filter).second);
+                const auto added = filters.add(session.memory, filter);
+                ASSERT_EQ(added, model.insert(filter).second ? FilterSet::Added::yes
+                                                             : FilterSet::Added::was_there);
             } else {
-                ASSERT_EQ(filters.remove(filter), model.erase(filter) == 1);
+                ASSERT_EQ(filters.remove(session.memory, filter), model.erase(filter) == 1);
             }
             ASSERT_EQ(filters.contains(filter), model.contains(filter));
             ASSERT_EQ(filters.size(), model.size());
             if (i % 500 != 0) continue;
-            const auto sorted = filters.sorted();
+            const memory::ArenaScope scope{session.scratch};
+            const auto sorted = filters.sorted(session.scratch);
             ASSERT_TRUE(std::equal(sorted.begin(), sorted.end(), model.begin(), model.end()));
         }
-        for (const auto& filter : model) ASSERT_TRUE(filters.remove(filter));
+        for (const auto& filter : model) ASSERT_TRUE(filters.remove(session.memory, filter));
         EXPECT_EQ(filters.size(), 0u);
-        EXPECT_TRUE(filters.add(std::string(65'535, 'y')));
+        EXPECT_EQ(session.holding.held_bytes, 0u) << "an empty set holds nothing";
+        EXPECT_EQ(filters.add(session.memory, std::string(65'535, 'y')), FilterSet::Added::yes);
         EXPECT_TRUE(filters.contains(std::string(65'535, 'y')));
+    }
+}
+
+TEST(filter_set, is_as_it_was_when_there_is_no_room) {
+    for (std::uint64_t bytes_max = 0; bytes_max < 3'000; bytes_max += 40) {
+        OneSession session{bytes_max};
+        FilterSet filters;
+        std::set<std::string, std::less<>> model;
+        for (int i = 0; i < 200; ++i) {
+            const std::string filter = "some/filter/" + std::to_string(i);
+            const auto added = filters.add(session.memory, filter);
+            ASSERT_NE(added, FilterSet::Added::was_there);
+            if (added == FilterSet::Added::yes) model.insert(filter);
+            ASSERT_EQ(filters.contains(filter), added == FilterSet::Added::yes);
+            ASSERT_EQ(filters.size(), model.size());
+        }
+        ASSERT_LT(model.size(), 200u);
+        const auto sorted = filters.sorted(session.scratch);
+        ASSERT_TRUE(std::equal(sorted.begin(), sorted.end(), model.begin(), model.end()));
+        for (const auto& filter : model) ASSERT_TRUE(filters.remove(session.memory, filter));
+        ASSERT_EQ(session.holding.held_bytes, 0u);
+    }
+}
+
+TEST(filter_set, gives_up_its_texts_even_when_it_has_been_written_over) {
+    Prng prng{5};
+    OneSession session;
+    FilterSet filters;
+    std::set<std::string, std::less<>> model;
+    for (int i = 0; i < 50; ++i) {
+        const std::string filter = "a/" + std::to_string(i);
+        ASSERT_EQ(filters.add(session.memory, filter), FilterSet::Added::yes);
+        model.insert(filter);
+    }
+    std::set<std::string, std::less<>> found;
+    const auto keep = [&](std::string_view text) { found.emplace(text); };
+    filters.salvage(session.pool, session.holding, keep);
+    EXPECT_EQ(found, model);
+    // Garbage of every kind in what the set is made of: nothing is read outside of its blocks.
+    std::uint8_t* texts = nullptr;
+    std::memcpy(static_cast<void*>(&texts), static_cast<const void*>(&filters), sizeof(texts));
+    for (int round = 0; round < 2'000; ++round) {
+        texts[prng.below(24)] = static_cast<std::uint8_t>(prng.below(256));
+        filters.salvage(session.pool, session.holding,
+                        [&](std::string_view text) { ASSERT_LE(text.size(), 65'535u); });
     }
 }
 

@@ -174,6 +174,16 @@ public:
         if (start != none) match_filter_at(start, levels, 0, visit);
     }
 
+    /// Calls visit(payload) for every node that holds something.
+    template <class Visit>
+    void for_each(Visit visit) const {
+        for (NodeIndex i = 0; i < nodes_.size(); ++i) visit_if_held(i, visit);
+    }
+    /// Nodes have numbers below this one; some are free, and hold nothing.
+    [[nodiscard]] NodeIndex node_end() const noexcept {
+        return static_cast<NodeIndex>(nodes_.size());
+    }
+
     /// For audits: each node is found from its parent, and the table holds nothing else.
     [[nodiscard]] bool is_sound() const noexcept {
         std::size_t in_table = 0;

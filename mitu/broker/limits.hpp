@@ -36,6 +36,12 @@ struct Limits {
     /// Topic aliases that the broker makes for one client, however many it offers.
     std::uint16_t outgoing_aliases_max = 16;
 
+    /// What a session may have beside its fixed part: filters, queue entries (16 bytes each),
+    /// answers that are due, topic aliases; the messages themselves are not its own. A SUBSCRIBE
+    /// beyond it is refused, a message dropped; if the session cannot go on at all, it ends with
+    /// quota_exceeded.
+    std::uint64_t session_bytes_max = std::uint64_t{64} << 20;
+
     // --- what one shard may hold ---
     std::uint32_t sessions_max = 1'000'000;
     std::uint32_t retained_messages_max = 10'000'000;

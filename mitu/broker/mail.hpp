@@ -22,6 +22,7 @@ enum class MailKind : std::uint16_t {
     deliver,      // deliver lane: these sessions of yours get this
     subscribe,    // publish lane, behind the client's publishes
     unsubscribe,  // publish lane
+    forget,       // publish lane: whatever this session has subscribed to, it is gone
     completion,   // control lane: the answer to a token
     connection,   // control lane: this client's session is yours
 };

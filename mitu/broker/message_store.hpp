@@ -94,6 +94,15 @@ public:
     /// Shape  content of 8 bytes at least.
     [[nodiscard]] LargeBlock* share(MessageHandle handle);
 
+    /// After a session that broke: whoever has references counts them, and what nobody has counted
+    /// is released.
+    using Recount = memory::RecordHeap::Recount;
+    [[nodiscard]] Recount recount() const { return records_.recount(); }
+    /// Shape  how many references nobody had.
+    std::uint64_t settle(const Recount& count) {
+        return records_.settle(count, [this](MessageHandle handle) { release(handle); });
+    }
+
     /// Between turns, when nobody has a view: moves what lives out of what is mostly dead, and
     /// sets the gauges.
     void tidy();

@@ -8,6 +8,7 @@
 #include "mitu/base/bytes.hpp"
 #include "mitu/base/check.hpp"
 #include "mitu/broker/message_store.hpp"
+#include "mitu/memory/fault_zone.hpp"
 
 namespace mitu::broker {
 
@@ -65,6 +66,7 @@ public:
     [[nodiscard]] MutableByteView header(std::uint32_t size_bytes) {
         if (size_bytes > scratch_.size() - scratch_used_) {
             if (scratch_used_ != 0) return {};
+            const memory::ZonePause pause;
             scratch_.resize(size_bytes);  // one huge header; clear() gives the memory back
         }
         return {scratch_.data() + scratch_used_, size_bytes};
@@ -84,6 +86,7 @@ public:
             commit(static_cast<std::uint32_t>(bytes.size()));
             return;
         }
+        const memory::ZonePause pause;  // from here on it is not the session's own
         messages_.retain(message);
         held_.push_back(message);
         end_run();

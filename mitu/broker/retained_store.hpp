@@ -31,6 +31,12 @@ public:
         });
     }
 
+    /// Calls visit(handle) for every retained message.
+    template <class Visit>
+    void for_each(Visit visit) const {
+        tree_.for_each([&](const Entry& entry) { visit(entry.message); });
+    }
+
     /// Lets go of what has expired.
     void expire(Instant now);
     /// When expire() has something to do next, or earlier.

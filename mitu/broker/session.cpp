@@ -11,25 +11,20 @@ namespace mitu::broker {
 using mqtt::ProtocolVersion;
 using mqtt::ReasonCode;
 
-static_assert(sizeof(Session) <= 176, "idle sessions are counted by the million");
+static_assert(sizeof(Session) + sizeof(SessionNotes) <= 240,
+              "idle sessions are counted by the million");
 
-Session::Session(SessionContext& context, SessionRef self, TenantId tenant,
+Session::Session(SessionContext& context, SessionNotes& notes, SessionRef self, TenantId tenant,
                  std::string_view client_id)
-    : context_{context}, self_{self}, tenant_{tenant} {
-    client_id_.set(client_id);
-    context_.counters.sessions.add();
+    : context_{context}, notes_{notes}, self_{self}, tenant_{tenant} {
+    SessionMemory own = memory();
+    has_name_ = client_id_.try_set_in(own, client_id);
 }
 
-Session::~Session() {
-    if (outbox_) {
-        for (auto* queue : outbox_->queues()) {
-            for (std::uint32_t i = 0; i < queue->size(); ++i) forget(queue->at(i));
-        }
-    }
-    client_id_.clear();
-    if (will_) context_.messages.release(will_->message);
-    if (is_attached()) context_.counters.clients.subtract();
-    context_.counters.sessions.subtract();
+void Session::maybe_break() const {
+    if (!context_.faults.fire(ports::Fault::session_breaks)) return;
+    context_.faults.strike(tenant_.value, client_id());
+    memory::raise_fault(memory::ZoneFault::exception, "a fault point fired");
 }
 
 AccessVariables Session::access_variables(const Profile& profile) const noexcept {
@@ -42,39 +37,58 @@ std::uint32_t Session::next_serial() noexcept {
 }
 
 Inbox& Session::use_inbox() {
-    if (!inbox_) inbox_ = context_.inboxes.take();
+    if (inbox_ == nullptr) {
+        SessionMemory own = memory();
+        inbox_ = memory::make_in<Inbox>(own);
+    }
     return *inbox_;
 }
 
-Outbox& Session::use_outbox() {
-    if (!outbox_) outbox_ = context_.outboxes.take();
-    return *outbox_;
+Outbox* Session::try_use_outbox() {
+    if (outbox_ != nullptr) return outbox_;
+    void* const room = memory().try_allocate(sizeof(Outbox));
+    if (room == nullptr) return nullptr;
+    return outbox_ = ::new (room) Outbox{};
 }
 
 void Session::shed_idle_parts(Instant now) {
-    if (outbox_ && outbox_->is_empty()) context_.outboxes.keep(std::move(outbox_));
+    SessionMemory own = memory();
+    if (outbox_ != nullptr) {
+        if (outbox_->is_empty()) {
+            outbox_->free(own);
+            own.give_back(outbox_, sizeof(Outbox));
+            outbox_ = nullptr;
+        } else {
+            for (auto* queue : outbox_->queues()) queue->shrink(own);
+        }
+    }
     // A bucket that is full again, and a pause that no deadline counts from any more, say nothing.
-    if (inbox_ && inbox_->is_empty() && inbox_->rate_due <= now &&
+    if (inbox_ != nullptr && inbox_->is_empty() && inbox_->rate_due <= now &&
         inbox_->rate_pause_until <= last_heard_) {
-        context_.inboxes.keep(std::move(inbox_));
+        inbox_->free(own);
+        own.give_back(inbox_, sizeof(Inbox));
+        inbox_ = nullptr;
     }
 }
 
-void Session::attach(const mqtt::Connect& connect, Acceptance acceptance,
-                     ports::ConnectionId connection, std::shared_ptr<const Profile> profile,
-                     bool session_present, Instant now, Effects& effects) {
+void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
+                     const std::optional<StoredWill>& will, ports::ConnectionId connection,
+                     const Profile& profile, bool session_present, Instant now, Effects& effects) {
     MITU_CHECK(!is_attached() && !ended_);
     const ConnectTerms& terms = acceptance.terms();
     drop_will();  // a resumed session: the old will is not due any more [MQTT-3.1.3-9]
-    if (auto will = acceptance.take_will(self_)) will_ = std::make_unique<StoredWill>(*will);
+    if (will) {
+        SessionMemory own = memory();
+        will_ = ::new (memory::allocate_or_fault(own, sizeof(StoredWill))) StoredWill{*will};
+    }
+    fault_point();
 
     connection_ = connection;
-    profile_ = std::move(profile);
+    profile_ = &profile;
     version_ = connect.version;
     detached_at_ = Instant::never();
     last_heard_ = now;
-    if (inbox_) inbox_->rate_due = inbox_->rate_pause_until = now;
-    context_.counters.clients.add();
+    if (inbox_ != nullptr) inbox_->rate_due = inbox_->rate_pause_until = now;
 
     const bool is_v5 = version_ == ProtocolVersion::v5;
     const auto& properties = connect.properties;
@@ -94,10 +108,9 @@ void Session::send(const mqtt::Packet& packet, Effects& effects) {
     const std::uint32_t size = mqtt::encoded_size(packet, version_);
     // A packet that the client cannot take is not sent [MQTT-3.1.2-24].
     if (size == 0 || size > packet_bytes_max_) return;
-    const std::size_t before = effects.out.size();
-    effects.out.resize(before + size);
-    const auto written =
-        mqtt::encode(packet, version_, MutableByteView{effects.out}.subspan(before));
+    fault_point();
+    const MutableByteView room{effects.out.extend(effects.memory, size), size};
+    const auto written = mqtt::encode(packet, version_, room);
     MITU_CHECK(written == size);
 }
 
@@ -126,7 +139,7 @@ void Session::send_ack(mqtt::PacketType type, std::uint16_t packet_id, ReasonCod
         const std::array<std::uint8_t, 4> bytes{
             static_cast<std::uint8_t>((static_cast<std::uint8_t>(type) << 4) | flags), 2,
             static_cast<std::uint8_t>(packet_id >> 8), static_cast<std::uint8_t>(packet_id)};
-        effects.out.insert(effects.out.end(), bytes.begin(), bytes.end());
+        effects.out.append(effects.memory, bytes);
         return;
     }
     mqtt::Ack ack;
@@ -171,16 +184,21 @@ void Session::refuse(ReasonCode reason, std::string_view text, Parting parting, 
 }
 
 void Session::forget_connection() {
+    SessionMemory own = memory();
     connection_ = ports::ConnectionId{};
-    context_.counters.clients.subtract();
-    if (inbox_) {
+    if (inbox_ != nullptr) {
         orphan_pending_acks();
         inbox_->receive_quota_used = 0;
         for (Incoming& entry : inbox_->incoming_qos2) entry.uses_quota = false;
-        inbox_->operations.clear();
+        for (PendingOperation& operation : inbox_->operations) operation.reasons.free(own);
+        inbox_->operations.free(own);
     }
-    aliases_.reset();
-    if (outbox_) outbox_->send_quota_used = 0;
+    if (aliases_ != nullptr) {
+        aliases_->free(own);
+        own.give_back(aliases_, sizeof(Aliases));
+        aliases_ = nullptr;
+    }
+    if (outbox_ != nullptr) outbox_->send_quota_used = 0;
 }
 
 void Session::detach(Parting parting, Instant now, Effects& effects) {
@@ -188,7 +206,7 @@ void Session::detach(Parting parting, Instant now, Effects& effects) {
     last_parting_ = parting;
     forget_connection();
     if (parting == Parting::goodbye || parting == Parting::shutdown) drop_will();
-    if (outbox_ && !outbox_->waiting_qos0.empty()) {
+    if (outbox_ != nullptr && !outbox_->waiting_qos0.empty()) {
         auto& unsent = outbox_->waiting_qos0;
         count_drop(DropReason::offline_qos0, unsent.size());
         while (!unsent.empty()) {
@@ -202,7 +220,8 @@ void Session::detach(Parting parting, Instant now, Effects& effects) {
         return;
     }
     detached_at_ = now;
-    if (will_ && will_->delay_s == 0) publish_will(now, effects);
+    fault_point();
+    if (will_ != nullptr && will_->delay_s == 0) publish_will(now, effects);
     redispatch_shared(effects);
     restart_inflight();
 }
@@ -212,16 +231,17 @@ void Session::end(Instant now, Effects& effects) {
     if (is_attached()) forget_connection();
     ended_ = true;
     // First of all nothing more comes here: neither the will nor what others are to have.
-    for (const std::string_view filter : filters_.sorted()) {
+    for (const std::string_view filter : filters_.sorted(effects.memory)) {
         const auto shared = mqtt::parse_shared(filter);
-        effects.list.emplace_back(UnsubscribeEffect{
+        effects.add(UnsubscribeEffect{
             {}, shared ? shared->filter : filter, shared ? shared->group : std::string_view{}});
     }
-    context_.counters.subscriptions.subtract(filters_.size());
-    if (will_) publish_will(now, effects);  // the session ends before the delay [MQTT-3.1.3-9]
+    fault_point();
+    if (will_ != nullptr)
+        publish_will(now, effects);  // the session ends before the delay [MQTT-3.1.3-9]
     redispatch_shared(effects);
     count_drop(DropReason::session_ended, queued_count());
-    if (outbox_) {
+    if (outbox_ != nullptr) {
         for (auto* queue : outbox_->queues()) {
             while (!queue->empty()) {
                 forget(queue->front());
@@ -232,10 +252,10 @@ void Session::end(Instant now, Effects& effects) {
 }
 
 void Session::redispatch_shared(Effects& effects) {
-    if (!outbox_) return;
+    if (outbox_ == nullptr) return;
     // What was not sent yet, and QoS 1 without acknowledgement, goes to another member; QoS 2 that
     // was begun stays with this session or ends with it [MQTT-4.8.2-4, 4.8.2-5].
-    const auto hand_over = [&](memory::RingQueue<Outgoing>& queue, bool was_begun) {
+    const auto hand_over = [&](memory::ArenaQueue<Outgoing>& queue, bool was_begun) {
         for (std::uint32_t i = 0; i < queue.size();) {
             const Outgoing entry = queue.at(i);
             const bool stays =
@@ -245,7 +265,7 @@ void Session::redispatch_shared(Effects& effects) {
                 continue;
             }
             if (!was_begun) leave_queue(entry);
-            effects.list.emplace_back(RedispatchEffect{entry.message, entry.share_serial, 0});
+            effects.add(RedispatchEffect{entry.message, entry.share_serial, 0});
             queue.erase_at(i);
         }
     };
@@ -257,18 +277,27 @@ void Session::redispatch_shared(Effects& effects) {
 // --- the will ---
 
 void Session::drop_will() noexcept {
-    if (will_) context_.messages.release(will_->message);
-    will_.reset();
+    if (will_ == nullptr) return;
+    {
+        const memory::ZonePause pause;
+        context_.messages.release(will_->message);
+    }
+    memory().give_back(will_, sizeof(StoredWill));
+    will_ = nullptr;
 }
 
 void Session::publish_will(Instant now, Effects& effects) {
     RouteEffect route;
     route.hold = will_->message;  // our reference goes with the effect
-    route.message = context_.messages.view(will_->message);
+    {
+        const memory::ZonePause pause;
+        route.message = context_.messages.view(will_->message);
+    }
     if (will_->expiry_s) route.message.expires_at = now + Duration::seconds(*will_->expiry_s);
-    effects.list.emplace_back(route);
+    effects.add(route);
     context_.counters.wills_published_total.add();
-    will_.reset();
+    memory().give_back(will_, sizeof(StoredWill));
+    will_ = nullptr;
 }
 
 // --- time ---
@@ -279,20 +308,21 @@ Instant Session::expires_at() const noexcept {
 }
 
 Instant Session::will_at() const noexcept {
-    return ended_ || !will_ ? Instant::never()
-                            : detached_at_ + Duration::seconds(std::min(will_->delay_s, expiry_s_));
+    return ended_ || will_ == nullptr
+               ? Instant::never()
+               : detached_at_ + Duration::seconds(std::min(will_->delay_s, expiry_s_));
 }
 
 Instant Session::next_deadline() const noexcept {
     if (!is_attached()) return std::min(will_at(), expires_at());
     if (keep_alive_ms_ == 0) return Instant::never();
     // While we ourselves do not read, silence is not the client's fault.
-    const Instant pause_until = inbox_ ? inbox_->rate_pause_until : Instant{};
+    const Instant pause_until = inbox_ != nullptr ? inbox_->rate_pause_until : Instant{};
     return std::max(last_heard_, pause_until) + Duration::milliseconds(keep_alive_ms_);
 }
 
 Instant Session::read_not_before() const noexcept {
-    if (!inbox_) return Instant{};
+    if (inbox_ == nullptr) return Instant{};
     const bool owes_too_much = inbox_->pending_acks.size() >= context_.limits.pending_acks_max ||
                                inbox_->operations.size() >= context_.limits.pending_operations_max;
     return owes_too_much ? Instant::never() : inbox_->rate_pause_until;
@@ -306,14 +336,19 @@ void Session::on_deadline(Instant now, Effects& effects) {
                Parting::lost, now, effects);
         return;
     }
-    if (will_ && now >= will_at()) publish_will(now, effects);
+    if (will_ != nullptr && now >= will_at()) publish_will(now, effects);
     if (now >= expires_at()) end(now, effects);
 }
 
 void Session::count_drop(DropReason reason, std::uint64_t n) {
     if (n == 0) return;
-    if (!drops_) drops_ = std::make_unique<DropCounts>();
-    (*drops_)[static_cast<std::size_t>(reason)] += n;
+    // Without memory for it the shard's own count has to do.
+    if (drops_ == nullptr) {
+        if (void* const room = memory().try_allocate(sizeof(DropCounts))) {
+            drops_ = ::new (room) DropCounts{};
+        }
+    }
+    if (drops_ != nullptr) (*drops_)[static_cast<std::size_t>(reason)] += n;
     context_.counters.drop(reason, n);
 }
 

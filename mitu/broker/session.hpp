@@ -7,7 +7,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <vector>
+#include <type_traits>
 
 #include "mitu/base/result.hpp"
 #include "mitu/base/time.hpp"
@@ -19,6 +19,7 @@
 #include "mitu/broker/message_store.hpp"
 #include "mitu/broker/output_batch.hpp"
 #include "mitu/broker/profile.hpp"
+#include "mitu/broker/session_memory.hpp"
 #include "mitu/broker/session_parts.hpp"
 #include "mitu/broker/short_text.hpp"
 #include "mitu/broker/things.hpp"
@@ -34,8 +35,20 @@ struct SessionContext {
     MessageStore& messages;
     Counters& counters;
     ports::Faults& faults;
-    SpareParts<Inbox> inboxes{};
-    SpareParts<Outbox> outboxes{};
+    memory::SlabPool& memory;
+    bool can_break = faults.can_fire();
+};
+
+/// What the shard itself keeps about a session: out of reach of what the session does with its own
+/// memory, so that a session that has broken can be put away by what stands here.
+struct SessionNotes {
+    Instant timer_at = Instant::never();  // the timer that is set for it
+    std::shared_ptr<const Profile> profile;
+    memory::SlabHolding memory;
+    ports::ConnectionId connection;
+    Things::Cookie thing = 0;  // not 0: a device, and counted as connected
+    std::uint32_t subscription_count = 0;
+    TenantId tenant;
 };
 
 /// Why a connection and its session part.
@@ -75,26 +88,35 @@ enum class DeliveryOutcome : std::uint8_t { queued, dropped, give_to_another };
 /// encodes as many as the connection has room for.
 ///
 /// What only a busy session needs (session_parts.hpp) stands behind pointers that are null while it
-/// is idle: an idle one takes under 200 bytes with its client id, whatever its queues can hold.
+/// is idle: an idle one takes some 200 bytes with its client id, whatever its queues can hold.
+///
+/// Everything but end() and what only looks may fault (memory::ZoneFault) and is called in a fault
+/// zone: all that a session has is plain and lies in its own memory, it writes nothing else but its
+/// Effects, and where it calls on what others share (messages, the output batch) the zone pauses.
 /// Threading  shard-local.
 /// Order      each subscriber gets one publisher's messages of one topic and QoS in the order in
 ///            which deliver() was called (MQTT 5.0 section 4.6).
 class Session {
 public:
-    Session(SessionContext& context, SessionRef self, TenantId tenant, std::string_view client_id);
-    ~Session();
+    /// Shape  a client id for which the session has no memory is cut: see has_name().
+    Session(SessionContext& context, SessionNotes& notes, SessionRef self, TenantId tenant,
+            std::string_view client_id);
+    ~Session() = default;
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
     // --- a connection comes and goes (session.cpp) ---
 
     /// Binds a connection and answers with CONNACK. `session_present`: this session existed before.
-    void attach(const mqtt::Connect& connect, Acceptance acceptance, ports::ConnectionId connection,
-                std::shared_ptr<const Profile> profile, bool session_present, Instant now,
-                Effects& effects);
+    /// `will` is taken over; `profile` lives until detach().
+    void attach(const mqtt::Connect& connect, const Acceptance& acceptance,
+                const std::optional<StoredWill>& will, ports::ConnectionId connection,
+                const Profile& profile, bool session_present, Instant now, Effects& effects);
     /// The connection is gone, or is about to be. What the will and the expiry demand happens now
     /// or at next_deadline(). Does nothing if there is no connection.
     void detach(Parting parting, Instant now, Effects& effects);
+    /// False: there was no memory for its name, and it is good for nothing.
+    [[nodiscard]] bool has_name() const noexcept { return has_name_; }
     /// The session is over: will, subscriptions and queue are dealt with. Erase it afterwards,
     /// when the effects have been applied.
     void end(Instant now, Effects& effects);
@@ -138,9 +160,8 @@ public:
     [[nodiscard]] ports::ConnectionId connection() const noexcept { return connection_; }
     [[nodiscard]] bool is_attached() const noexcept { return !connection_.is_none(); }
     [[nodiscard]] mqtt::ProtocolVersion version() const noexcept { return version_; }
-    [[nodiscard]] const std::shared_ptr<const Profile>& profile() const noexcept {
-        return profile_;
-    }
+    /// Null before the first connection.
+    [[nodiscard]] const Profile* profile() const noexcept { return profile_; }
     [[nodiscard]] Instant last_heard() const noexcept { return last_heard_; }
     [[nodiscard]] std::uint32_t queued_count() const noexcept {
         return outbox_ ? outbox_->queued_count() : 0;
@@ -150,7 +171,7 @@ public:
     }
     [[nodiscard]] std::size_t subscription_count() const noexcept { return filters_.size(); }
     [[nodiscard]] std::size_t identifier_set_count() const noexcept {
-        return outbox_ ? outbox_->identifier_sets.size() : 0;
+        return outbox_ ? outbox_->identifier_set_count : 0;
     }
     [[nodiscard]] std::uint64_t dropped(DropReason reason) const noexcept {
         return drops_ ? (*drops_)[static_cast<std::size_t>(reason)] : 0;
@@ -159,9 +180,14 @@ public:
     void count_drop(DropReason reason, std::uint64_t n = 1);
     [[nodiscard]] Parting last_parting() const noexcept { return last_parting_; }
 
-    // The shard's own notes.
-    Instant timer_at = Instant::never();  // the timer that is set for this session
-    Things::Cookie thing = 0;             // not 0: a device, and counted as connected
+    /// Calls visit(handle) for each message that the session has a reference to.
+    template <class Visit>
+    void for_each_message(Visit visit) const;
+    /// The filters of a session that has broken, as far as they can be made out (FilterSet).
+    template <class Visit>
+    void salvage_filters(Visit visit) const {
+        filters_.salvage(context_.memory, notes_.memory, visit);
+    }
 
 private:
     static constexpr std::uint32_t set_flag = 0x8000'0000;
@@ -169,6 +195,15 @@ private:
     using DropCounts = std::array<std::uint64_t, drop_reason_count>;
 
     // session.cpp
+    [[nodiscard]] SessionMemory memory() const noexcept {
+        return {context_.memory, notes_.memory, context_.can_break ? &context_.faults : nullptr};
+    }
+    /// Where a simulated run, or a test of the zones themselves, lets a session break.
+    void fault_point() const {
+        if (context_.can_break) [[unlikely]]
+            maybe_break();
+    }
+    void maybe_break() const;
     void drop_will() noexcept;
     void publish_will(Instant now, Effects& effects);
     /// Never: the session does not expire, or has a connection, or is over.
@@ -176,7 +211,7 @@ private:
     /// The same for the will.
     [[nodiscard]] Instant will_at() const noexcept;
     [[nodiscard]] Inbox& use_inbox();
-    [[nodiscard]] Outbox& use_outbox();
+    [[nodiscard]] Outbox* try_use_outbox();  // null: no memory
     void forget_connection();
     void redispatch_shared(Effects& effects);
     void send(const mqtt::Packet& packet, Effects& effects);
@@ -216,18 +251,20 @@ private:
     [[nodiscard]] std::optional<std::uint32_t> find_inflight(
         std::uint16_t packet_id) const noexcept;
     void finish_inflight(std::uint32_t position);
-    [[nodiscard]] std::uint32_t intern(std::span<const std::uint32_t> identifiers);
+    [[nodiscard]] std::optional<std::uint32_t> intern(std::span<const std::uint32_t> identifiers);
     [[nodiscard]] std::span<const std::uint32_t> identifiers_of(const Outgoing& entry) const;
     [[nodiscard]] bool make_room(const Delivery& delivery, std::uint64_t bytes);
     void forget(const Outgoing& entry) noexcept;
+    [[nodiscard]] MessageView view(const Outgoing& entry) const noexcept;
+    [[nodiscard]] std::uint64_t content_bytes(const Outgoing& entry) const noexcept;
     [[nodiscard]] std::uint16_t take_packet_id() noexcept;
     enum class Sent : std::uint8_t { yes, no_room, impossible };
     [[nodiscard]] Sent send_publish(Outgoing& entry, const MessageView& view, Instant now,
                                     OutputBatch& batch);
     [[nodiscard]] static bool arrived_before(const Outgoing& a, const Outgoing& b) noexcept;
     /// False: the batch has no room, and nothing changed.
-    [[nodiscard]] bool pump_one(memory::RingQueue<Outgoing>& queue, Instant now, OutputBatch& batch,
-                                Effects& effects);
+    [[nodiscard]] bool pump_one(memory::ArenaQueue<Outgoing>& queue, Instant now,
+                                OutputBatch& batch, Effects& effects);
     [[nodiscard]] bool resend(Instant now, OutputBatch& batch, Effects& effects);
     void give_up(const Outgoing& entry, DropReason reason, Effects& effects);
     void restart_inflight() noexcept;
@@ -237,6 +274,7 @@ private:
     void leave_queue(const Outgoing& entry, std::uint64_t content_bytes) noexcept;
 
     SessionContext& context_;
+    SessionNotes& notes_;
     ShortText<23> client_id_;  // 23 is what every server takes [MQTT-3.1.3-5]
     SessionRef self_;
     TenantId tenant_;
@@ -244,7 +282,7 @@ private:
     // The connection, while there is one.
     std::uint16_t send_quota_max_ = 0;  // the client's receive maximum, at most ours
     ports::ConnectionId connection_;
-    std::shared_ptr<const Profile> profile_;
+    const Profile* profile_ = nullptr;
     Instant last_heard_;
     std::uint32_t packet_bytes_max_ = mqtt::packet_bytes_limit;  // the client's
     std::uint32_t keep_alive_ms_ = 0;                            // 0: none; already times 1.5
@@ -255,6 +293,7 @@ private:
 
     // The session, with or without connection.
     bool ended_ = false;
+    bool has_name_ = false;
     std::uint16_t next_packet_id_ = 1;
     std::uint32_t next_serial_ = 1;
     std::uint32_t expiry_s_ = 0;
@@ -262,11 +301,23 @@ private:
     FilterSet filters_;                       // with `$share/NAME/` where a client said so
 
     // Null while there is nothing in them.
-    std::unique_ptr<Inbox> inbox_;
-    std::unique_ptr<Outbox> outbox_;
-    std::unique_ptr<Aliases> aliases_;
-    std::unique_ptr<StoredWill> will_;
-    std::unique_ptr<DropCounts> drops_;
+    Inbox* inbox_ = nullptr;
+    Outbox* outbox_ = nullptr;
+    Aliases* aliases_ = nullptr;
+    StoredWill* will_ = nullptr;
+    DropCounts* drops_ = nullptr;
 };
+static_assert(std::is_trivially_destructible_v<Session>);
+
+template <class Visit>
+void Session::for_each_message(Visit visit) const {
+    if (will_ != nullptr) visit(will_->message);
+    if (outbox_ == nullptr) return;
+    for (const auto* queue : outbox_->queues()) {
+        for (std::uint32_t i = 0; i < queue->size(); ++i) {
+            if (!queue->at(i).message.is_none()) visit(queue->at(i).message);
+        }
+    }
+}
 
 }  // namespace mitu::broker

@@ -31,8 +31,8 @@ void Session::on_packet(const mqtt::Packet& packet, Instant now, Effects& effect
         void operator()(const mqtt::Subscribe& p) { s.on_subscribe(p, now, fx); }
         void operator()(const mqtt::Unsubscribe& p) { s.on_unsubscribe(p, fx); }
         void operator()(const mqtt::Pingreq&) {
-            fx.out.push_back(0xD0);
-            fx.out.push_back(0x00);
+            fx.out.push_back(fx.memory, 0xD0);
+            fx.out.push_back(fx.memory, 0x00);
         }
         void operator()(const mqtt::Disconnect& p) { s.on_disconnect(p, now, fx); }
         void operator()(const mqtt::Connect&) {
@@ -49,7 +49,9 @@ void Session::on_packet(const mqtt::Packet& packet, Instant now, Effects& effect
             fail(ReasonCode::protocol_error, "a packet that only a server sends");
         }
     };
+    fault_point();
     std::visit(Handler{*this, now, effects, break_off}, packet);
+    fault_point();
 }
 
 // --- PUBLISH ---
@@ -67,16 +69,17 @@ std::optional<std::string_view> Session::resolve_alias(const mqtt::Publish& publ
         return break_off(ReasonCode::topic_alias_invalid,
                          "above the server's Topic Alias Maximum [MQTT-3.3.2-9]");
     }
-    if (!aliases_) aliases_ = std::make_unique<Aliases>();
+    SessionMemory own = memory();
+    if (aliases_ == nullptr) aliases_ = memory::make_in<Aliases>(own);
     auto& names = aliases_->incoming;
     if (publish.topic.empty()) {
-        if (alias > names.size() || names[alias - 1].empty()) {
+        if (alias > names.size() || names[alias - 1].size == 0) {
             return break_off(ReasonCode::protocol_error, "this Topic Alias was never set");
         }
-        return names[alias - 1];
+        return names[alias - 1].view();
     }
-    if (names.size() < alias) names.resize(alias);
-    names[alias - 1] = publish.topic;
+    if (names.size() < alias) names.resize(own, alias);
+    names[alias - 1].set(own, publish.topic);
     return publish.topic;
 }
 
@@ -135,7 +138,8 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
     if (publish.qos != QoS::at_most_once) {
         // What an earlier connection has begun does not count (MQTT 5.0 section 4.9).
         const std::size_t outstanding =
-            inbox_ ? std::size_t{inbox_->receive_quota_used} + inbox_->pending_qos1_count : 0;
+            inbox_ != nullptr ? std::size_t{inbox_->receive_quota_used} + inbox_->pending_qos1_count
+                              : 0;
         if (version_ == ProtocolVersion::v5 && outstanding >= context_.limits.receive_maximum) {
             context_.counters.protocol_errors_total.add();
             refuse(ReasonCode::receive_maximum_exceeded, "[MQTT-3.3.4-7]", Parting::lost, now,
@@ -166,13 +170,13 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
     const auto properties_bytes =
         version_ == ProtocolVersion::v5 ? mqtt::forwarded_properties_size(publish.properties) : 0;
     if (properties_bytes != 0) {
-        effects.properties.resize(properties_bytes);
-        const auto written =
-            mqtt::encode_forwarded_properties(publish.properties, effects.properties);
+        const MutableByteView room{effects.properties.extend(effects.memory, properties_bytes),
+                                   properties_bytes};
+        const auto written = mqtt::encode_forwarded_properties(publish.properties, room);
         MITU_CHECK(written == properties_bytes);
-        route.message.properties = effects.properties;
+        route.message.properties = room;
     }
-    effects.list.emplace_back(route);
+    effects.add(route);
 }
 
 void Session::owe_ack(const mqtt::Publish& publish, std::uint32_t serial,
@@ -188,19 +192,22 @@ void Session::owe_ack(const mqtt::Publish& publish, std::uint32_t serial,
         ack.reason = version_ == ProtocolVersion::v5 ? *refused : ReasonCode::success;
     }
     Inbox& in = use_inbox();
-    in.pending_acks.push(ack);
+    SessionMemory own = memory();
+    in.pending_acks.push(own, ack);
+    fault_point();
     if (ack.qos == QoS::at_least_once) ++in.pending_qos1_count;
     if (publish.qos == QoS::exactly_once && (!ack.done || !mqtt::is_error(ack.reason))) {
-        const auto at = std::lower_bound(
+        const auto* const at = std::lower_bound(
             in.incoming_qos2.begin(), in.incoming_qos2.end(), publish.packet_id,
             [](const Incoming& entry, std::uint16_t id) { return entry.packet_id < id; });
-        in.incoming_qos2.insert(at, {publish.packet_id, true});
+        in.incoming_qos2.insert(own, static_cast<std::size_t>(at - in.incoming_qos2.begin()),
+                                {publish.packet_id, true});
         ++in.receive_quota_used;
     }
 }
 
 void Session::send_due_acks(Effects& effects) {
-    if (!inbox_) return;
+    if (inbox_ == nullptr) return;
     auto& acks = inbox_->pending_acks;
     while (!acks.empty() && acks.front().done) {
         const PendingAck ack = acks.front();
@@ -227,20 +234,21 @@ void Session::confirm_again(std::uint16_t packet_id, Effects& effects) {
     again.qos = QoS::exactly_once;
     again.done = true;
     bool is_placed = false;
+    SessionMemory own = memory();
     auto& acks = use_inbox().pending_acks;
     for (std::uint32_t left = acks.size(); left != 0; --left) {
         const PendingAck ack = acks.front();
         acks.pop();
         if (ack.is_orphaned && !is_placed) {
             again.serial = ack.serial - 1;  // nobody asks for it; it only keeps the order
-            acks.push(again);
+            acks.push(own, again);
             is_placed = true;
         }
-        acks.push(ack);
+        acks.push(own, ack);
     }
     if (!is_placed) {
         again.serial = next_serial();
-        acks.push(again);
+        acks.push(own, again);
     }
     send_due_acks(effects);
 }
@@ -256,18 +264,18 @@ void Session::orphan_pending_acks() {
             continue;
         }
         ack.is_orphaned = true;
-        acks.push(ack);
+        acks.push_again(ack);
     }
     inbox_->pending_qos1_count = 0;
 }
 
 Incoming* Session::find_incoming(std::uint16_t packet_id) noexcept {
-    if (!inbox_) return nullptr;
+    if (inbox_ == nullptr) return nullptr;
     auto& begun = inbox_->incoming_qos2;
-    const auto at = std::lower_bound(
+    auto* const at = std::lower_bound(
         begun.begin(), begun.end(), packet_id,
         [](const Incoming& entry, std::uint16_t id) { return entry.packet_id < id; });
-    return at != begun.end() && at->packet_id == packet_id ? &*at : nullptr;
+    return at != begun.end() && at->packet_id == packet_id ? at : nullptr;
 }
 
 void Session::forget_incoming(std::uint16_t packet_id) {
@@ -275,8 +283,7 @@ void Session::forget_incoming(std::uint16_t packet_id) {
     if (found == nullptr) return;
     if (found->uses_quota) --inbox_->receive_quota_used;
     auto& begun = inbox_->incoming_qos2;
-    begun.erase(begun.begin() + (found - begun.data()));
-    if (begun.empty()) std::vector<Incoming>{}.swap(begun);
+    begun.erase(static_cast<std::size_t>(found - begun.data()));
 }
 
 void Session::on_pubrel(const mqtt::Pubrel& pubrel, Effects& effects) {
@@ -303,19 +310,25 @@ ReasonCode Session::judge_subscription(const mqtt::SubscriptionList::Entry& entr
 
 void Session::on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effects& effects) {
     static_cast<void>(now);
+    SessionMemory own = memory();
     PendingOperation operation;
     operation.serial = next_serial();
     operation.packet_id = subscribe.packet_id;
     ByteView rest = subscribe.filters.encoded;
     while (const auto entry = mqtt::SubscriptionList::next(rest)) {
-        const ReasonCode reason = judge_subscription(*entry);
+        ReasonCode reason = judge_subscription(*entry);
+        auto added = FilterSet::Added::no_room;
+        if (!mqtt::is_error(reason)) {
+            added = filters_.add(own, entry->filter);
+            if (added == FilterSet::Added::no_room) reason = ReasonCode::quota_exceeded;
+        }
         const auto index = static_cast<std::uint32_t>(operation.reasons.size());
-        operation.reasons.push_back(static_cast<std::uint8_t>(reason));
+        operation.reasons.push_back(own, static_cast<std::uint8_t>(reason));
         if (mqtt::is_error(reason)) continue;
 
         const auto shared = mqtt::parse_shared(entry->filter);
-        const bool is_new = filters_.add(entry->filter);
-        if (is_new) context_.counters.subscriptions.add();
+        const bool is_new = added == FilterSet::Added::yes;
+        fault_point();
 
         SubscribeEffect effect;
         effect.token = {operation.serial, index};
@@ -331,17 +344,18 @@ void Session::on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effect
         effect.send_retained =
             !shared && (handling == mqtt::RetainHandling::send_at_subscribe ||
                         (handling == mqtt::RetainHandling::send_if_new_subscription && is_new));
-        effects.list.emplace_back(effect);
+        effects.add(effect);
         ++operation.remaining;
     }
     if (operation.remaining == 0) {
         finish_operation(operation, effects);
     } else {
-        use_inbox().operations.push_back(std::move(operation));
+        use_inbox().operations.push_back(own, operation);
     }
 }
 
 void Session::on_unsubscribe(const mqtt::Unsubscribe& unsubscribe, Effects& effects) {
+    SessionMemory own = memory();
     PendingOperation operation;
     operation.serial = next_serial();
     operation.packet_id = unsubscribe.packet_id;
@@ -349,27 +363,27 @@ void Session::on_unsubscribe(const mqtt::Unsubscribe& unsubscribe, Effects& effe
     ByteView rest = unsubscribe.filters.encoded;
     while (const auto filter = mqtt::FilterList::next(rest)) {
         const auto index = static_cast<std::uint32_t>(operation.reasons.size());
-        if (!filters_.remove(*filter)) {
+        if (!filters_.remove(own, *filter)) {
             operation.reasons.push_back(
-                static_cast<std::uint8_t>(ReasonCode::no_subscription_existed));
+                own, static_cast<std::uint8_t>(ReasonCode::no_subscription_existed));
             continue;
         }
-        context_.counters.subscriptions.subtract();
-        operation.reasons.push_back(static_cast<std::uint8_t>(ReasonCode::success));
+        operation.reasons.push_back(own, static_cast<std::uint8_t>(ReasonCode::success));
         const auto shared = mqtt::parse_shared(*filter);
-        effects.list.emplace_back(UnsubscribeEffect{{operation.serial, index},
-                                                    shared ? shared->filter : *filter,
-                                                    shared ? shared->group : std::string_view{}});
+        effects.add(UnsubscribeEffect{{operation.serial, index},
+                                      shared ? shared->filter : *filter,
+                                      shared ? shared->group : std::string_view{}});
         ++operation.remaining;
     }
     if (operation.remaining == 0) {
         finish_operation(operation, effects);
     } else {
-        use_inbox().operations.push_back(std::move(operation));
+        use_inbox().operations.push_back(own, operation);
     }
 }
 
 void Session::finish_operation(PendingOperation& operation, Effects& effects) {
+    SessionMemory own = memory();
     if (operation.is_subscribe) {
         if (version_ != ProtocolVersion::v5) {
             for (auto& reason : operation.reasons) {
@@ -378,20 +392,22 @@ void Session::finish_operation(PendingOperation& operation, Effects& effects) {
         }
         mqtt::Suback suback;
         suback.packet_id = operation.packet_id;
-        suback.reasons = operation.reasons;
+        suback.reasons = operation.reasons.view();
         send(suback, effects);
+        operation.reasons.free(own);
         return;
     }
     mqtt::Unsuback unsuback;
     unsuback.packet_id = operation.packet_id;
-    if (version_ == ProtocolVersion::v5) unsuback.reasons = operation.reasons;
+    if (version_ == ProtocolVersion::v5) unsuback.reasons = operation.reasons.view();
     send(unsuback, effects);
+    operation.reasons.free(own);
 }
 
 // --- answers, goodbye ---
 
 void Session::expect_more(std::uint32_t serial, std::uint32_t more) noexcept {
-    if (!inbox_) return;
+    if (inbox_ == nullptr) return;
     for (auto& operation : inbox_->operations) {
         if (operation.serial == serial) operation.remaining += more;
     }
@@ -399,7 +415,7 @@ void Session::expect_more(std::uint32_t serial, std::uint32_t more) noexcept {
 
 std::optional<std::uint32_t> Session::find_pending_ack(std::uint32_t serial) const noexcept {
     // Serials grow along the queue; differences survive their wrapping around.
-    if (!inbox_ || inbox_->pending_acks.empty()) return std::nullopt;
+    if (inbox_ == nullptr || inbox_->pending_acks.empty()) return std::nullopt;
     const auto& acks = inbox_->pending_acks;
     const std::uint32_t base = acks.at(0).serial;
     std::uint32_t low = 0;
@@ -422,10 +438,11 @@ void Session::on_completion(Token token, ReasonCode reason, Instant now, Effects
         PendingAck& ack = inbox_->pending_acks.at(*position);
         ack.done = true;
         ack.reason = reason;
+        fault_point();
         if (*position == 0) send_due_acks(effects);
         return;
     }
-    if (!inbox_) return;
+    if (inbox_ == nullptr) return;
     auto& operations = inbox_->operations;
     for (std::size_t i = 0; i < operations.size(); ++i) {
         PendingOperation& operation = operations[i];
@@ -435,7 +452,7 @@ void Session::on_completion(Token token, ReasonCode reason, Instant now, Effects
         }
         if (--operation.remaining == 0) {
             finish_operation(operation, effects);
-            operations.erase(operations.begin() + static_cast<std::ptrdiff_t>(i));
+            operations.erase(i);
         }
         return;
     }

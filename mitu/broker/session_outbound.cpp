@@ -30,37 +30,45 @@ DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
         if (delivery.qos == QoS::at_most_once) return drop(DropReason::offline_qos0);
     }
     const std::uint64_t bytes = delivery.content_bytes;
-    if (!make_room(delivery, bytes)) {
+    const auto no_room = [&] {
         if (shared && !delivery.must_take()) return DeliveryOutcome::give_to_another;
         return drop(DropReason::queue_full);
-    }
+    };
+    if (!make_room(delivery, bytes)) return no_room();
 
-    Outbox& out = use_outbox();
+    // A session that may have no more memory is as full as one whose queue is.
+    Outbox* const out = try_use_outbox();
+    const auto identifiers = out != nullptr ? intern(delivery.identifiers) : std::nullopt;
+    if (!identifiers) return no_room();
     Outgoing entry;
     entry.message = delivery.message;
-    entry.identifiers = intern(delivery.identifiers);
+    entry.identifiers = *identifiers;
     entry.share_serial = delivery.share_serial;
     entry.qos = static_cast<std::uint8_t>(delivery.qos) & 3;
     entry.retain = delivery.retain ? 1 : 0;
     entry.is_retained_replay = delivery.is_retained_replay ? 1 : 0;
     entry.attempts = delivery.attempts;
-    entry.packet_id = out.next_arrival++;
-    context_.messages.retain(delivery.message);
+    entry.packet_id = out->next_arrival;
+    SessionMemory own = memory();
+    auto& queue = delivery.qos == QoS::at_most_once ? out->waiting_qos0 : out->waiting;
+    if (!queue.try_push(own, entry)) return no_room();
+    ++out->next_arrival;
     if (delivery.is_retained_replay) {
-        ++out.waiting_retained;
+        ++out->waiting_retained;
     } else {
-        out.waiting_bytes += bytes;
+        out->waiting_bytes += bytes;
     }
-    (delivery.qos == QoS::at_most_once ? out.waiting_qos0 : out.waiting).push(entry);
+    fault_point();
     return DeliveryOutcome::queued;
 }
 
 bool Session::make_room(const Delivery& delivery, std::uint64_t bytes) {
     if (context_.faults.fire(ports::Fault::outbox_full)) return false;
     if (delivery.is_retained_replay) {
-        return (outbox_ ? outbox_->waiting_retained : 0) < context_.limits.queue_retained_max;
+        return (outbox_ != nullptr ? outbox_->waiting_retained : 0) <
+               context_.limits.queue_retained_max;
     }
-    const Profile* const profile = profile_.get();
+    const Profile* const profile = profile_;
     const std::uint32_t messages_max = profile != nullptr && profile->queue_messages_max != 0
                                            ? profile->queue_messages_max
                                            : context_.limits.queue_messages_max;
@@ -68,7 +76,7 @@ bool Session::make_room(const Delivery& delivery, std::uint64_t bytes) {
                                         ? profile->queue_bytes_max
                                         : context_.limits.queue_bytes_max;
     if (bytes > bytes_max) return false;
-    if (!outbox_) return messages_max != 0;
+    if (outbox_ == nullptr) return messages_max != 0;
     Outbox& out = *outbox_;
     // What a SUBSCRIBE brought at once is bounded by itself: it neither pushes live messages out
     // nor is pushed out by them.
@@ -94,7 +102,7 @@ bool Session::make_room(const Delivery& delivery, std::uint64_t bytes) {
 }
 
 void Session::leave_queue(const Outgoing& entry) noexcept {
-    leave_queue(entry, context_.messages.content_bytes(entry.message));
+    leave_queue(entry, content_bytes(entry));
 }
 
 void Session::leave_queue(const Outgoing& entry, std::uint64_t content_bytes) noexcept {
@@ -105,29 +113,53 @@ void Session::leave_queue(const Outgoing& entry, std::uint64_t content_bytes) no
     }
 }
 
-void Session::forget(const Outgoing& entry) noexcept {
-    if (!entry.message.is_none()) context_.messages.release(entry.message);
+std::uint64_t Session::content_bytes(const Outgoing& entry) const noexcept {
+    const memory::ZonePause pause;
+    return context_.messages.content_bytes(entry.message);
 }
 
-std::uint32_t Session::intern(std::span<const std::uint32_t> identifiers) {
+void Session::forget(const Outgoing& entry) noexcept {
+    if (entry.message.is_none()) return;
+    const memory::ZonePause pause;
+    context_.messages.release(entry.message);
+}
+
+MessageView Session::view(const Outgoing& entry) const noexcept {
+    const memory::ZonePause pause;
+    return context_.messages.view(entry.message);
+}
+
+/// nullopt: no memory for it, and nothing changed.
+std::optional<std::uint32_t> Session::intern(std::span<const std::uint32_t> identifiers) {
     if (identifiers.empty()) return 0;
     if (identifiers.size() == 1) return identifiers[0];
-    auto& sets = use_outbox().identifier_sets;
-    if (outbox_->is_empty()) sets.clear();  // nobody needs them
+    Outbox& out = *outbox_;
+    auto& sets = out.identifier_sets;
+    if (out.is_empty()) {  // nobody needs them
+        sets.clear();
+        out.identifier_set_count = 0;
+    }
     // Overlapping subscriptions give few distinct sets, again and again.
-    for (std::size_t i = 0; i < sets.size(); ++i) {
-        if (std::equal(sets[i].begin(), sets[i].end(), identifiers.begin(), identifiers.end())) {
-            return set_flag | static_cast<std::uint32_t>(i);
+    for (std::size_t at = 0; at < sets.size(); at += 1 + sets[at]) {
+        if (std::ranges::equal(sets.view().subspan(at + 1, sets[at]), identifiers)) {
+            return set_flag | static_cast<std::uint32_t>(at);
         }
     }
-    sets.emplace_back(identifiers.begin(), identifiers.end());
-    return set_flag | static_cast<std::uint32_t>(sets.size() - 1);
+    SessionMemory own = memory();
+    if (!sets.try_reserve(own, sets.size() + 1 + identifiers.size())) return std::nullopt;
+    const auto at = static_cast<std::uint32_t>(sets.size());
+    sets.push_back(own, static_cast<std::uint32_t>(identifiers.size()));
+    sets.append(own, identifiers);
+    ++out.identifier_set_count;
+    return set_flag | at;
 }
 
 std::span<const std::uint32_t> Session::identifiers_of(const Outgoing& entry) const {
     if (entry.identifiers == 0) return {};
     if ((entry.identifiers & set_flag) != 0) {
-        return outbox_->identifier_sets[entry.identifiers & ~set_flag];
+        const std::uint32_t at = entry.identifiers & ~set_flag;
+        const auto sets = outbox_->identifier_sets.view();
+        return sets.subspan(at + 1, sets[at]);
     }
     return {&entry.identifiers, 1};
 }
@@ -135,7 +167,8 @@ std::span<const std::uint32_t> Session::identifiers_of(const Outgoing& entry) co
 // --- onto the wire ---
 
 bool Session::pump(Instant now, OutputBatch& batch, Effects& effects) {
-    if (!is_attached() || !outbox_) return false;
+    if (!is_attached() || outbox_ == nullptr) return false;
+    fault_point();
     Outbox& out = *outbox_;
     if (resend(now, batch, effects)) return true;
     for (;;) {
@@ -157,10 +190,10 @@ bool Session::arrived_before(const Outgoing& a, const Outgoing& b) noexcept {
     return static_cast<std::int16_t>(a.packet_id - b.packet_id) < 0;
 }
 
-bool Session::pump_one(memory::RingQueue<Outgoing>& queue, Instant now, OutputBatch& batch,
+bool Session::pump_one(memory::ArenaQueue<Outgoing>& queue, Instant now, OutputBatch& batch,
                        Effects& effects) {
     Outgoing entry = queue.front();
-    const MessageView view = context_.messages.view(entry.message);
+    const MessageView view = this->view(entry);
     const bool expired = view.expires_at <= now;
     Sent sent = Sent::impossible;
     if (!expired) {
@@ -169,6 +202,7 @@ bool Session::pump_one(memory::RingQueue<Outgoing>& queue, Instant now, OutputBa
         if (sent == Sent::no_room) return false;
     }
     queue.pop();
+    fault_point();
     leave_queue(entry, view.content_bytes());
     if (sent == Sent::impossible) {
         give_up(entry, expired ? DropReason::expired : DropReason::too_large_for_client, effects);
@@ -181,7 +215,8 @@ bool Session::pump_one(memory::RingQueue<Outgoing>& queue, Instant now, OutputBa
     entry.sent = 1;
     entry.uses_quota = 1;
     ++outbox_->send_quota_used;
-    outbox_->inflight.push(entry);
+    SessionMemory own = memory();
+    outbox_->inflight.push(own, entry);
     outbox_->resend_position = outbox_->inflight.size();
     return true;
 }
@@ -200,7 +235,7 @@ bool Session::resend(Instant now, OutputBatch& batch, Effects& effects) {
             continue;
         }
         if (out.send_quota_used >= send_quota_max_) return false;  // goes on with the next PUBACK
-        const Sent sent = send_publish(entry, context_.messages.view(entry.message), now, batch);
+        const Sent sent = send_publish(entry, view(entry), now, batch);
         if (sent == Sent::no_room) return true;
         if (sent == Sent::impossible) {  // this connection takes smaller packets than the last
             const Outgoing gone = entry;
@@ -261,10 +296,11 @@ Session::Sent Session::send_publish(Outgoing& entry, const MessageView& view, In
 }
 
 std::uint16_t Session::outgoing_alias(std::string_view topic, bool& is_known) {
-    if (!aliases_) aliases_ = std::make_unique<Aliases>();
+    SessionMemory own = memory();
+    if (aliases_ == nullptr) aliases_ = memory::make_in<Aliases>(own);
     auto& names = aliases_->outgoing;
     for (std::size_t i = 0; i < names.size(); ++i) {
-        if (names[i] != topic) continue;
+        if (names[i].view() != topic) continue;
         is_known = true;
         return static_cast<std::uint16_t>(i + 1);
     }
@@ -276,12 +312,14 @@ std::uint16_t Session::outgoing_alias(std::string_view topic, bool& is_known) {
 }
 
 void Session::learn_alias(std::string_view topic) {
+    SessionMemory own = memory();
     auto& names = aliases_->outgoing;
     if (names.size() < outgoing_alias_max_) {
-        names.emplace_back(topic);
+        names.push_back(own, {});
+        names.back().set(own, topic);
         return;
     }
-    names[aliases_->outgoing_next] = topic;
+    names[aliases_->outgoing_next].set(own, topic);
     aliases_->outgoing_next =
         static_cast<std::uint16_t>((aliases_->outgoing_next + 1) % outgoing_alias_max_);
 }
@@ -291,8 +329,8 @@ void Session::give_up(const Outgoing& entry, DropReason reason, Effects& effects
     if (entry.share_serial != 0 && reason == DropReason::too_large_for_client &&
         entry.attempts != attempts_exhausted) {
         // Another member may take larger packets (MQTT 5.0 section 3.1.2.11.4).
-        effects.list.emplace_back(RedispatchEffect{entry.message, entry.share_serial,
-                                                   static_cast<std::uint8_t>(entry.attempts + 1)});
+        effects.add(RedispatchEffect{entry.message, entry.share_serial,
+                                     static_cast<std::uint8_t>(entry.attempts + 1)});
         return;
     }
     forget(entry);
@@ -314,7 +352,7 @@ std::uint16_t Session::take_packet_id() noexcept {
 // --- acknowledgements ---
 
 std::optional<std::uint32_t> Session::find_inflight(std::uint16_t packet_id) const noexcept {
-    if (!outbox_ || outbox_->inflight.empty()) return std::nullopt;
+    if (outbox_ == nullptr || outbox_->inflight.empty()) return std::nullopt;
     const auto& inflight = outbox_->inflight;
     if (!outbox_->ids_are_ordered) {
         for (std::uint32_t i = 0; i < inflight.size(); ++i) {
@@ -384,7 +422,7 @@ void Session::on_pubcomp(const mqtt::Pubcomp& pubcomp) {
 }
 
 void Session::restart_inflight() noexcept {
-    if (!outbox_) return;
+    if (outbox_ == nullptr) return;
     outbox_->resend_position = 0;
     outbox_->send_quota_used = 0;
     auto& inflight = outbox_->inflight;

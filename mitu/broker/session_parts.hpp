@@ -1,18 +1,21 @@
 #pragma once
 // What a session has only while it is busy: queues out, answers and operations in. Taken at first
 // use and given back when empty, because nearly all sessions of a fleet are idle nearly always.
+//
+// All of it lies in the session's own memory (SessionMemory), is plain, and goes without
+// destructors when the session does, or when a fault takes the session.
 
 #include <array>
 #include <cstdint>
-#include <memory>
-#include <string>
-#include <utility>
-#include <vector>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
 
-#include "mitu/base/bytes.hpp"
 #include "mitu/base/time.hpp"
 #include "mitu/broker/message_store.hpp"
-#include "mitu/memory/ring_queue.hpp"
+#include "mitu/broker/session_memory.hpp"
+#include "mitu/memory/arena_queue.hpp"
+#include "mitu/memory/arena_vector.hpp"
 #include "mitu/mqtt/types.hpp"
 
 namespace mitu::broker {
@@ -35,13 +38,16 @@ static_assert(sizeof(Outgoing) == 16);
 
 /// Messages for the client.
 struct Outbox {
-    memory::RingQueue<Outgoing> inflight;  // in the order of their first sending
-    memory::RingQueue<Outgoing> waiting;   // QoS 1 and 2
-    memory::RingQueue<Outgoing> waiting_qos0;
+    memory::ArenaQueue<Outgoing> inflight;  // in the order of their first sending
+    memory::ArenaQueue<Outgoing> waiting;   // QoS 1 and 2
+    memory::ArenaQueue<Outgoing> waiting_qos0;
     std::uint32_t resend_position = 0;   // inflight from here on is not yet resent
     std::uint32_t waiting_retained = 0;  // retained messages that a SUBSCRIBE brought
     std::uint64_t waiting_bytes = 0;     // of all others
-    std::vector<std::vector<std::uint32_t>> identifier_sets;
+    /// Sets of subscription identifiers, each behind its size; an Outgoing names one by where it
+    /// begins.
+    memory::ArenaVector<std::uint32_t> identifier_sets;
+    std::uint32_t identifier_set_count = 0;
     std::uint16_t send_quota_used = 0;
     std::uint16_t next_arrival = 0;
     bool ids_are_ordered = true;  // along inflight, so that they can be searched
@@ -52,18 +58,15 @@ struct Outbox {
     [[nodiscard]] bool is_empty() const noexcept {
         return inflight.empty() && waiting.empty() && waiting_qos0.empty();
     }
-    /// As new, once it is empty.
-    void begin_again() noexcept {
-        resend_position = waiting_retained = 0;
-        waiting_bytes = 0;
-        identifier_sets.clear();
-        send_quota_used = next_arrival = 0;
-        ids_are_ordered = true;
-    }
-    [[nodiscard]] std::array<memory::RingQueue<Outgoing>*, 3> queues() noexcept {
+    [[nodiscard]] std::array<memory::ArenaQueue<Outgoing>*, 3> queues() noexcept {
         return {&inflight, &waiting, &waiting_qos0};
     }
+    void free(SessionMemory& memory) noexcept {
+        for (auto* queue : queues()) queue->free(memory);
+        identifier_sets.free(memory);
+    }
 };
+static_assert(std::is_trivially_destructible_v<Outbox>);
 
 /// An answer owed to a publisher. Answers leave in the order of the publishes [MQTT-4.6.0-2].
 struct PendingAck {
@@ -82,7 +85,7 @@ struct PendingOperation {
     std::uint16_t packet_id = 0;
     bool is_subscribe = true;
     std::uint32_t remaining = 0;
-    Bytes reasons;
+    memory::ArenaVector<std::uint8_t> reasons;
 };
 
 /// A QoS 2 message between PUBLISH and PUBREL.
@@ -93,52 +96,63 @@ struct Incoming {
 
 /// What came from the client and is not over yet.
 struct Inbox {
-    memory::RingQueue<PendingAck> pending_acks;
+    memory::ArenaQueue<PendingAck> pending_acks;
     std::uint32_t pending_qos1_count = 0;  // of those, QoS 1
     std::uint32_t receive_quota_used = 0;  // of incoming_qos2, those of this connection
-    std::vector<PendingOperation> operations;
-    std::vector<Incoming> incoming_qos2;  // by packet id
-    Instant rate_due;                     // message rate: when the bucket will be full again (GCRA)
+    memory::ArenaVector<PendingOperation> operations;
+    memory::ArenaVector<Incoming> incoming_qos2;  // by packet id
+    Instant rate_due;  // message rate: when the bucket will be full again (GCRA)
     Instant rate_pause_until;
 
     [[nodiscard]] bool is_empty() const noexcept {
         return pending_acks.empty() && operations.empty() && incoming_qos2.empty();
     }
-    /// As new, once it is empty.
-    void begin_again() noexcept {
-        pending_qos1_count = receive_quota_used = 0;
-        rate_due = rate_pause_until = Instant{};
+    void free(SessionMemory& memory) noexcept {
+        pending_acks.free(memory);
+        for (PendingOperation& operation : operations) operation.reasons.free(memory);
+        operations.free(memory);
+        incoming_qos2.free(memory);
+    }
+};
+static_assert(std::is_trivially_destructible_v<Inbox>);
+
+/// A text in the session's memory.
+struct OwnedText {
+    char* data = nullptr;
+    std::uint32_t size = 0;
+    std::uint32_t capacity = 0;
+
+    [[nodiscard]] std::string_view view() const noexcept { return {data, size}; }
+    /// Errors  the memory's refusal, as a fault.
+    void set(SessionMemory& memory, std::string_view text) {
+        if (text.size() > capacity) {
+            auto* const room = static_cast<char*>(memory::allocate_or_fault(memory, text.size()));
+            free(memory);
+            data = room;
+            capacity = static_cast<std::uint32_t>(text.size());
+        }
+        if (!text.empty()) std::memcpy(data, text.data(), text.size());
+        size = static_cast<std::uint32_t>(text.size());
+    }
+    void free(SessionMemory& memory) noexcept {
+        if (data != nullptr) memory.give_back(data, capacity);
+        *this = OwnedText{};
     }
 };
 
 /// Topic names behind numbers, one direction of one connection.
 struct Aliases {
-    std::vector<std::string> incoming;  // index: alias - 1; empty text: not set
-    std::vector<std::string> outgoing;
+    memory::ArenaVector<OwnedText> incoming;  // index: alias - 1; empty text: not set
+    memory::ArenaVector<OwnedText> outgoing;
     std::uint16_t outgoing_next = 0;
-};
 
-/// Parts that no session has at the moment, so that taking one does not go to the allocator.
-template <class Part>
-class SpareParts {
-public:
-    [[nodiscard]] std::unique_ptr<Part> take() {
-        if (spare_.empty()) return std::make_unique<Part>();
-        auto part = std::move(spare_.back());
-        spare_.pop_back();
-        return part;
+    void free(SessionMemory& memory) noexcept {
+        for (auto* texts : {&incoming, &outgoing}) {
+            for (OwnedText& text : *texts) text.free(memory);
+            texts->free(memory);
+        }
     }
-    /// Shape  an empty one; the small rings of its queues stay with it, so that the next busy
-    ///        session has them.
-    void keep(std::unique_ptr<Part> part) {
-        if (spare_.size() >= spare_max) return;
-        part->begin_again();
-        spare_.push_back(std::move(part));
-    }
-
-private:
-    static constexpr std::size_t spare_max = 256;
-    std::vector<std::unique_ptr<Part>> spare_;
 };
+static_assert(std::is_trivially_destructible_v<Aliases>);
 
 }  // namespace mitu::broker

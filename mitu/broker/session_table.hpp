@@ -15,65 +15,99 @@
 
 namespace mitu::broker {
 
-/// Owns the sessions, in chunks that never move; others hold SessionRef.
+/// Owns the sessions, in chunks that never move; others hold SessionRef. Beside each session stand
+/// the shard's own notes about it.
 /// Threading  shard-local.
 /// Lifetime   a Session& is good until erase().
-/// Cost       8 bytes beside each session, and 10 to 13 to find it by name.
+/// Cost       some 90 bytes of notes beside each session, and 10 to 13 to find it by name.
 class SessionTable {
 public:
     SessionTable(SessionContext& context, ShardId shard) : context_{context}, shard_{shard} {}
-    ~SessionTable() {
-        for_each([](Session& session) { std::destroy_at(&session); });
-    }
+    ~SessionTable() = default;
     SessionTable(const SessionTable&) = delete;
     SessionTable& operator=(const SessionTable&) = delete;
 
     [[nodiscard]] Session* find(TenantId tenant, std::string_view client_id) noexcept {
         const std::uint32_t index =
             by_name_.find(hash_of(tenant, client_id), [&](std::uint32_t candidate) {
-                const Session& session = *slot(candidate).session();
+                Slot& found = slot(candidate);
+                if (found.is_broken) return false;
+                const Session& session = *found.session();
                 return session.tenant() == tenant && session.client_id() == client_id;
             });
         return index == none ? nullptr : slot(index).session();
     }
-    /// Null for a stale or foreign reference.
+    /// Null for a stale or foreign reference, and for a session that has broken.
     [[nodiscard]] Session* get(std::uint32_t index, std::uint32_t generation) noexcept {
-        if (index >= slot_count_) return nullptr;
-        Slot& found = slot(index);
-        return found.is_used && found.generation == generation ? found.session() : nullptr;
+        Slot* const found = find_slot(index, generation);
+        return found != nullptr && !found->is_broken ? found->session() : nullptr;
     }
     [[nodiscard]] Session* get(const SessionRef& ref) noexcept {
         return ref.shard == shard_ ? get(ref.index, ref.generation) : nullptr;
     }
-
-    Session& create(TenantId tenant, std::string_view client_id) {
-        const std::uint32_t index = take_slot();
-        Slot& taken = slot(index);
-        taken.generation = taken.generation == generation_max ? 1 : taken.generation + 1;
-        taken.is_used = true;
-        auto* const session = ::new (static_cast<void*>(taken.memory))
-            Session(context_, SessionRef{index, taken.generation, shard_}, tenant, client_id);
-        by_name_.insert(hash_of(tenant, client_id), index);
-        return *session;
+    /// Of a session that is here, broken or not.
+    [[nodiscard]] SessionNotes& notes(const SessionRef& ref) noexcept {
+        Slot* const found = find_slot(ref.index, ref.generation);
+        MITU_CHECK(found != nullptr && ref.shard == shard_);
+        return found->notes;
     }
 
-    /// By value: the caller's reference is often the session's own.
+    /// Errors  null: there is no memory for its name.
+    [[nodiscard]] Session* create(TenantId tenant, std::string_view client_id) {
+        const std::uint32_t index = take_slot();
+        Slot& taken = slot(index);
+        const std::uint32_t generation =
+            taken.generation == generation_max ? 1 : taken.generation + 1;
+        ::new (static_cast<void*>(&taken.notes)) SessionNotes{};
+        auto* const session = ::new (static_cast<void*>(taken.memory)) Session(
+            context_, taken.notes, SessionRef{index, generation, shard_}, tenant, client_id);
+        taken.generation = generation;
+        taken.is_used = true;
+        taken.is_broken = false;
+        taken.notes.tenant = tenant;
+        taken.name_hash = hash_of(tenant, client_id);
+        by_name_.insert(taken.name_hash, index);
+        context_.counters.sessions.add();
+        if (session->has_name()) return session;
+        erase(session->self());
+        return nullptr;
+    }
+
+    /// From now on nobody finds it: what it says about itself is not to be believed any more.
+    void set_broken(const SessionRef& ref) noexcept {
+        Slot* const found = find_slot(ref.index, ref.generation);
+        MITU_CHECK(found != nullptr);
+        found->is_broken = true;
+    }
+    /// The session that get() does not give any more.
+    [[nodiscard]] Session& broken(const SessionRef& ref) noexcept {
+        Slot* const found = find_slot(ref.index, ref.generation);
+        MITU_CHECK(found != nullptr && found->is_broken);
+        return *found->session();
+    }
+
+    /// By value: the caller's reference is often the session's own. All of its memory goes back; of
+    /// what it says itself nothing is read.
     void erase(SessionRef ref) {
-        Slot& gone = slot(ref.index);
-        Session* const session = gone.session();
-        by_name_.erase(hash_of(session->tenant(), session->client_id()), ref.index);
-        std::destroy_at(session);
+        Slot* const found = find_slot(ref.index, ref.generation);
+        MITU_CHECK(found != nullptr);
+        Slot& gone = *found;
+        by_name_.erase(gone.name_hash, ref.index);
+        context_.memory.give_back_all(gone.notes.memory);
+        std::destroy_at(&gone.notes);
         gone.is_used = false;
+        context_.counters.sessions.subtract();
         std::memcpy(gone.memory, &free_, sizeof(free_));
         free_ = ref.index;
     }
 
     [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
 
+    /// But for those that have broken.
     template <class Visit>
     void for_each(Visit visit) {
         for (std::uint32_t i = 0; i < slot_count_; ++i) {
-            if (slot(i).is_used) visit(*slot(i).session());
+            if (slot(i).is_used && !slot(i).is_broken) visit(*slot(i).session());
         }
     }
 
@@ -85,9 +119,21 @@ private:
 
     /// Room for a session. A free one holds the next free index.
     struct Slot {
+        Slot() noexcept {}
+        ~Slot() {
+            if (is_used) std::destroy_at(&notes);
+        }
+        Slot(const Slot&) = delete;
+        Slot& operator=(const Slot&) = delete;
+
         alignas(Session) std::byte memory[sizeof(Session)];
-        std::uint32_t generation;
-        bool is_used;
+        union {
+            SessionNotes notes;  // while it is used
+        };
+        std::uint64_t name_hash;
+        std::uint32_t generation = 0;
+        bool is_used = false;
+        bool is_broken = false;
         [[nodiscard]] Session* session() noexcept {
             return std::launder(reinterpret_cast<Session*>(memory));
         }
@@ -95,6 +141,11 @@ private:
 
     [[nodiscard]] Slot& slot(std::uint32_t index) noexcept {
         return chunks_[index >> chunk_log2][index & (chunk_slots - 1)];
+    }
+    [[nodiscard]] Slot* find_slot(std::uint32_t index, std::uint32_t generation) noexcept {
+        if (index >= slot_count_) return nullptr;
+        Slot& found = slot(index);
+        return found.is_used && found.generation == generation ? &found : nullptr;
     }
 
     [[nodiscard]] static std::uint64_t hash_of(TenantId tenant,
@@ -111,7 +162,6 @@ private:
         if (slot_count_ == chunks_.size() * chunk_slots) {
             chunks_.push_back(std::make_unique_for_overwrite<Slot[]>(chunk_slots));
         }
-        slot(slot_count_).generation = 0;
         return slot_count_++;
     }
 

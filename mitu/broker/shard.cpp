@@ -20,7 +20,8 @@ Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
       limits_{limits},
       ports_{ports},
       messages_{limits.message_bytes_max, counters_, limits.message_heap},
-      session_context_{limits_, messages_, counters_, ports_.faults},
+      session_memory_{{.holding_bytes_max = limits.session_bytes_max}},
+      session_context_{limits_, messages_, counters_, ports_.faults, session_memory_},
       sessions_{session_context_, id},
       retained_{messages_, limits.retained_messages_max},
       batch_{messages_, limits.output_bytes_turn_max, limits.gather_bytes_min},
@@ -76,10 +77,14 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     resume_all();
     run_timers();
     run_things();
+    bury_broken();
     flush_backlogs();
     flush_all();
+    bury_broken();
     post_mail();
+    mend_references();
     messages_.tidy();  // nobody has a view of a message now
+    tidy_memory();
     if (now_ >= trim_at_) {
         messages_.trim();
         trim_at_ = now_ + trim_interval;
@@ -93,7 +98,7 @@ Instant Shard::next_deadline() {
         ports_.mailroom.stay_awake(id_);
         return at_once;
     };
-    if (!touched_.empty() || !server_publishes_.empty()) return awake();
+    if (!touched_.empty() || !server_publishes_.empty() || !broken_.empty()) return awake();
     if (messages_.has_more_to_tidy()) return awake();
     if (!resumable_.empty() && has_credit()) return awake();
     const bool takes_publishes = peers_are_clear();
@@ -119,6 +124,7 @@ Instant Shard::next_deadline() {
     Instant deadline = std::min(timers_.next(), retained_.next_deadline());
     if (ports_.things != nullptr) deadline = std::min(deadline, ports_.things->next_deadline());
     if (is_shutting_down_) deadline = std::min(deadline, shutdown_deadline_);
+    if (has_lost_references_) deadline = std::min(deadline, mend_at_);
     return deadline;
 }
 
@@ -131,7 +137,7 @@ void Shard::prune_timers() {
     timers_.prune([&](const TimerQueue::Note& note) {
         if (note.kind == TimerQueue::Kind::session) {
             const Session* const session = sessions_.get(note.index, note.generation);
-            return session != nullptr && session->timer_at == note.at;
+            return session != nullptr && sessions_.notes(session->self()).timer_at == note.at;
         }
         const Connection* const connection = find({note.index, note.generation});
         return connection != nullptr &&
@@ -144,8 +150,10 @@ void Shard::run_timers() {
     while (const auto note = timers_.take_due(now_)) {
         if (note->kind == TimerQueue::Kind::session) {
             Session* const session = sessions_.get(note->index, note->generation);
-            if (session == nullptr || session->timer_at != note->at) continue;
-            session->timer_at = Instant::never();
+            if (session == nullptr) continue;
+            SessionNotes& notes = sessions_.notes(session->self());
+            if (notes.timer_at != note->at) continue;
+            notes.timer_at = Instant::never();
             on_session_timer(*session);
             continue;
         }
@@ -176,10 +184,10 @@ void Shard::on_session_timer(Session& session) {
     if (connection != nullptr && connection->is_paused && !connection->is_blocked) {
         session.on_heard(now_);
     }
-    Effects effects{connection != nullptr ? output_of(*connection) : nowhere_};
-    session.on_deadline(now_, effects);
-    if (connection != nullptr && !session.is_attached()) close(*connection);
-    apply(session, effects);
+    const SessionRef self = session.self();
+    Effects effects{turn_memory_};
+    if (!guarded(self, [&] { session.on_deadline(now_, effects); })) return;
+    apply(session, connection, effects);
     // Nothing to write, most of the time: the connection stays idle.
     if (connection != nullptr && connection->work && connection->work->is_done()) {
         give_back_work(*connection);
@@ -187,17 +195,24 @@ void Shard::on_session_timer(Session& session) {
 }
 
 void Shard::arm(Session& session) {
+    SessionNotes& notes = sessions_.notes(session.self());
     const Instant at = session.next_deadline();
-    if (at >= session.timer_at) return;  // what is set comes early enough, and will look again
-    session.timer_at = at;
+    if (at >= notes.timer_at) return;  // what is set comes early enough, and will look again
+    notes.timer_at = at;
     timers_.add({at, TimerQueue::Kind::session, session.self().index, session.self().generation});
 }
 
 // --- effects ---
 
-void Shard::apply(Session& session, Effects& effects) {
+void Shard::apply(const Session& session, Connection* connection, Effects& effects) {
     const SessionRef self = session.self();
-    const TenantId tenant = session.tenant();
+    send_out(connection, effects);
+    if (connection != nullptr && !session.is_attached()) close(*connection);
+    carry_out(self, session.tenant(), effects);
+    settle(self);
+}
+
+void Shard::carry_out(const SessionRef& self, TenantId tenant, Effects& effects) {
     // What follows from one at once (a completion) has effects of its own.
     for (std::size_t i = 0; i < effects.list.size(); ++i) {
         const Effect& effect = effects.list[i];
@@ -213,43 +228,72 @@ void Shard::apply(Session& session, Effects& effects) {
         }
     }
     effects.list.clear();
-    settle(session);
 }
 
-void Shard::settle(Session& session) {
-    if (!session.is_attached()) note_detached(session);
-    if (session.has_ended()) {
-        sessions_.erase(session.self());
+/// What the shard itself knows about the session follows what has just happened to it.
+void Shard::settle(const SessionRef& self) {
+    Session* const session = sessions_.get(self);
+    if (session == nullptr) return;  // it broke meanwhile
+    SessionNotes& notes = sessions_.notes(self);
+    const auto subscriptions = static_cast<std::uint32_t>(session->subscription_count());
+    if (subscriptions != notes.subscription_count) {
+        counters_.subscriptions.add(subscriptions);
+        counters_.subscriptions.subtract(notes.subscription_count);
+        notes.subscription_count = subscriptions;
+    }
+    if (!session->is_attached()) note_detached(*session, notes);
+    if (session->has_ended()) {
+        counters_.subscriptions.subtract(notes.subscription_count);
+        sessions_.erase(self);
         return;
     }
     // With a connection that is for flush() to do, once a turn instead of once a packet.
-    if (!session.is_attached()) session.shed_idle_parts(now_);
-    arm(session);
+    if (!session->is_attached() && !guarded(self, [&] { session->shed_idle_parts(now_); })) return;
+    arm(*session);
 }
 
-void Shard::note_detached(Session& session) {
-    if (session.thing == 0) return;
-    ports_.things->on_detached(session.thing, session.last_parting() == Parting::goodbye, now_);
-    session.thing = 0;
+void Shard::note_detached(const Session& session, SessionNotes& notes) {
+    if (!notes.connection.is_none()) {
+        counters_.clients.subtract();
+        notes.connection = ports::ConnectionId{};
+    }
+    if (notes.thing == 0) return;
+    ports_.things->on_detached(notes.thing, session.last_parting() == Parting::goodbye, now_);
+    notes.thing = 0;
 }
 
 void Shard::part(Session& session, Parting parting) {
-    Effects effects{nowhere_};
-    session.detach(parting, now_, effects);
-    apply(session, effects);
+    const SessionRef self = session.self();
+    Effects effects{turn_memory_};
+    if (!guarded(self, [&] { session.detach(parting, now_, effects); })) return;
+    apply(session, nullptr, effects);
+}
+
+void Shard::refuse(Session& session, Connection* connection, mqtt::ReasonCode reason,
+                   std::string_view text, Parting parting) {
+    const SessionRef self = session.self();
+    Effects effects{turn_memory_};
+    if (!guarded(self, [&] { session.refuse(reason, text, parting, now_, effects); })) return;
+    apply(session, connection, effects);
 }
 
 bool Shard::kick(TenantId tenant, std::string_view client_id, Instant now) {
     now_ = now;
     Session* const session = sessions_.find(tenant, client_id);
     if (session == nullptr || !session->is_attached()) return false;
-    Connection* const connection = find(session->connection());
-    Effects effects{output_of(*connection)};
-    session->refuse(mqtt::ReasonCode::administrative_action, "disconnected by an operator",
-                    Parting::lost, now, effects);
-    close(*connection);
-    apply(*session, effects);
+    refuse(*session, find(session->connection()), mqtt::ReasonCode::administrative_action,
+           "disconnected by an operator", Parting::lost);
     return true;
+}
+
+/// Between turns: nobody has anything in the turn's arena.
+void Shard::tidy_memory() {
+    turn_memory_.reset();
+    const memory::SlabPoolStats stats = session_memory_.stats();
+    counters_.session_held_bytes.set(stats.held);
+    counters_.session_slab_bytes.set(stats.open);
+    counters_.session_blocks_reused_total.set(stats.reused_total);
+    counters_.escaped_to_heap_total.set(turn_memory_.escapes().count_total());
 }
 
 // --- the server's own messages ---
@@ -284,11 +328,8 @@ void Shard::begin_shutdown(Instant now) {
         if (connection.state == Connection::State::free) return;
         if (connection.state == Connection::State::attached) {
             if (Session* const session = sessions_.get(session_of(connection))) {
-                Effects effects{output_of(connection)};
-                session->refuse(mqtt::ReasonCode::server_shutting_down, "the server is stopping",
-                                Parting::shutdown, now, effects);
-                close(connection);
-                apply(*session, effects);
+                refuse(*session, &connection, mqtt::ReasonCode::server_shutting_down,
+                       "the server is stopping", Parting::shutdown);
                 return;
             }
         }

@@ -24,6 +24,9 @@
 #include "mitu/broker/subscription_index.hpp"
 #include "mitu/broker/things.hpp"
 #include "mitu/broker/timer_queue.hpp"
+#include "mitu/memory/arena.hpp"
+#include "mitu/memory/fault_zone.hpp"
+#include "mitu/memory/slab_pool.hpp"
 #include "mitu/mqtt/decode.hpp"
 #include "mitu/ports/entropy.hpp"
 #include "mitu/ports/faults.hpp"
@@ -110,11 +113,37 @@ private:
     void prune_timers();
     void on_session_timer(Session& session);
     void arm(Session& session);
-    void apply(Session& session, Effects& effects);
-    void settle(Session& session);
+    /// Sends the effects' packets to `connection` (null: nowhere), then carries the others out.
+    void apply(const Session& session, Connection* connection, Effects& effects);
+    void carry_out(const SessionRef& self, TenantId tenant, Effects& effects);
+    void settle(const SessionRef& self);
+    /// Tells the client why, detaches the session and closes.
+    void refuse(Session& session, Connection* connection, mqtt::ReasonCode reason,
+                std::string_view text, Parting parting);
     void part(Session& session, Parting parting);
-    void note_detached(Session& session);
+    void note_detached(const Session& session, SessionNotes& notes);
     void run_things();
+    void tidy_memory();
+
+    // shard_zones.cpp: what happens to a session that breaks
+    struct Broken {
+        SessionRef session;
+        memory::ZoneFault fault;
+    };
+    /// Runs `act` in a fault zone on behalf of the session. False: it has broken, and nobody finds
+    /// it any more.
+    template <class Act>
+    bool guarded(SessionRef session, Act&& act) {
+        const auto fault = memory::in_fault_zone(act);
+        if (!fault) [[likely]]
+            return true;
+        break_session(session, *fault);
+        return false;
+    }
+    void break_session(const SessionRef& session, memory::ZoneFault fault);
+    void bury_broken();
+    void bury(const Broken& broken);
+    void mend_references();
 
     // shard_connections.cpp: bytes in, bytes out
     void on_event(const ports::NetworkEvent& event);
@@ -126,6 +155,9 @@ private:
     void remove_connection(Connection& connection);
     void receive(Connection& connection, ByteView bytes);
     [[nodiscard]] std::size_t process(Connection& connection, ByteView bytes);
+    [[nodiscard]] std::optional<std::size_t> process_packet(Connection& connection, ByteView bytes);
+    [[nodiscard]] std::optional<std::size_t> process_connect(Connection& connection,
+                                                             ByteView bytes);
     [[nodiscard]] bool may_read_on(Connection& connection);
     void pause(Connection& connection);
     void resume_later(Connection& connection);
@@ -133,6 +165,7 @@ private:
     void touch(Connection& connection);
     /// The connection's output buffer, which idle connections do not have.
     [[nodiscard]] Bytes& output_of(Connection& connection);
+    void send_out(Connection* connection, Effects& effects);
     void keep_buffer(Bytes&& buffer);
     [[nodiscard]] Connection::Work& work_of(Connection& connection);
     void give_back_work(Connection& connection);
@@ -167,6 +200,7 @@ private:
     void subscribe_here(const SubscriptionMail& mail);
     void unsubscribe_here(const SubscriptionMail& mail);
     void send_subscription(ShardId to, MailKind kind, const SubscriptionMail& mail);
+    void forget_everywhere(const SessionRef& session);
     void send_retained(const SubscriptionMail& mail);
     void complete(const SessionRef& session, Token token, mqtt::ReasonCode reason);
     [[nodiscard]] std::optional<MessageHandle> store(const MailedMessage& content);
@@ -197,6 +231,8 @@ private:
     Counters counters_;
     MessageStore messages_;
     Instant trim_at_;
+    memory::Arena turn_memory_;
+    memory::SlabPool session_memory_;
     SessionContext session_context_;
     SessionTable sessions_;
     SubscriptionIndex subscriptions_;
@@ -216,7 +252,9 @@ private:
     Matches matches_;
     Matches members_;  // of a shared subscription, one after the other
     std::vector<ServerPublish> server_publishes_;
-    Bytes nowhere_;  // output of sessions without connection: nothing
+    std::vector<Broken> broken_;
+    bool has_lost_references_ = false;
+    Instant mend_at_;
     Instant now_;
     std::uint32_t next_admission_serial_ = 1;
     bool is_shutting_down_ = false;

@@ -166,6 +166,7 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
     const std::string client_id =
         claim.client_id.empty() ? make_client_id(tenant) : claim.client_id;
 
+    bury_broken();  // one of them may have this name
     // First all that may fail: who is refused finds everything as it was.
     Session* session = sessions_.find(tenant, client_id);
     if (session == nullptr && sessions_.size() >= limits_.sessions_max) {
@@ -185,34 +186,49 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
         counters_.takeovers_total.add();
         Connection* const old = find(session->connection());
         MITU_CHECK(old != nullptr && old != &connection);
-        Effects effects{output_of(*old)};
-        session->refuse(ReasonCode::session_taken_over, "a client with the same id connected",
-                        Parting::taken_over, now_, effects);
-        close(*old);
-        apply(*session, effects);
+        refuse(*session, old, ReasonCode::session_taken_over, "a client with the same id connected",
+               Parting::taken_over);
+        bury_broken();
         session = sessions_.find(tenant, client_id);  // it may have ended with its connection
     }
     if (session != nullptr && !session->is_attached()) {
         // Its time may be up though its timer has not run yet: a turn looks at the network first.
         on_session_timer(*session);
+        bury_broken();
         session = sessions_.find(tenant, client_id);
     }
     if (session != nullptr && connect.clean_start) {
-        Effects effects{nowhere_};
-        session->end(now_, effects);
-        apply(*session, effects);
+        const SessionRef old = session->self();
+        Effects effects{turn_memory_};
+        if (guarded(old, [&] { session->end(now_, effects); })) apply(*session, nullptr, effects);
+        bury_broken();
         session = nullptr;
     }
     const bool session_present = session != nullptr;
-    if (session == nullptr) session = &sessions_.create(tenant, client_id);
+    if (session == nullptr) session = sessions_.create(tenant, client_id);
+    if (session == nullptr) {
+        refuse_connect(connection, ReasonCode::quota_exceeded, "no memory for the client id");
+        return;
+    }
 
-    Effects effects{output_of(connection)};
-    session->attach(connect, std::move(*acceptance), connection.id, profile, session_present, now_,
-                    effects);
+    const SessionRef self = session->self();
+    SessionNotes& notes = sessions_.notes(self);
+    notes.profile = profile;
+    notes.connection = connection.id;
+    counters_.clients.add();
+    Effects effects{turn_memory_};
+    const auto will = acceptance->take_will(self);
     connection.state = Connection::State::attached;
     ports_.network.settle(connection.id);
-    connection.session_index = session->self().index;
-    connection.session_generation = session->self().generation;
+    connection.session_index = self.index;
+    connection.session_generation = self.generation;
+    work_of(connection).deadline = Instant::never();
+    if (!guarded(self, [&] {
+            session->attach(connect, *acceptance, will, connection.id, *profile, session_present,
+                            now_, effects);
+        })) {
+        return;
+    }
     if (trace::log_enabled(trace::Level::debug)) {
         trace::log(trace::Level::debug, "client_connected",
                    {{"client", client_id},
@@ -221,11 +237,10 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
                     {"session_present", session_present},
                     {"peer", ports::address_text(connection.peer)}});
     }
-    work_of(connection).deadline = Instant::never();
     if (ports_.things != nullptr) {
-        session->thing = ports_.things->on_attached(tenant, client_id, now_, server_publishes_);
+        notes.thing = ports_.things->on_attached(tenant, client_id, now_, server_publishes_);
     }
-    apply(*session, effects);
+    apply(*session, &connection, effects);
     touch(connection);
 }
 

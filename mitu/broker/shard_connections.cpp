@@ -108,7 +108,10 @@ void Shard::receive(Connection& connection, ByteView bytes) {
     if (connection.state == Connection::State::attached) {
         if (Session* const session = sessions_.get(session_of(connection))) {
             session->on_heard(now_);
-            if (session->thing != 0) ports_.things->on_heard(session->thing, now_);
+            if (ports_.things != nullptr) {
+                const Things::Cookie thing = sessions_.notes(session->self()).thing;
+                if (thing != 0) ports_.things->on_heard(thing, now_);
+            }
         }
     }
     if (connection.has_input() || connection.is_paused) {
@@ -167,39 +170,80 @@ std::size_t Shard::process(Connection& connection, ByteView bytes) {
         if (connection.state == Connection::State::admitting) return taken;
         if (!may_read_on(connection)) return taken;
         const ByteView rest = bytes.subspan(taken);
-        mqtt::DecodeOptions options;
-        options.version = connection.version;
-        options.packet_bytes_max = limits_.packet_bytes_max;
-        const auto decoded = mqtt::decode(rest, options);
-        if (!decoded) {
-            fail(connection, decoded.error(), rest);
-            return bytes.size();
-        }
-        if (!*decoded) return taken;  // more is to come
-        const auto& [packet, size_bytes] = **decoded;
-        if (connection.state == Connection::State::greeting) {
-            const auto* const connect = std::get_if<mqtt::Connect>(&packet);
-            if (connect == nullptr) {  // [MQTT-3.1.0-1]
-                counters_.protocol_errors_total.add();
-                close(connection);
-                return bytes.size();
-            }
-            greet(connection, *connect, rest);
-            if (find(id) != &connection) return bytes.size();  // it lives elsewhere now
-            if (connection.state == Connection::State::admitting) return taken;
-            taken += size_bytes;
-            continue;
-        }
-        Session* const session = sessions_.get(session_of(connection));
-        MITU_CHECK(session != nullptr && session->connection() == connection.id);
-        Effects effects{output_of(connection)};
-        session->on_packet(packet, now_, effects);
-        if (!session->is_attached()) close(connection);
-        apply(*session, effects);
-        touch(connection);
-        taken += size_bytes;
+        const std::optional<std::size_t> packet_bytes =
+            connection.state == Connection::State::greeting ? process_connect(connection, rest)
+                                                            : process_packet(connection, rest);
+        if (!packet_bytes) return taken;                   // more is to come
+        if (find(id) != &connection) return bytes.size();  // it lives elsewhere now
+        if (connection.state == Connection::State::admitting) return taken;
+        taken += *packet_bytes;
     }
     return taken;
+}
+
+/// One packet of a session. nullopt: it is not whole yet. Whatever it has come to shows in the
+/// connection's state.
+std::optional<std::size_t> Shard::process_packet(Connection& connection, ByteView bytes) {
+    Session* const session = sessions_.get(session_of(connection));
+    MITU_CHECK(session != nullptr && session->connection() == connection.id);
+    mqtt::DecodeOptions options;
+    options.version = connection.version;
+    options.packet_bytes_max = limits_.packet_bytes_max;
+    Effects effects{turn_memory_};
+    enum class Step : std::uint8_t { needs_more, is_wrong, was_taken };
+    Step step = Step::needs_more;
+    std::size_t size_bytes = 0;
+    mqtt::DecodeError error{};
+    const bool is_sound = guarded(session->self(), [&] {
+        const auto decoded = mqtt::decode(bytes, options);
+        static_assert(std::is_trivially_destructible_v<decltype(decoded)>);
+        if (!decoded) {
+            error = decoded.error();
+            step = Step::is_wrong;
+        } else if (*decoded) {
+            size_bytes = (*decoded)->size_bytes;
+            session->on_packet((*decoded)->packet, now_, effects);
+            step = Step::was_taken;
+        }
+    });
+    if (!is_sound) return bytes.size();
+    if (step == Step::needs_more) return std::nullopt;
+    if (step == Step::is_wrong) {
+        fail(connection, error, bytes);
+        return bytes.size();
+    }
+    apply(*session, &connection, effects);
+    touch(connection);
+    return size_bytes;
+}
+
+/// The first packet of a connection, and what became of it.
+std::optional<std::size_t> Shard::process_connect(Connection& connection, ByteView bytes) {
+    mqtt::DecodeOptions options;
+    options.version = connection.version;
+    options.packet_bytes_max = limits_.packet_bytes_max;
+    std::optional<decltype(mqtt::decode(bytes, options))> decoded;
+    const auto fault =
+        memory::in_fault_zone([&] { decoded.emplace(mqtt::decode(bytes, options)); });
+    if (fault) {
+        counters_.session_faults[static_cast<std::size_t>(*fault)].add();
+        close(connection);
+        return bytes.size();
+    }
+    if (!*decoded) {
+        fail(connection, decoded->error(), bytes);
+        return bytes.size();
+    }
+    if (!**decoded) return std::nullopt;
+    const auto& [packet, size_bytes] = ***decoded;
+    const auto* const connect = std::get_if<mqtt::Connect>(&packet);
+    if (connect == nullptr) {  // [MQTT-3.1.0-1]
+        counters_.protocol_errors_total.add();
+        close(connection);
+        return bytes.size();
+    }
+    greet(connection, *connect, bytes);
+    return size_bytes;
 }
 
 void Shard::fail(Connection& connection, const mqtt::DecodeError& error, ByteView packet) {
@@ -222,10 +266,7 @@ void Shard::fail(Connection& connection, const mqtt::DecodeError& error, ByteVie
                 {"rule", error.rule},
                 {"offset", error.offset_bytes},
                 {"peer", ports::address_text(connection.peer)}});
-    Effects effects{output_of(connection)};
-    session->refuse(error.reason, error.rule, Parting::lost, now_, effects);
-    close(connection);
-    apply(*session, effects);
+    refuse(*session, &connection, error.reason, error.rule, Parting::lost);
 }
 
 // --- pausing and resuming ---
@@ -300,6 +341,12 @@ Bytes& Shard::output_of(Connection& connection) {
     return output;
 }
 
+void Shard::send_out(Connection* connection, Effects& effects) {
+    if (connection == nullptr || effects.out.empty()) return;
+    Bytes& out = output_of(*connection);
+    out.insert(out.end(), effects.out.begin(), effects.out.end());
+}
+
 void Shard::keep_buffer(Bytes&& buffer) {
     if (buffer.capacity() == 0 || buffer.capacity() > spare_buffer_bytes_max ||
         spare_buffers_.size() >= spare_buffers_max) {
@@ -332,19 +379,25 @@ void Shard::flush_all() {
 }
 
 void Shard::flush(Connection& connection) {
-    Session* const session = connection.state == Connection::State::attached
-                                 ? sessions_.get(session_of(connection))
-                                 : nullptr;
-    Effects effects{nowhere_};
+    const SessionRef self = session_of(connection);
+    Session* const session =
+        connection.state == Connection::State::attached ? sessions_.get(self) : nullptr;
+    Effects effects{turn_memory_};
     batch_.clear();
     if (connection.work) batch_.lend(connection.work->output);
-    const bool more = session != nullptr && session->pump(now_, batch_, effects);
+    bool more = false;
+    if (session != nullptr && !guarded(self, [&] {
+            more = session->pump(now_, batch_, effects);
+            if (!more) session->shed_idle_parts(now_);
+        })) {
+        // Half a packet may stand at its end. What the session had said before goes out with the
+        // reason, when the connection that is closing now is flushed.
+        batch_.clear();
+        return;
+    }
     if (batch_.total_bytes() != 0) write_batch(connection);
     // Not before: what is given to a member on another shard may move bytes that the batch lends.
-    if (session != nullptr) {
-        if (!more) session->shed_idle_parts(now_);
-        apply(*session, effects);
-    }
+    if (session != nullptr) apply(*session, &connection, effects);
     if (connection.is_blocked) return;
     if (connection.state == Connection::State::closing) {
         const ports::ConnectionId id = connection.id;

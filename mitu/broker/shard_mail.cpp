@@ -111,6 +111,10 @@ void Shard::take_publish_record(const memory::Lane::Record& record) {
         unsubscribe_here(read_subscription(record.bytes));
         return;
     }
+    if (kind == MailKind::forget) {
+        subscriptions_.remove_session(read_subscription(record.bytes).subscriber.session);
+        return;
+    }
     const PublishMail mail = read_publish(record.bytes);
     if (kind == MailKind::publish) {
         complete(mail.answer_to, mail.token, route_at_home(mail.content));

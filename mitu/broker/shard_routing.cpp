@@ -181,14 +181,18 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
     delivery.identifiers = identifiers;
     delivery.share_serial = recipient.share_serial;
     delivery.attempts = recipient.attempts;
-    switch (session->deliver(delivery, now_)) {
+    // The reference that the queue will have, if it takes the message.
+    messages_.retain(message);
+    auto outcome = DeliveryOutcome::dropped;
+    if (!guarded(ref, [&] { outcome = session->deliver(delivery, now_); })) return;
+    switch (outcome) {
         case DeliveryOutcome::queued:
             if (Connection* const connection = find(session->connection())) touch(*connection);
             break;
         case DeliveryOutcome::dropped:
+            messages_.release(message);
             break;
         case DeliveryOutcome::give_to_another:
-            messages_.retain(message);
             redispatch(message, recipient.share_serial, one_more(recipient.attempts), ref);
             break;
     }
@@ -340,6 +344,19 @@ void Shard::unsubscribe(TenantId tenant, const SessionRef& session,
     }
 }
 
+/// A session is gone, and what it has subscribed to cannot be made out.
+void Shard::forget_everywhere(const SessionRef& session) {
+    SubscriptionMail mail;
+    mail.subscriber.session = session;
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        if (ShardId{i} == id_) {
+            subscriptions_.remove_session(session);
+        } else {
+            send_subscription(ShardId{i}, MailKind::forget, mail);
+        }
+    }
+}
+
 void Shard::send_retained(const SubscriptionMail& mail) {
     const SessionRef session = mail.subscriber.session;
     retained_.match(mail.tenant, mail.filter, now_, [&](MessageHandle handle) {
@@ -377,9 +394,10 @@ void Shard::complete(const SessionRef& session, Token token, ReasonCode reason) 
     Session* const waiting = sessions_.get(session);
     if (waiting == nullptr) return;
     Connection* const connection = find(waiting->connection());
-    Effects effects{connection != nullptr ? output_of(*connection) : nowhere_};
-    waiting->on_completion(token, reason, now_, effects);
+    Effects effects{turn_memory_};
+    if (!guarded(session, [&] { waiting->on_completion(token, reason, now_, effects); })) return;
     if (connection == nullptr) return;
+    send_out(connection, effects);
     touch(*connection);
     if (connection->is_paused) resume_later(*connection);
 }

@@ -11,7 +11,7 @@
 
 namespace mitu::broker {
 
-/// Up to `inline_bytes` characters inline, longer ones on the heap. Plain data, so that its owner
+/// Up to `inline_bytes` characters inline, longer ones elsewhere. Plain data, so that its owner
 /// may be too: whoever holds it calls clear() when it is done with it.
 /// Shape     inline_bytes + 1 bytes, whatever the alignment.
 /// Lifetime  view() is good until the text is moved, set or cleared.
@@ -30,12 +30,21 @@ public:
             size_ = static_cast<std::uint8_t>(text.size());
             return;
         }
-        char* const copy = new char[text.size()];
-        std::memcpy(copy, text.data(), text.size());
-        const auto size = static_cast<std::uint16_t>(text.size());
-        std::memcpy(bytes_.data(), &size, sizeof(size));
-        std::memcpy(bytes_.data() + sizeof(size), static_cast<const void*>(&copy), sizeof(char*));
-        size_ = on_heap;
+        refer_to(new char[text.size()], text);
+    }
+    /// The same with a long text in an arena, where it stays: clear() is not for it.
+    /// False: no room there.
+    template <class Memory>
+    [[nodiscard]] bool try_set_in(Memory& memory, std::string_view text) {
+        MITU_CHECK(size_ != on_heap && text.size() <= 0xFFFF);
+        if (text.size() <= inline_bytes) {
+            set(text);
+            return true;
+        }
+        auto* const copy = static_cast<char*>(memory.try_allocate(text.size()));
+        if (copy == nullptr) return false;
+        refer_to(copy, text);
+        return true;
     }
     void clear() noexcept {
         if (size_ == on_heap) delete[] pointer();
@@ -46,6 +55,13 @@ private:
     static constexpr std::uint8_t on_heap = 0xFF;
     static_assert(inline_bytes >= sizeof(std::uint16_t) + sizeof(char*) && inline_bytes < on_heap);
 
+    void refer_to(char* copy, std::string_view text) noexcept {
+        std::memcpy(copy, text.data(), text.size());
+        const auto size = static_cast<std::uint16_t>(text.size());
+        std::memcpy(bytes_.data(), &size, sizeof(size));
+        std::memcpy(bytes_.data() + sizeof(size), static_cast<const void*>(&copy), sizeof(char*));
+        size_ = on_heap;
+    }
     [[nodiscard]] std::uint16_t heap_size() const noexcept {
         std::uint16_t size = 0;
         std::memcpy(&size, bytes_.data(), sizeof(size));

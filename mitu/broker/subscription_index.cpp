@@ -144,12 +144,39 @@ bool SubscriptionIndex::remove(TenantId tenant, std::string_view filter,
                                               : remove_member(entry, group_name, session);
     if (!was_there) return false;
     --subscription_count_;
-    if (entry.subscribers().empty() && (entry.crowd == nullptr || entry.crowd->groups.empty())) {
-        free_entry(payload.entry);
-        payload.entry = no_entry;
-        tree_.prune(node);
-    }
+    forget_if_empty(node);
     return true;
+}
+
+void SubscriptionIndex::forget_if_empty(Tree::NodeIndex node) {
+    Payload& payload = tree_.node(node).payload;
+    const Entry& entry = entries_[payload.entry];
+    if (!entry.subscribers().empty()) return;
+    if (entry.crowd != nullptr && !entry.crowd->groups.empty()) return;
+    free_entry(payload.entry);
+    payload.entry = no_entry;
+    tree_.prune(node);
+}
+
+std::size_t SubscriptionIndex::remove_session(const SessionRef& session) {
+    ++version_;
+    const std::size_t before = subscription_count_;
+    for (Tree::NodeIndex node = 0; node < tree_.node_end(); ++node) {
+        const Payload payload = tree_.node(node).payload;
+        if (payload.empty()) continue;
+        Entry& entry = entries_[payload.entry];
+        const std::size_t had = subscription_count_;
+        if (remove_plain(entry, session)) --subscription_count_;
+        if (entry.crowd != nullptr) {
+            // From behind: a group without members goes.
+            for (std::size_t i = entry.crowd->groups.size(); i-- > 0;) {
+                const std::string name = entry.crowd->groups[i]->name;
+                if (remove_member(entry, name, session)) --subscription_count_;
+            }
+        }
+        if (subscription_count_ != had) forget_if_empty(node);
+    }
+    return before - subscription_count_;
 }
 
 bool SubscriptionIndex::remove_plain(Entry& entry, const SessionRef& session) {

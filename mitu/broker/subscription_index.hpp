@@ -79,6 +79,11 @@ public:
     bool remove(TenantId tenant, std::string_view filter, std::string_view group,
                 const SessionRef& session);
 
+    /// Removes all that the session has, for when nobody knows any more what that is.
+    /// Shape  how many there were.
+    /// Cost   every filter in the index.
+    std::size_t remove_session(const SessionRef& session);
+
     /// Who gets a message to `topic`: each session once, each shared subscription one member.
     /// `publisher` is left out where No Local says so [MQTT-3.8.3-3].
     /// Cost       nothing, if `matches` holds the answer to the same question, and no member of a
@@ -148,6 +153,7 @@ private:
     [[nodiscard]] static bool remove_plain(Entry& entry, const SessionRef& session);
     [[nodiscard]] bool remove_member(Entry& entry, std::string_view group,
                                      const SessionRef& session);
+    void forget_if_empty(Tree::NodeIndex node);
     [[nodiscard]] static Recipient recipient(const Packed& subscriber, Matches& matches);
     static void merge(Matches& matches);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mitu/base/check.hpp"
+#include "mitu/base/lifetime.hpp"
 #include "mitu/memory/batch_pool.hpp"
 #include "mitu/memory/poison.hpp"
 
@@ -122,10 +123,11 @@ public:
     [[nodiscard]] std::uint32_t references(RecordHandle handle) const noexcept {
         return slot(handle).references;
     }
-    [[nodiscard]] std::uint8_t* data(RecordHandle handle) const noexcept {
+    [[nodiscard]] std::uint8_t* data(RecordHandle handle) const noexcept MITU_LIFETIME_BOUND {
         return address(index_of(handle), slot(handle)) + prefix_bytes;
     }
-    [[nodiscard]] std::span<std::uint8_t> bytes(RecordHandle handle) const noexcept {
+    [[nodiscard]] std::span<std::uint8_t> bytes(RecordHandle handle) const noexcept
+        MITU_LIFETIME_BOUND {
         std::uint8_t* const at = address(index_of(handle), slot(handle));
         return {at + prefix_bytes, read_prefix(at).size_bytes};
     }
@@ -137,6 +139,36 @@ public:
             std::uint8_t* const at = address(index, slots_[index]);
             visit(std::span{at + prefix_bytes, read_prefix(at).size_bytes});
         }
+    }
+
+    /// How often each record is referred to, as whoever has references tells.
+    class Recount {
+    public:
+        void add(RecordHandle handle) noexcept { ++counts_[index_of(handle)]; }
+
+    private:
+        friend class RecordHeap;
+        std::vector<std::uint32_t> counts_;
+    };
+    [[nodiscard]] Recount recount() const {
+        Recount count;
+        count.counts_.resize(slot_count_);
+        return count;
+    }
+    /// Calls release(handle) for each reference that nobody has told of. More of them than a record
+    /// has is a broken invariant.
+    /// Shape  how many there were.
+    template <class Release>
+    std::uint64_t settle(const Recount& count, Release release) {
+        std::uint64_t lost = 0;
+        for (std::uint32_t index = 0; index < count.counts_.size(); ++index) {
+            const std::uint32_t has = slots_[index].references;
+            MITU_CHECK(count.counts_[index] <= has);
+            const RecordHandle handle = handle_of(index);
+            for (std::uint32_t n = count.counts_[index]; n < has; ++n) release(handle);
+            lost += has - count.counts_[index];
+        }
+        return lost;
     }
 
     /// Whether tidy() has something to do.

@@ -79,8 +79,8 @@ Json client_json(broker::Session& session, Instant now) {
     }
     return Json{{"client_id", session.client_id()},
                 {"connected", session.is_attached()},
-                {"policy", session.profile() ? session.profile()->policy_name : ""},
-                {"class", session.profile() ? session.profile()->device_class : ""},
+                {"policy", session.profile() != nullptr ? session.profile()->policy_name : ""},
+                {"class", session.profile() != nullptr ? session.profile()->device_class : ""},
                 {"idle_s", (now - session.last_heard()).as_seconds()},
                 {"subscriptions", session.subscription_count()},
                 {"queued", session.queued_count()},

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "mitu/runtime/fault_signals.hpp"
 #include "mitu/runtime/process.hpp"
 #include "mitu/trace/log.hpp"
 
@@ -70,6 +71,7 @@ void ShardHost::post(Question question) {
 
 void ShardHost::run(const runtime::ShardPlace& place) {
     runtime::name_thread(fmt::format("shard-{}", id_.value));
+    const runtime::FaultStack fault_stack;
     bind(id_, place);
     std::vector<ports::NetworkEvent> events;
     std::vector<broker::Admission> admissions;

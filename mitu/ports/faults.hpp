@@ -9,15 +9,17 @@
 namespace mitu::ports {
 
 enum class Fault : std::uint8_t {
-    outbox_full,         // a session's queue says that it is full
-    message_store_full,  // the shard has no memory for one more message
-    lane_full,           // a lane to another shard says that it has no room
-    mail_late,           // what another shard has just put into its lane is not seen yet
-    write_short,         // the network takes only the first byte of what it is given
-    admission_slow,      // an authentication answer takes long
-    shard_stalls,        // its thread gets no time for a while, and the others go on
+    outbox_full,          // a session's queue says that it is full
+    message_store_full,   // the shard has no memory for one more message
+    lane_full,            // a lane to another shard says that it has no room
+    mail_late,            // what another shard has just put into its lane is not seen yet
+    write_short,          // the network takes only the first byte of what it is given
+    admission_slow,       // an authentication answer takes long
+    shard_stalls,         // its thread gets no time for a while, and the others go on
+    session_memory_full,  // a session's memory says that its budget is spent
+    session_breaks,       // the handling of a session fails in the middle (memory::ZoneFault)
 };
-inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::shard_stalls) + 1;
+inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::session_breaks) + 1;
 
 /// The enumerator's own name.
 [[nodiscard]] constexpr std::string_view to_text(Fault fault) noexcept {
@@ -36,6 +38,10 @@ inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::shard
             return "admission_slow";
         case Fault::shard_stalls:
             return "shard_stalls";
+        case Fault::session_memory_full:
+            return "session_memory_full";
+        case Fault::session_breaks:
+            return "session_breaks";
     }
     return "unknown";
 }
@@ -45,12 +51,18 @@ class Faults {
 public:
     virtual ~Faults() = default;
     [[nodiscard]] virtual bool fire(Fault fault) noexcept = 0;
+    /// False: none ever will, and nobody need ask.
+    [[nodiscard]] virtual bool can_fire() const noexcept { return true; }
+    /// What breaks when session_breaks has fired, for this client of this tenant. It need not
+    /// return; it may throw, or touch what it must not.
+    virtual void strike(std::uint32_t /*tenant*/, std::string_view /*client_id*/) {}
 };
 
 /// Production: nothing ever fires.
 class NoFaults final : public Faults {
 public:
     [[nodiscard]] bool fire(Fault /*fault*/) noexcept override { return false; }
+    [[nodiscard]] bool can_fire() const noexcept override { return false; }
 };
 
 }  // namespace mitu::ports

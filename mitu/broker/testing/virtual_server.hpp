@@ -25,12 +25,22 @@ public:
     explicit DrawnFaults(Prng prng) : prng_{prng} {}
     [[nodiscard]] bool fire(ports::Fault fault) noexcept override {
         const auto it = probability.find(fault);
-        const bool fires = it != probability.end() && prng_.chance(it->second);
+        bool fires = it != probability.end() && prng_.chance(it->second);
+        if (fires && spared[fault] != 0) {
+            --spared[fault];
+            fires = false;
+        }
         if (fires) ++fired[fault];
         return fires;
     }
+    void strike(std::uint32_t tenant, std::string_view client_id) override {
+        if (on_strike) on_strike(tenant, client_id);
+    }
     std::map<ports::Fault, double> probability;
+    std::map<ports::Fault, std::uint64_t> spared;  // so many times it does not fire after all
     std::map<ports::Fault, std::uint64_t> fired;
+    /// Empty: an exception, as far as the zone can tell.
+    std::function<void(std::uint32_t tenant, std::string_view client_id)> on_strike;
 
 private:
     Prng prng_;

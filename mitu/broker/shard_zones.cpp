@@ -1,0 +1,127 @@
+// Sessions that break: what the shard does when a fault zone was left by a fault.
+//
+// A session breaks in the middle of whatever the shard is doing, perhaps as one of a thousand
+// recipients. So first it only stops to be found, and its connection is told to close; it is put
+// away at the next point of the turn where nothing is half done.
+
+#include <algorithm>
+
+#include "mitu/broker/placement.hpp"
+#include "mitu/broker/shard.hpp"
+#include "mitu/mqtt/encode.hpp"
+#include "mitu/mqtt/topic.hpp"
+#include "mitu/trace/log.hpp"
+
+namespace mitu::broker {
+
+using mqtt::ReasonCode;
+
+namespace {
+
+// References are counted anew at most this often: it takes as long as there are queue entries.
+constexpr Duration mend_interval = Duration::seconds(1);
+
+ReasonCode reason_of(memory::ZoneFault fault) noexcept {
+    return fault == memory::ZoneFault::budget_spent ? ReasonCode::quota_exceeded
+                                                    : ReasonCode::implementation_specific_error;
+}
+
+}  // namespace
+
+void Shard::break_session(const SessionRef& ref, memory::ZoneFault fault) {
+    counters_.session_faults[static_cast<std::size_t>(fault)].add();
+    sessions_.set_broken(ref);
+    broken_.push_back({ref, fault});
+    // What the session says itself is not asked: only what stands outside of it.
+    Connection* const connection = find(sessions_.notes(ref).connection);
+    const bool is_its_own = connection != nullptr &&
+                            connection->state == Connection::State::attached &&
+                            session_of(*connection) == ref;
+    trace::log(trace::Level::warn, "session_broke",
+               {{"fault", to_text(fault)},
+                {"session", ref.index},
+                {"shard", id_.value},
+                {"peer", is_its_own ? ports::address_text(connection->peer) : std::string{}}});
+    if (!is_its_own) return;
+    if (connection->version == mqtt::ProtocolVersion::v5) {
+        mqtt::Disconnect disconnect;
+        disconnect.reason = reason_of(fault);
+        Bytes& out = output_of(*connection);
+        const std::size_t before = out.size();
+        out.resize(before + mqtt::encoded_size(disconnect, connection->version));
+        const auto written =
+            mqtt::encode(disconnect, connection->version, MutableByteView{out}.subspan(before));
+        MITU_CHECK(written != 0);
+    }
+    close(*connection);
+}
+
+void Shard::bury_broken() {
+    while (!broken_.empty()) {
+        const Broken next = broken_.back();
+        broken_.pop_back();
+        bury(next);
+    }
+}
+
+/// The session's end, as far as it can still be had from it: subscriptions in any case, and its
+/// will and what other members of a shared subscription are to have if its memory is sound. Then
+/// all of its memory goes, unread.
+void Shard::bury(const Broken& broken) {
+    Session& session = sessions_.broken(broken.session);
+    SessionNotes& notes = sessions_.notes(broken.session);
+    if (!notes.connection.is_none()) counters_.clients.subtract();
+    if (notes.thing != 0) ports_.things->on_detached(notes.thing, false, now_);
+    const std::uint32_t subscriptions = notes.subscription_count;
+    counters_.subscriptions.subtract(subscriptions);
+
+    Effects last{turn_memory_};
+    const bool is_sound = leaves_memory_sound(broken.fault) &&
+                          !memory::in_fault_zone([&] { session.end(now_, last); });
+    bool is_whole = is_sound;
+    if (!is_sound) {
+        last.list.clear();
+        std::uint32_t found = 0;
+        const auto fault = memory::in_fault_zone([&] {
+            session.salvage_filters([&](std::string_view text) {
+                const auto shared = mqtt::parse_shared(text);
+                const std::string_view filter = shared ? shared->filter : text;
+                if (!mqtt::is_valid_topic_filter(filter) || Levels::is_too_deep(filter)) return;
+                last.add(
+                    UnsubscribeEffect{{}, filter, shared ? shared->group : std::string_view{}});
+                ++found;
+            });
+        });
+        is_whole = !fault && found >= subscriptions;
+    }
+    carry_out(broken.session, notes.tenant, last);
+    if (!is_whole && subscriptions != 0) forget_everywhere(broken.session);
+    sessions_.erase(broken.session);
+    // References that it had, or that lay in effects which nobody will see.
+    has_lost_references_ = true;
+}
+
+void Shard::mend_references() {
+    if (!has_lost_references_ || now_ < mend_at_) return;
+    has_lost_references_ = false;
+    mend_at_ = now_ + mend_interval;
+    auto count = messages_.recount();
+    sessions_.for_each([&](Session& session) {
+        session.for_each_message([&](MessageHandle h) { count.add(h); });
+    });
+    retained_.for_each([&](MessageHandle h) { count.add(h); });
+    for (const Peer& peer : peers_) {
+        for (const DeliverBacklog& item : peer.deliver) count.add(item.message);
+        for (const PublishBacklog& item : peer.publish) {
+            if (!item.message.is_none()) count.add(item.message);
+        }
+    }
+    const std::uint64_t mended = messages_.settle(count);
+    counters_.references_mended_total.add(mended);
+    if (mended != 0) {
+        trace::log(trace::Level::info, "references_mended",
+                   {{"references", mended}, {"shard", id_.value}});
+    }
+}
+
+}  // namespace mitu::broker

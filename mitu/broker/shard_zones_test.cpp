@@ -1,0 +1,367 @@
+// Sessions that break: what it costs them, and that it costs nobody else anything.
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <stdexcept>
+
+#include "mitu/broker/testing/client.hpp"
+#include "mitu/broker/testing/world.hpp"
+
+namespace mitu::broker::testing {
+namespace {
+
+using memory::ZoneFault;
+using mqtt::ReasonCode;
+using ports::Fault;
+using Strings = std::vector<std::string>;
+
+std::uint64_t broken_count(World& world) {
+    std::uint64_t count = 0;
+    for (std::uint16_t i = 0; i < world.shard_count(); ++i) {
+        for (const auto& counter : world.shard(i).counters().session_faults)
+            count += counter.read();
+    }
+    return count;
+}
+
+/// The first shard in which a session comes to its fault point number `spared` breaks it, in the
+/// given way.
+void break_next(World& world, ZoneFault fault, std::uint64_t spared = 0) {
+    for (std::uint16_t i = 0; i < world.shard_count(); ++i) {
+        DrawnFaults& faults = world.faults(i);
+        faults.probability[Fault::session_breaks] = 1.0;
+        faults.spared[Fault::session_breaks] = spared;
+        faults.on_strike = [&world, fault](auto, auto) {
+            for (std::uint16_t k = 0; k < world.shard_count(); ++k) {
+                world.faults(k).probability.clear();
+            }
+            if (fault == ZoneFault::exception) throw std::runtime_error{"planted"};
+            if (fault == ZoneFault::no_memory) throw std::bad_alloc{};
+            memory::raise_fault(fault, "planted");
+        };
+    }
+}
+
+struct ZonesTest : ::testing::TestWithParam<std::tuple<std::uint16_t, ZoneFault>> {
+    static std::uint16_t shards() { return std::get<0>(GetParam()); }
+    static ZoneFault fault() { return std::get<1>(GetParam()); }
+    World world{{.shards = shards()}};
+};
+INSTANTIATE_TEST_SUITE_P(
+    kinds, ZonesTest,
+    ::testing::Combine(::testing::Values(1, 3),
+                       ::testing::Values(ZoneFault::budget_spent, ZoneFault::no_memory,
+                                         ZoneFault::exception, ZoneFault::bad_access,
+                                         ZoneFault::double_free)));
+
+TEST_P(ZonesTest, end_the_session_with_a_reason_and_leave_nothing_of_it) {
+    Client& victim = world.client("victim").connect({.session_expiry_s = 1'000});
+    victim.subscribe("a/b/c/d", {.qos = qos1});
+    victim.subscribe("$share/g/a/#", {.qos = qos1});
+    for (int i = 0; i < 20; ++i) victim.subscribe("many/" + std::to_string(i));
+    EXPECT_EQ(world.counted(&Counters::subscriptions), 22u);
+
+    break_next(world, fault());
+    victim.ping();
+    ASSERT_FALSE(victim.is_open());
+    ASSERT_TRUE(victim.goodbye().has_value());
+    EXPECT_EQ(victim.goodbye(), fault() == ZoneFault::budget_spent
+                                    ? ReasonCode::quota_exceeded
+                                    : ReasonCode::implementation_specific_error);
+    EXPECT_EQ(broken_count(world), 1u);
+    EXPECT_EQ(world.session("victim"), nullptr);
+    EXPECT_EQ(world.counted(&Counters::sessions), 0u);
+    EXPECT_EQ(world.counted(&Counters::clients), 0u);
+    EXPECT_EQ(world.counted(&Counters::subscriptions), 0u);
+    EXPECT_EQ(world.counted(&Counters::session_held_bytes), 0u);
+
+    Client& publisher = world.client("publisher").connect();
+    EXPECT_EQ(publisher.publish("a/b/c/d", "nobody hears", {.qos = qos1}),
+              ReasonCode::no_matching_subscribers);
+    EXPECT_EQ(publisher.publish("many/7", "nobody hears", {.qos = qos1}),
+              ReasonCode::no_matching_subscribers);
+    // Its name is free again.
+    victim.connect({.clean_start = false, .session_expiry_s = 1'000});
+    EXPECT_FALSE(victim.session_present());
+    victim.subscribe("a/b/c/d", {.qos = qos1});
+    publisher.publish("a/b/c/d", "heard", {.qos = qos1});
+    EXPECT_EQ(victim.take_payloads(), Strings{"heard"});
+    EXPECT_EQ(world.stored_messages(), 0u);
+}
+
+TEST_P(ZonesTest, cost_the_other_recipients_of_a_message_nothing) {
+    std::map<std::string, Client*> readers;
+    for (int i = 0; i < 12; ++i) {
+        Client& reader = world.client_at(static_cast<std::uint16_t>(i % shards()), "reader");
+        reader.connect().subscribe("news/of/the/day", {.qos = qos1});
+        readers[reader.id()] = &reader;
+    }
+    Client& publisher = world.client("publisher").connect();
+    std::uint64_t broken = 0;
+    for (int round = 0; round < 60; ++round) {
+        break_next(world, fault(), static_cast<std::uint64_t>(round));
+        publisher.publish_later("news/of/the/day", std::to_string(round), {.qos = qos1});
+        world.run();
+        for (std::uint16_t i = 0; i < shards(); ++i) world.faults(i).probability.clear();
+        std::uint64_t lost = 0;
+        for (auto& [id, reader] : readers) {
+            if (reader->is_open()) {
+                const auto payloads = reader->take_payloads();
+                // A publisher that breaks before it has passed the message on has said nothing.
+                if (publisher.is_open() || !payloads.empty()) {
+                    EXPECT_EQ(payloads, Strings{std::to_string(round)}) << id;
+                }
+                continue;
+            }
+            ++lost;
+            static_cast<void>(reader->take_payloads());
+            reader->connect().subscribe("news/of/the/day", {.qos = qos1});
+        }
+        if (!publisher.is_open()) {
+            ++lost;
+            publisher.connect();
+        }
+        broken += lost;
+        EXPECT_LE(lost, 1u);
+        EXPECT_EQ(broken_count(world), broken);
+        world.advance(Duration::seconds(2));
+    }
+    EXPECT_GT(broken, 20u);
+    EXPECT_EQ(world.stored_messages(), 0u) << "references of broken sessions are mended";
+}
+
+TEST_P(ZonesTest, publish_the_will_if_the_memory_can_be_believed) {
+    Client& watcher = world.client("watcher").connect();
+    watcher.subscribe("wills/#", {.qos = qos1});
+    Client& victim = world.client("victim").connect(
+        {.will = WillOptions{.topic = "wills/victim", .payload = "gone", .qos = qos1}});
+    // The watcher's acknowledgement comes to fault points too: only the victim talks.
+    break_next(world, fault());
+    victim.ping();
+    EXPECT_FALSE(victim.is_open());
+    EXPECT_EQ(watcher.take_payloads(), leaves_memory_sound(fault()) ? Strings{"gone"} : Strings{});
+    world.advance(Duration::seconds(2));
+    EXPECT_EQ(world.stored_messages(), 0u);
+}
+
+TEST_P(ZonesTest, hand_what_was_shared_to_other_members_if_the_memory_can_be_believed) {
+    Client& publisher = world.client("publisher").connect();
+    Client& first = world.client("first").connect({.receive_maximum = 1});
+    Client& second = world.client("second").connect({.receive_maximum = 1});
+    for (Client* member : {&first, &second}) {
+        member->acknowledges = false;
+        member->subscribe("$share/g/jobs/#", {.qos = qos1});
+    }
+    for (int i = 0; i < 6; ++i) publisher.publish("jobs/1", std::to_string(i), {.qos = qos1});
+    break_next(world, fault());
+    first.ping();
+    ASSERT_FALSE(first.is_open());
+    second.acknowledges = true;
+    for (const auto& message : second.take_messages()) second.acknowledge(message);
+    world.run();
+    const auto rest = second.take_payloads();
+    EXPECT_EQ(rest.size(), leaves_memory_sound(fault()) ? 5u : 2u) << "beside the first it had";
+    world.advance(Duration::seconds(2));
+    EXPECT_EQ(world.stored_messages(), 0u);
+}
+
+TEST(session_zones, forget_the_subscriptions_of_a_session_that_was_written_over) {
+    World world{{.shards = 3}};
+    Client& victim = world.client("victim").connect();
+    std::set<std::string> filters;
+    for (int i = 0; i < 100; ++i) {
+        const std::string filter = "x/" + std::to_string(i) + (i % 3 == 0 ? "/y/z" : "/#");
+        victim.subscribe(filter);
+        victim.subscribe("$share/g/" + filter);
+    }
+    Session* const session = world.session("victim");
+    for (std::uint16_t i = 0; i < 3; ++i) {
+        world.faults(i).probability[Fault::session_breaks] = 1.0;
+        world.faults(i).on_strike = [session](auto, auto) {
+            // Everything of its fixed part but what says where it is.
+            auto* const bytes = reinterpret_cast<std::uint8_t*>(session);
+            std::memset(bytes + 2 * sizeof(void*), 0xA5, sizeof(Session) - 2 * sizeof(void*));
+            memory::raise_fault(ZoneFault::bad_access, "planted");
+        };
+    }
+    victim.ping();
+    for (std::uint16_t i = 0; i < 3; ++i) world.faults(i).probability.clear();
+    EXPECT_FALSE(victim.is_open());
+    world.run();
+    EXPECT_EQ(world.counted(&Counters::subscriptions), 0u);
+    EXPECT_EQ(world.counted(&Counters::sessions), 0u);
+    Client& publisher = world.client("publisher").connect();
+    for (int i = 0; i < 100; ++i) {
+        const std::string topic = "x/" + std::to_string(i) + "/y/z";
+        EXPECT_EQ(publisher.publish(topic, "?", {.qos = qos1}),
+                  ReasonCode::no_matching_subscribers);
+    }
+}
+
+TEST(session_zones, cost_a_connection_that_has_no_session_yet_only_itself) {
+    World world;
+    Client& other = world.client("other").connect();
+    other.subscribe("a");
+    break_next(world, ZoneFault::exception);
+    Client& newcomer = world.client("newcomer").connect();  // breaks while it is attached
+    EXPECT_FALSE(newcomer.is_connected());
+    EXPECT_EQ(world.counted(&Counters::sessions), 1u);
+    newcomer.connect();
+    newcomer.publish("a", "hello");
+    EXPECT_EQ(other.take_payloads(), Strings{"hello"});
+}
+
+// --- budgets ---
+
+TEST(session_memory, refuses_a_subscription_that_it_has_no_room_for) {
+    Limits limits;
+    limits.session_bytes_max = 2'000;
+    World world{{.limits = limits}};
+    Client& client = world.client("c").connect();
+    int granted = 0;
+    bool is_refused = false;
+    for (int i = 0; i < 200; ++i) {
+        const auto reasons = client.subscribe("some/filter/number/" + std::to_string(i));
+        ASSERT_EQ(reasons.size(), 1u);
+        if (reasons[0] == ReasonCode::quota_exceeded) {
+            is_refused = true;
+        } else {
+            ++granted;
+        }
+    }
+    EXPECT_TRUE(is_refused);
+    EXPECT_GT(granted, 10);
+    EXPECT_TRUE(client.is_open());
+    EXPECT_EQ(world.counted(&Counters::subscriptions), static_cast<std::uint64_t>(granted));
+    client.publish("some/filter/number/3", "x");
+    EXPECT_EQ(client.take_payloads(), Strings{"x"});
+}
+
+TEST(session_memory, drops_messages_that_its_queue_has_no_room_for) {
+    Limits limits;
+    limits.session_bytes_max = 2'000;
+    World world{{.limits = limits}};
+    Client& slow = world.client("slow").connect({.receive_maximum = 1});
+    slow.acknowledges = false;
+    slow.subscribe("a", {.qos = qos1});
+    Client& publisher = world.client("publisher").connect();
+    for (int i = 0; i < 500; ++i) publisher.publish("a", std::to_string(i), {.qos = qos1});
+    EXPECT_TRUE(slow.is_open());
+    const auto dropped = world.dropped(DropReason::queue_full);
+    EXPECT_GT(dropped, 300u);
+    slow.acknowledges = true;
+    for (const auto& message : slow.take_messages()) slow.acknowledge(message);
+    world.run();
+    EXPECT_EQ(slow.take_messages().size() + 1 + dropped, 500u);
+    EXPECT_EQ(world.stored_messages(), 0u);
+}
+
+TEST(session_memory, ends_a_session_that_cannot_go_on_without_more) {
+    Limits limits;
+    limits.session_bytes_max = 4'000;
+    World world{{.limits = limits}};
+    Client& greedy = world.client("greedy").connect();
+    const std::string name(1'500, 'x');
+    for (std::uint16_t alias = 1; alias <= 10 && greedy.is_open(); ++alias) {
+        greedy.publish(name + std::to_string(alias), "p", {.topic_alias = alias});
+    }
+    ASSERT_FALSE(greedy.is_open());
+    ASSERT_TRUE(greedy.goodbye().has_value());
+    EXPECT_EQ(greedy.goodbye(), ReasonCode::quota_exceeded);
+    EXPECT_EQ(world.counted(&Counters::session_held_bytes), 0u);
+    EXPECT_EQ(world.shard()
+                  .counters()
+                  .session_faults[static_cast<std::size_t>(ZoneFault::budget_spent)]
+                  .read(),
+              1u);
+}
+
+// --- a storm ---
+
+/// Pairs of clients talk while sessions break, run out of memory and come back. Whoever was not
+/// disconnected has lost nothing.
+class ZonesStormTest : public ::testing::TestWithParam<std::uint64_t> {};
+INSTANTIATE_TEST_SUITE_P(seeds, ZonesStormTest, ::testing::Range<std::uint64_t>(1, 25));
+
+TEST_P(ZonesStormTest, costs_nobody_but_those_that_break_anything) {
+    Prng prng{GetParam()};
+    WorldOptions options{.seed = GetParam(),
+                         .shards = static_cast<std::uint16_t>(1 + prng.below(3)),
+                         .draws_order = true};
+    if (prng.chance(0.5)) options.lanes = tiny_lanes();
+    World world{options};
+    constexpr std::array kinds{ZoneFault::budget_spent, ZoneFault::no_memory, ZoneFault::exception,
+                               ZoneFault::bad_access, ZoneFault::double_free};
+    for (std::uint16_t i = 0; i < world.shard_count(); ++i) {
+        world.faults(i).probability[Fault::session_breaks] = 0.002;
+        world.faults(i).on_strike = [&](auto, auto) {
+            const ZoneFault kind = kinds[prng.below(kinds.size())];
+            if (kind == ZoneFault::exception) throw std::runtime_error{"planted"};
+            memory::raise_fault(kind, "planted");
+        };
+    }
+    struct Pair {
+        Client* from = nullptr;
+        Client* to = nullptr;
+        std::string topic;
+    };
+    std::vector<Pair> pairs;
+    for (int i = 0; i < 12; ++i) {
+        Pair pair{&world.client("from" + std::to_string(i)),
+                  &world.client("to" + std::to_string(i)), "pairs/of/" + std::to_string(i)};
+        pairs.push_back(pair);
+    }
+    const auto make_ready = [&](Pair& pair) {
+        for (int tries = 0; tries < 100; ++tries) {
+            if (!pair.from->is_connected()) pair.from->connect();
+            if (!pair.to->is_connected()) {
+                pair.to->connect();
+                pair.to->subscribe(pair.topic, {.qos = qos1});
+                pair.to->subscribe("pairs/+/all", {.qos = qos2});
+            }
+            static_cast<void>(pair.to->take_messages());
+            if (pair.from->is_connected() && pair.to->is_connected()) return;
+        }
+        FAIL() << "no pair can be made";
+    };
+    for (int round = 0; round < 60; ++round) {
+        for (Pair& pair : pairs) make_ready(pair);
+        // Making one ready may have broken another: what matters are those that are whole now.
+        std::vector<Pair> whole;
+        for (const Pair& pair : pairs) {
+            if (pair.from->is_connected() && pair.to->is_connected()) whole.push_back(pair);
+        }
+        for (int i = 0; i < 10; ++i) {
+            for (const Pair& pair : whole) {
+                if (!pair.from->is_connected()) continue;
+                pair.from->publish_later(pair.topic, std::to_string(i), {.qos = qos1});
+            }
+        }
+        world.run();
+        for (const Pair& pair : whole) {
+            if (!pair.from->is_connected() || !pair.to->is_connected()) continue;
+            Strings expected;
+            for (int i = 0; i < 10; ++i) expected.push_back(std::to_string(i));
+            ASSERT_EQ(pair.to->take_payloads(), expected) << pair.topic << " in round " << round;
+        }
+    }
+    EXPECT_GT(broken_count(world), 10u);
+    for (std::uint16_t i = 0; i < world.shard_count(); ++i) world.faults(i).probability.clear();
+    for (const Pair& pair : pairs) {
+        for (Client* client : {pair.from, pair.to}) {
+            if (client->is_connected()) client->disconnect();
+        }
+    }
+    world.advance(Duration::seconds(2));
+    world.run();
+    EXPECT_EQ(world.stored_messages(), 0u);
+    EXPECT_EQ(world.counted(&Counters::sessions), 0u);
+    EXPECT_EQ(world.counted(&Counters::clients), 0u);
+    EXPECT_EQ(world.counted(&Counters::subscriptions), 0u);
+    EXPECT_EQ(world.counted(&Counters::session_held_bytes), 0u);
+}
+
+}  // namespace
+}  // namespace mitu::broker::testing
