@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "mitu/memory/arena.hpp"
 #include "mitu/memory/fault_zone.hpp"
 #include "mitu/trace/counter.hpp"
 
@@ -63,6 +64,7 @@ struct Counters {
     trace::Counter references_mended_total;       // of messages, left behind by sessions that broke
     trace::Counter escaped_to_heap_total;         // allocations that outgrew the turn's arena
     std::array<trace::Counter, memory::zone_fault_count> session_faults;  // by what happened
+    const memory::EscapeReport* escapes = nullptr;  // the same, by the line that asked
     trace::Counter rate_limited_total;  // times a client was paused for its message rate
     trace::Counter lane_stalls_total;   // turns in which another shard had no room
     std::array<trace::Counter, drop_reason_count> dropped;

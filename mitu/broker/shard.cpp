@@ -26,6 +26,7 @@ Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
       retained_{messages_, limits.retained_messages_max},
       batch_{messages_, limits.output_bytes_turn_max, limits.gather_bytes_min},
       peers_(ports.mailroom.shard_count()) {
+    counters_.escapes = &turn_memory_.escapes();
     for (std::uint16_t i = 0; i < ports_.mailroom.shard_count(); ++i) {
         if (ShardId{i} == id_) continue;
         lane_record_bytes_max_ =

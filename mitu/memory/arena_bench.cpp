@@ -205,8 +205,8 @@ constexpr std::size_t arena_count = 64;
 constexpr std::size_t batch_messages = 256;
 
 std::vector<std::unique_ptr<Arena>> make_arenas() {
-    std::vector<std::unique_ptr<Arena>> arenas;
-    for (std::size_t i = 0; i < arena_count; ++i) arenas.push_back(std::make_unique<Arena>());
+    std::vector<std::unique_ptr<Arena>> arenas(arena_count);
+    for (auto& arena : arenas) arena = std::make_unique<Arena>();
     return arenas;
 }
 void fill_arena(Arena& arena) {
@@ -252,14 +252,14 @@ BENCHMARK(give_back_all_of_12_blocks)->UseManualTime()->Arg(1'000)->Iterations(2
 
 void enter_and_leave_a_zone(benchmark::State& state) {
     int count = 0;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         benchmark::DoNotOptimize(in_fault_zone([&] { benchmark::DoNotOptimize(++count); }));
     }
 }
 BENCHMARK(enter_and_leave_a_zone);
 
 void contain_a_fault(benchmark::State& state) {
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         benchmark::DoNotOptimize(
             in_fault_zone([] { raise_fault(ZoneFault::budget_spent, "a benchmark says so"); }));
     }

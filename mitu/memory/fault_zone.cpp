@@ -51,7 +51,9 @@ namespace {
 
 void raise_fault(ZoneFault fault, const char* what) noexcept {
     if (detail::active_landing != nullptr) detail::leave(*detail::active_landing, fault);
-    check_failed(__FILE__, __LINE__, to_text(fault).data(), what);
+    // Texts of faults are literals, and end with a zero.
+    const char* const text = to_text(fault).begin();
+    check_failed(__FILE__, __LINE__, text, what);
 }
 
 void leave_zone_after_bad_access() noexcept {

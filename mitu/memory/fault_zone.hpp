@@ -69,16 +69,15 @@ template <class Body>
 
 /// For the handler of SIGSEGV and SIGBUS: leaves the zone that was hit. Returns if there is none.
 /// The handler runs on a stack of its own (SA_ONSTACK) and has put the signal mask back to its
-/// context's (uc_sigmask) before: ThreadSanitizer blocks all signals in handlers, and nobody returns.
+/// context's (uc_sigmask) before: ThreadSanitizer blocks all signals in handlers, and nobody
+/// returns.
 void leave_zone_after_bad_access() noexcept;
 
 /// While it lives, what is done is not the zone's: it writes what others share, and a fault in it
 /// stops the process.
 class ZonePause {
 public:
-    ZonePause() noexcept : landing_{detail::active_landing} {
-        detail::set_active_landing(nullptr);
-    }
+    ZonePause() noexcept : landing_{detail::active_landing} { detail::set_active_landing(nullptr); }
     ~ZonePause() { detail::set_active_landing(landing_); }
     ZonePause(const ZonePause&) = delete;
     ZonePause& operator=(const ZonePause&) = delete;

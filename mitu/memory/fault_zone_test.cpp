@@ -163,6 +163,7 @@ TEST(fault_zone, is_each_threads_own) {
     constexpr std::uint32_t rounds = 5'000;
     std::atomic<std::uint64_t> contained{0};
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (std::uint32_t number = 0; number < 4; ++number) {
         threads.emplace_back([&contained, number] {
             const ZoneFault mine = all_faults[number];
@@ -336,6 +337,7 @@ TEST(fault_zone, contains_bad_accesses_on_several_threads_at_once) {
     const BadAccessHandler handler;
     std::atomic<std::uint64_t> contained{0};
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (std::uint32_t number = 0; number < 4; ++number) {
         threads.emplace_back([&] {
             const Reservation page = one_page();

@@ -284,9 +284,9 @@ void* SlabPool::allocate(SlabHolding& holding, std::size_t size_bytes) noexcept 
     if (number == none) {
         number = take_span();
         if (number == none) return refuse(ZoneFault::no_memory);
-        spans_[number] = Span{.block_count = static_cast<std::uint16_t>(span_bytes / bytes),
-                              .block_bytes = bytes,
+        spans_[number] = Span{.block_bytes = bytes,
                               .reciprocal = 0xFFFF'FFFFu / bytes + 1,
+                              .block_count = static_cast<std::uint16_t>(span_bytes / bytes),
                               .size_class = static_cast<std::uint8_t>(size_class)};
         stats_.open += span_bytes;
         list(number);
@@ -329,11 +329,11 @@ void* SlabPool::allocate_large(SlabHolding& holding, std::size_t size_bytes) noe
         ++stats_.fresh_total;
     }
     spans_[number] = Span{.used = 1,
-                          .fresh = 1,
-                          .block_count = 1,
                           .block_bytes = static_cast<std::uint32_t>(bytes),
+                          .block_count = 1,
                           .size_class = large_class,
-                          .order = static_cast<std::uint8_t>(order)};
+                          .order = static_cast<std::uint8_t>(order),
+                          .fresh = 1};
     stats_.open += bytes;
     hand_out(holding, number << block_log2, bytes);
     return base_ + (std::size_t{number} << span_log2);

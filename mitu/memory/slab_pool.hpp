@@ -107,18 +107,20 @@ private:
         std::uint32_t next;      // not out: the next free one of the span, as it is
     };
     static constexpr std::size_t note_bytes_per_span = blocks_per_span * sizeof(BlockNote);
+    // No field that a block's coming and going writes shares four aligned bytes with another: what
+    // is loaded with its neighbour waits for the neighbour's store.
     struct alignas(32) Span {
-        std::uint16_t used = 0;
-        std::uint16_t free_head = 0xFFFF;  // of its blocks; BlockNote::next leads on
-        std::uint16_t fresh = 0;           // blocks from here on were never out
-        std::uint16_t block_count = 0;
+        std::uint32_t used = 0;
         std::uint32_t block_bytes = 0;
         std::uint32_t reciprocal = 0;  // of block_bytes, in 2^-32, rounded up
-        std::uint8_t size_class = no_class;
-        std::uint8_t order = 0;    // large: span_bytes << order
-        bool is_resident = false;  // while it is free
         std::uint32_t previous = none;
         std::uint32_t next = none;  // with room, of the same class; or the next free one
+        std::uint16_t block_count = 0;
+        std::uint16_t free_head = 0xFFFF;  // of its blocks; BlockNote::next leads on
+        std::uint8_t size_class = no_class;
+        std::uint8_t order = 0;    // large: span_bytes << order
+        std::uint16_t fresh = 0;   // blocks from here on were never out
+        bool is_resident = false;  // while it is free
     };
 
     [[nodiscard]] static std::uint32_t class_of(std::size_t size_bytes) noexcept;

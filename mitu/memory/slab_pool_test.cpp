@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <iterator>
 #include <map>
@@ -288,7 +289,7 @@ struct Wrong {
             mine[0] - span_bytes,
             large + 200 * span_bytes,
             reinterpret_cast<std::uint8_t*>(&outside),
-            reinterpret_cast<std::uint8_t*>(~std::uintptr_t{0}),
+            std::bit_cast<std::uint8_t*>(~std::uintptr_t{0}),
         };
         all.insert(all.end(), theirs.begin(), theirs.end());
         return all;

@@ -73,6 +73,27 @@ void add_fleet(Families& families, const fleet::Catalog& catalog,
     }
 }
 
+/// What sessions broke of, and what outgrew its arena.
+void add_memory(Families& families, const broker::Counters& counters, std::size_t shard_index) {
+    const std::string shard = std::to_string(shard_index);
+    for (std::size_t f = 0; f < memory::zone_fault_count; ++f) {
+        families.add(
+            "mitu_session_faults_total", false,
+            static_cast<double>(counters.session_faults[f].read()),
+            {{"shard", shard}, {"fault", std::string{to_text(static_cast<memory::ZoneFault>(f))}}});
+    }
+    if (counters.escapes == nullptr) return;
+    counters.escapes->for_each([&](const memory::EscapeReport::Site& site) {
+        std::string_view file = site.file != nullptr ? site.file : "other";
+        if (const auto folder = file.rfind("mitu/"); folder != file.npos)
+            file.remove_prefix(folder);
+        const std::string where =
+            std::string{file} + (site.file != nullptr ? ":" + std::to_string(site.line) : "");
+        families.add("mitu_escaped_bytes_total", false, static_cast<double>(site.size_bytes),
+                     {{"shard", shard}, {"site", where}});
+    });
+}
+
 }  // namespace
 
 std::string metrics_text(const fleet::Catalog& catalog,
@@ -96,6 +117,7 @@ std::string metrics_text(const fleet::Catalog& catalog,
                           {"reason", std::string{to_text(static_cast<broker::DropReason>(r))}}});
         }
     }
+    for (std::size_t i = 0; i < counters.size(); ++i) add_memory(families, *counters[i], i);
     for (std::size_t i = 0; i < networks.size(); ++i) {
         add_network(families, *networks[i], std::to_string(i));
     }

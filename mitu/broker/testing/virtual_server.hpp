@@ -30,7 +30,10 @@ public:
             --spared[fault];
             fires = false;
         }
-        if (fires) ++fired[fault];
+        if (fires) {
+            ++fired[fault];
+            if (on_fire) on_fire(fault);
+        }
         return fires;
     }
     void strike(std::uint32_t tenant, std::string_view client_id) override {
@@ -39,6 +42,7 @@ public:
     std::map<ports::Fault, double> probability;
     std::map<ports::Fault, std::uint64_t> spared;  // so many times it does not fire after all
     std::map<ports::Fault, std::uint64_t> fired;
+    std::function<void(ports::Fault)> on_fire;  // where it fires, whatever it is
     /// Empty: an exception, as far as the zone can tell.
     std::function<void(std::uint32_t tenant, std::string_view client_id)> on_strike;
 

@@ -108,8 +108,9 @@ void World::run() {
     }
 }
 
-void World::run_some(std::uint64_t steps) {
+bool World::run_some(std::uint64_t steps) {
     while (steps != 0 && step_somebody()) --steps;
+    return steps == 0;
 }
 
 void World::advance(Duration time) {

@@ -66,8 +66,8 @@ public:
 
     /// Runs until nobody has a reason to, at the present time.
     void run();
-    /// The same, but for so many steps at most.
-    void run_some(std::uint64_t steps);
+    /// The same, but for so many steps at most. False: nobody has a reason any more.
+    bool run_some(std::uint64_t steps);
     /// Lets time pass, stopping at every deadline on the way.
     void advance(Duration time);
     /// Lets time pass in which no shard looks: what comes of the network and what is due to timers
