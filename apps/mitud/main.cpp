@@ -71,7 +71,8 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(1'024u, 268'435'460u))
         ->capture_default_str();
     app.add_option("--messages-in", messages_in,
-                   "where messages lie: batches, or malloc (one allocation each, to compare)")
+                   "where messages lie: batches, or malloc (one allocation for each and for each "
+                   "reference to it, to compare)")
         ->check(CLI::IsMember({"batches", "malloc"}))
         ->capture_default_str();
     app.add_option("--login-threads", options.login_threads, "threads that check passwords")

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <new>
 
 namespace mitu::memory {
 
@@ -24,17 +25,47 @@ RecordHeap::RecordHeap(const RecordHeapOptions& options)
 RecordHeap::~RecordHeap() {
     if (!uses_malloc_) return;
     for (std::uint32_t i = 0; i < slot_count_; ++i) {
-        if (slots_[i].references != 0) deallocate(allocated_[i]);
+        if (slots_[i].references == 0) continue;
+        while (allocated_[i].nodes != nullptr) free_node(allocated_[i]);
+        std::free(allocated_[i].record);
     }
 }
 
+// --- Allocation::malloc ---
+
 std::uint8_t* RecordHeap::allocate(std::uint32_t index, std::uint32_t bytes) {
     auto* const at = static_cast<std::uint8_t*>(std::malloc(bytes));
-    allocated_[index] = at;
+    if (at != nullptr) allocated_[index] = {at, nullptr};
     return at;
 }
 
-void RecordHeap::deallocate(std::uint8_t* at) noexcept { std::free(at); }
+void RecordHeap::retain_allocated(RecordHandle handle) noexcept {
+    ++slot(handle).references;
+    void* const memory = std::malloc(sizeof(Node));
+    if (memory == nullptr) return;  // the count is what holds the record; a node only costs
+    Allocated& allocated = allocated_[index_of(handle)];
+    allocated.nodes = new (memory) Node{allocated.nodes};
+    ++totals_.nodes;
+}
+
+void RecordHeap::release_allocated(RecordHandle handle) noexcept {
+    Slot& gone = slot(handle);
+    const std::uint32_t index = index_of(handle);
+    Allocated& allocated = allocated_[index];
+    // Which of the nodes goes is all the same: none knows whose it is. The youngest is the nearest.
+    if (allocated.nodes != nullptr) free_node(allocated);
+    if (--gone.references != 0) return;
+    const std::uint32_t bytes = padded(read_prefix(allocated.record).size_bytes);
+    std::free(allocated.record);
+    free_slot(index, bytes);
+}
+
+void RecordHeap::free_node(Allocated& allocated) noexcept {
+    Node* const node = allocated.nodes;
+    allocated.nodes = node->next;
+    std::free(node);
+    --totals_.nodes;
+}
 
 // --- the table ---
 
@@ -56,8 +87,13 @@ bool RecordHeap::open_slots() {
 #ifdef MITU_AUDITS
     generations_.resize(std::max<std::size_t>(end, generations_.size()));
 #endif
-    slot_count_ = end;
+    set_slot_count(end);
     return true;
+}
+
+void RecordHeap::set_slot_count(std::uint32_t count) {
+    slot_count_ = count;
+    if (!uses_malloc_) batched_slot_count_ = count;
 }
 
 /// After a flood: the end of the table goes back to the system, as far as nothing in it lives. What
@@ -67,7 +103,7 @@ void RecordHeap::close_slots() {
     while (end > slots_opened && slots_[end - 1].references == 0) --end;
     end = (end + slots_opened - 1) / slots_opened * slots_opened;
     table_->give_back(std::size_t{end} * sizeof(Slot), table_->open_bytes() - end * sizeof(Slot));
-    slot_count_ = end;
+    set_slot_count(end);
     free_slot_ = none;
     for (std::uint32_t i = end; i-- > 0;) {
         if (slots_[i].references != 0) continue;
@@ -212,6 +248,7 @@ RecordHeapStats RecordHeap::stats() const noexcept {
 
 bool RecordHeap::is_sound() const {
     std::uint64_t bytes = 0;
+    std::uint64_t nodes = 0;
     std::uint32_t count = 0;
     std::vector<std::uint64_t> by_batch(batches_.size());
     for (std::uint32_t index = 0; index < slot_count_; ++index) {
@@ -221,7 +258,15 @@ bool RecordHeap::is_sound() const {
         const Prefix prefix = read_prefix(address(index, slot));
         if (prefix.index != index) return false;
         bytes += padded(prefix.size_bytes);
-        if (!uses_malloc_) by_batch[slot.place >> place_shift_] += padded(prefix.size_bytes);
+        if (!uses_malloc_) {
+            by_batch[slot.place >> place_shift_] += padded(prefix.size_bytes);
+            continue;
+        }
+        std::uint32_t of_record = 0;
+        for (const Node* node = allocated_[index].nodes; node != nullptr; node = node->next) {
+            if (++of_record >= slot.references) return false;
+        }
+        nodes += of_record;
     }
     std::uint32_t free_count = 0;
     for (std::uint32_t i = free_slot_; i != none; i = slots_[i].place) {
@@ -238,7 +283,7 @@ bool RecordHeap::is_sound() const {
         }
     }
     return bytes == live_bytes_ && count == live_count_ && free_count + count == slot_count_ &&
-           listed == pool_.taken_count();
+           nodes == totals_.nodes && listed == pool_.taken_count();
 }
 
 }  // namespace mitu::memory

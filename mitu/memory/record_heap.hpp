@@ -17,7 +17,7 @@ namespace mitu::memory {
 /// Where the bytes of records come from.
 enum class Allocation : std::uint8_t {
     batches,  // bumped into batches of the shard, moved out of those that are mostly dead
-    malloc,   // one allocation a record: what others do; to compare with
+    malloc,   // one allocation a record, one more a further reference: to compare with
 };
 
 struct RecordHeapOptions {
@@ -43,6 +43,7 @@ struct RecordHeapStats {
     std::uint64_t moved_total = 0;    // of records that were moved
     std::uint64_t records_total = 0;  // how many were ever added
     std::uint64_t reused_total = 0;   // how often a batch was begun again before it was full
+    std::uint64_t nodes = 0;          // Allocation::malloc: how many stand for a reference
 };
 
 /// Records are bumped into a batch one behind the other and die in any order. A batch without a
@@ -51,7 +52,8 @@ struct RecordHeapStats {
 /// the lifetimes, batches hold at most a fifth more than what lives, and two batches.
 ///
 /// Handles go through a table, so that nobody who has one notices a move. Each record counts its
-/// references there.
+/// references there. With Allocation::malloc each retain() also allocates a node of 32 bytes, which
+/// lives until a release(): what a broker with linked queues allocates for each message in each.
 /// Threading  shard-local.
 /// Lifetime   data() is good until the record's last release, or tidy().
 /// Cost       add, release: constant. tidy: the bytes that it moves; nothing while little is dead.
@@ -91,23 +93,20 @@ public:
         ++totals_.records_total;
         return handle_of(index);
     }
-    void retain(RecordHandle handle) noexcept { ++slot(handle).references; }
+    void retain(RecordHandle handle) noexcept {
+        if (!is_in_batches(handle)) [[unlikely]]
+            return retain_allocated(handle);
+        ++live_slot(handle).references;
+    }
     void release(RecordHandle handle) noexcept {
-        Slot& gone = slot(handle);
+        if (!is_in_batches(handle)) [[unlikely]]
+            return release_allocated(handle);
+        Slot& gone = live_slot(handle);
         if (--gone.references != 0) return;
-        const std::uint32_t index = index_of(handle);
-        std::uint8_t* const at = address(index, gone);
-        const std::uint32_t bytes = padded(read_prefix(at).size_bytes);
         const std::uint32_t place = gone.place;
-        --live_count_;
-        live_bytes_ -= bytes;
-        gone.place = free_slot_;
-        free_slot_ = index;
-        end_generation(index);
-        if (uses_malloc_) [[unlikely]] {
-            deallocate(at);
-            return;
-        }
+        std::uint8_t* const at = pool_.base() + std::size_t{place} * grain_bytes;
+        const std::uint32_t bytes = padded(read_prefix(at).size_bytes);
+        free_slot(index_of(handle), bytes);
         poison(at + prefix_bytes, bytes - prefix_bytes);  // the prefix stays, for those who walk
         const BatchNumber number = place >> place_shift_;
         Batch& batch = batches_[number];
@@ -223,6 +222,19 @@ private:
         BatchNumber next = none;
     };
 
+    /// What other brokers allocate for each message in each queue.
+    struct Node {
+        Node* next = nullptr;
+        std::uint8_t unused[24] = {};
+    };
+    static_assert(sizeof(Node) == 32);
+
+    /// Allocation::malloc: what a slot stands for.
+    struct Allocated {
+        std::uint8_t* record = nullptr;
+        Node* nodes = nullptr;  // one a reference beyond the first, the youngest in front
+    };
+
     /// A batch that is being filled.
     struct Filling {
         BatchNumber batch = none;
@@ -256,15 +268,31 @@ private:
     static void end_generation(std::uint32_t /*index*/) noexcept {}
 #endif
     [[nodiscard]] Slot& slot(RecordHandle handle) const noexcept {
+        MITU_CHECK(index_of(handle) < slot_count_);
+        return live_slot(handle);
+    }
+    /// slot() of a handle within the table.
+    [[nodiscard]] Slot& live_slot(RecordHandle handle) const noexcept {
         const std::uint32_t index = index_of(handle);
-        MITU_CHECK(index < slot_count_);
         MITU_AUDIT(handle_of(index) == handle);
         MITU_CHECK(slots_[index].references != 0);
         return slots_[index];
     }
+    /// False also for a handle beyond the table: the one branch serves as slot()'s bound, so that
+    /// batches pay nothing for there being another mode.
+    [[nodiscard]] bool is_in_batches(RecordHandle handle) const noexcept {
+        return index_of(handle) < batched_slot_count_;
+    }
+    void free_slot(std::uint32_t index, std::uint32_t bytes) noexcept {
+        --live_count_;
+        live_bytes_ -= bytes;
+        slots_[index].place = free_slot_;
+        free_slot_ = index;
+        end_generation(index);
+    }
     [[nodiscard]] std::uint8_t* address(std::uint32_t index, const Slot& slot) const noexcept {
         if (uses_malloc_) [[unlikely]]
-            return allocated_[index];
+            return allocated_[index].record;
         return pool_.base() + std::size_t{slot.place} * grain_bytes;
     }
     [[nodiscard]] std::uint8_t* bump(Filling& filling, std::uint32_t bytes,
@@ -280,8 +308,11 @@ private:
 
     [[nodiscard]] bool open_slots();
     void close_slots();
+    void set_slot_count(std::uint32_t count);
     [[nodiscard]] std::uint8_t* allocate(std::uint32_t index, std::uint32_t bytes);
-    static void deallocate(std::uint8_t* at) noexcept;
+    void retain_allocated(RecordHandle handle) noexcept;
+    void release_allocated(RecordHandle handle) noexcept;
+    void free_node(Allocated& allocated) noexcept;
     [[nodiscard]] bool begin_batch(Filling& filling);
     void stop_filling(Filling& filling);
     void lose_last(BatchNumber number);
@@ -300,6 +331,7 @@ private:
     std::uint32_t bucket_shift_;  // live bytes to bucket
     Slot* slots_ = nullptr;
     std::uint32_t slot_count_ = 0;
+    std::uint32_t batched_slot_count_ = 0;  // the same; 0 with Allocation::malloc
     std::uint32_t free_slot_ = none;
     std::uint32_t slots_wanted_max_ = slots_kept_min;  // more, if few live, are looked at
     Filling fresh_;                                    // for what comes
@@ -310,8 +342,8 @@ private:
     std::vector<Batch> batches_;  // by number
     Filling survivors_;           // for what has lasted
     std::uint32_t buckets_[bucket_count];
-    std::optional<Reservation> table_;      // of slots
-    std::vector<std::uint8_t*> allocated_;  // Allocation::malloc: where each record is
+    std::optional<Reservation> table_;  // of slots
+    std::vector<Allocated> allocated_;  // Allocation::malloc: by slot
 #ifdef MITU_AUDITS
     std::vector<std::uint8_t> generations_;
 #endif

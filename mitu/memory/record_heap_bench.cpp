@@ -142,6 +142,28 @@ void any_order(benchmark::State& state, Memory& memory) {
     memory.tidy();
 }
 
+/// A turn of 64 messages to eight subscribers each: a reference for each that waits for it.
+void queued(benchmark::State& state, Allocation allocation) {
+    constexpr std::size_t window = 64;
+    constexpr int subscribers = 8;
+    RecordHeap heap{{.allocation = allocation}};
+    const std::vector<std::uint8_t> content(message_bytes, 'x');
+    std::vector<RecordHandle> live(window);
+    for (auto _ : state) {
+        for (auto& handle : live) {
+            handle = *heap.add(message_bytes);
+            std::memcpy(heap.data(handle), content.data(), message_bytes);
+            for (int i = 0; i < subscribers; ++i) heap.retain(handle);
+            heap.release(handle);
+        }
+        for (int i = 0; i < subscribers; ++i) {
+            for (const auto handle : live) heap.release(handle);
+        }
+        heap.tidy(512u << 10);
+    }
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * window));
+}
+
 template <class Memory>
 void all_patterns(const std::string& name, std::shared_ptr<Memory> memory) {
     const auto add = [&](const char* pattern, auto function) {
@@ -162,6 +184,9 @@ const bool registered = [] {
     for (const GeneralAllocator& found : general_allocators()) {
         all_patterns(found.name, std::make_shared<General>(General{found.allocate, found.free}));
     }
+    // LD_PRELOAD puts another library's allocator under the second.
+    benchmark::RegisterBenchmark("queued/records", queued, Allocation::batches);
+    benchmark::RegisterBenchmark("queued/records_in_malloc", queued, Allocation::malloc);
     return true;
 }();
 

@@ -89,6 +89,30 @@ TEST(record_heap, does_the_same_with_one_allocation_a_record) {
     RecordHeap heap{tiny(Allocation::malloc)};
     live_and_die(heap, 3, 20'000);
     EXPECT_EQ(heap.stats().batches, 0u);
+    EXPECT_EQ(heap.stats().nodes, 0u);
+}
+
+TEST(record_heap, allocates_a_node_for_each_further_reference_in_malloc_mode_alone) {
+    for (const auto allocation : {Allocation::batches, Allocation::malloc}) {
+        const std::uint64_t each = allocation == Allocation::malloc ? 1 : 0;
+        RecordHeap heap{tiny(allocation)};
+        const auto first = heap.add(100);
+        const auto second = heap.add(100);
+        EXPECT_EQ(heap.stats().nodes, 0u) << "the first reference comes with the record";
+        for (int i = 0; i < 1'000; ++i) heap.retain(*first);
+        for (int i = 0; i < 10; ++i) heap.retain(*second);
+        EXPECT_EQ(heap.stats().nodes, 1'010 * each);
+        EXPECT_EQ(heap.references(*first), 1'001u);
+        for (int i = 0; i < 1'000; ++i) heap.release(*first);
+        EXPECT_EQ(heap.stats().nodes, 10 * each);
+        EXPECT_TRUE(heap.is_sound());
+        heap.release(*first);
+        EXPECT_EQ(heap.live_count(), 1u);
+        const auto again = heap.add(50);  // in the slot of the one that went
+        heap.release(*again);
+        EXPECT_EQ(heap.stats().nodes, 10 * each);
+        // The heap ends with what lives; AddressSanitizer would tell of a node left behind.
+    }
 }
 
 TEST(record_heap, starts_its_batch_again_when_nothing_in_it_lives) {
@@ -194,6 +218,15 @@ TEST(record_heap_death, notices_a_handle_that_outlived_its_record) {
     const auto handle = heap.add(8);
     heap.release(*handle);
     EXPECT_DEATH(heap.release(*handle), "");
+}
+
+TEST(record_heap_death, knows_a_handle_beyond_its_table_in_both_modes) {
+    for (const auto allocation : {Allocation::batches, Allocation::malloc}) {
+        RecordHeap heap{tiny(allocation)};
+        ASSERT_TRUE(heap.add(8));
+        EXPECT_DEATH(heap.retain(RecordHandle{}), "");
+        EXPECT_DEATH(heap.release(RecordHandle{}), "");
+    }
 }
 
 #ifdef MITU_AUDITS
