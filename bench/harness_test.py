@@ -10,7 +10,7 @@ import xml.etree.ElementTree
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from harness import figures, ours, peers, performance, report, scenarios, targets  # noqa: E402
+from harness import allocations, figures, ours, peers, performance, report, scenarios, targets  # noqa: E402
 
 OPEN_FILES = 20_000
 
@@ -87,6 +87,70 @@ class Targets(unittest.TestCase):
         self.assertEqual(verdict_of(faster, row), "missed")
 
 
+def about(**words):
+    """What a document says of mitu and of variants with these words."""
+    return {"mitu": {"version": None, "words": ""},
+            **{f"mitu {name}": {"version": None, "words": text} for name, text in words.items()}}
+
+
+class AllocationModes(unittest.TestCase):
+    SATURATED = "fan-in 100:1 QoS 0, 64 B, v3.1.1"
+    AT_RATE = "pairs 100 QoS 0, 64 B at 20,000/s"
+
+    def compare(self, cpu_us, malloc_cpu_us, names, **words):
+        words = words or {"malloc": "--messages-in malloc"}
+        summary = a_summary({"mitu": cpu_us, **{f"mitu {name}": malloc_cpu_us for name in words}},
+                            names)
+        return allocations.compare(summary, about(**words))
+
+    def verdicts(self, *arguments, **words):
+        return [aim["verdict"] for row in self.compare(*arguments, **words) for aim in row["aims"]]
+
+    def test_what_shorthands_mean_is_known_as_a_mode_and_other_variants_are_not(self):
+        for name in ours.ALLOCATORS:
+            self.assertTrue(allocations.is_mode(ours.VARIANTS[name]), name)
+        self.assertTrue(allocations.is_mode("MALLOC_ARENA_MAX=1 --log-level debug"))
+        for words in ("", None, "--shards 2", "A=LD_PRELOAD=x"):
+            self.assertFalse(allocations.is_mode(words), words)
+
+    def test_throughput_of_fan_in_and_pairs_has_an_aim_beside_glibc_alone(self):
+        self.assertEqual(self.verdicts(1, 1.5, {self.SATURATED}), ["met"])
+        self.assertEqual(self.verdicts(1, 1.3, {self.SATURATED}), ["missed"])
+        self.assertEqual(self.verdicts(1, 1.3, {self.SATURATED}, other=(
+            "LD_PRELOAD=libmimalloc.so.2.0 --messages-in malloc")), [])
+        self.assertEqual(self.verdicts(1, 1.3, {"fan-out 1:1000 QoS 0, 64 B, v3.1.1"}), [])
+
+    def test_p99_at_fixed_rates_has_one_too(self):
+        self.assertEqual(self.verdicts(1, 4, {self.AT_RATE}), ["met"])
+        self.assertEqual(self.verdicts(1, 3, {self.AT_RATE}), ["missed"])
+
+    def test_where_the_generator_was_the_limit_too_little_says_nothing_and_enough_is_enough(self):
+        for malloc_us, verdict in ((1.3, "generator's limit"), (1.5, "met")):
+            summary = a_summary({"mitu": 1, "mitu malloc": malloc_us}, {self.SATURATED})
+            summary[0]["brokers"]["mitu"]["metrics"]["broker_share"]["median"] = 0.8
+            rows = allocations.compare(summary, about(malloc="--messages-in malloc"))
+            self.assertEqual(rows[0]["aims"][0]["verdict"], verdict)
+            self.assertIn("*", allocations.section(rows))
+
+    def test_ratios_are_of_batches_to_the_mode_and_only_where_they_mean_something(self):
+        saturated, = self.compare(1, 2, {self.SATURATED})
+        self.assertEqual(saturated["ratios"]["per_s"]["median"], 2)
+        self.assertEqual(saturated["ratios"]["cpu_us"]["median"], 0.5)
+        self.assertNotIn("p99_us", saturated["ratios"])
+        at_rate, = self.compare(1, 2, {self.AT_RATE})
+        self.assertEqual(at_rate["ratios"]["p999_us"]["median"], 0.5)
+        self.assertNotIn("per_s", at_rate["ratios"])
+
+    def test_without_a_mode_there_is_no_section(self):
+        rows = self.compare(1, 2, {self.SATURATED}, two="--shards 2")
+        self.assertEqual(allocations.section(rows), "")
+
+    def test_results_from_before_brokers_had_words_can_still_be_printed(self):
+        summary = a_summary({"mitu": 1, "mitu tcmalloc": 1}, {self.SATURATED})
+        old = {name: {"version": None} for name in ("mitu", "mitu tcmalloc")}
+        self.assertEqual(allocations.compare(summary, old), [])
+
+
 class Pages(unittest.TestCase):
     def test_tables_page_and_charts_are_whole_though_some_brokers_cannot_do_all(self):
         brokers = {"null relay": 0.1, "mitu": 0.4, "mitu <tcmalloc>": 0.3, "mosquitto": 4,
@@ -99,11 +163,14 @@ class Pages(unittest.TestCase):
                     "commit": "0" * 40, "changed": False, "machine": {"cpu": "some CPU"},
                     "build": {}, "settings": {"repeat": 3, "seconds": 1.0, "warmup_s": 1.0},
                     "brokers": {name: {"version": None} for name in brokers},
-                    "scenarios": summary}
+                    "scenarios": summary,
+                    "allocation_modes": allocations.compare(summary, {
+                        "mitu <tcmalloc>": {"words": ours.VARIANTS["malloc+tcmalloc"]}})}
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             performance.write(document, folder)
             page = (folder / "README.md").read_text()
+            self.assertIn("## Allocation modes", page)
             drawn = list(folder.glob("*.svg"))
             self.assertGreater(len(drawn), 10)
             for path in drawn:

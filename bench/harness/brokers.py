@@ -85,6 +85,10 @@ class Broker:
     def version(self):
         return None
 
+    def about(self):
+        """What the result says of it."""
+        return {"version": self.version()}
+
     def environment(self):
         """What its environment has beside ours."""
         return {}

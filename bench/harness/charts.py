@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from harness.figures import metric_of
+from harness.figures import is_at_rate, is_one_at_a_time, metric_of
 from harness.report import number
 from harness.svg import Dot, dot_chart
 
@@ -18,14 +18,6 @@ class Chart:
     entries: list
     metric: str
     end: str | None = None  # where the whisker ends; None: it is the spread
-
-
-def is_at_rate(entry):
-    return any(word.startswith("--rate=") for word in entry["arguments"])
-
-
-def is_one_at_a_time(entry):
-    return "--window=1" in entry["arguments"]
 
 
 def spread_dot(entry, name, metric):

@@ -11,6 +11,13 @@ def is_ours(name):
     return name in (OURS, YARDSTICK) or name.startswith(f"{OURS} ")
 
 
+def is_at_rate(entry):
+    return any(word.startswith("--rate=") for word in entry["arguments"])
+
+
+def is_one_at_a_time(entry):
+    return "--window=1" in entry["arguments"]
+
 
 def at(path):
     """A function that takes the value at `path` out of a run's report; None: it is not there."""

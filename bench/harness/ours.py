@@ -27,6 +27,7 @@ class NullRelay(Broker):
 
 class Mitu(Broker):
     name = "mitu"
+    words = ""  # what makes it differ from mitu
 
     def __init__(self, bin_folder, extra=()):
         self.binary = bin_folder / "mitud"
@@ -36,6 +37,9 @@ class Mitu(Broker):
         told = subprocess.run([self.binary, "--version"], capture_output=True, text=True,
                               check=False)
         return told.stdout.strip() or None
+
+    def about(self):
+        return {**super().about(), "words": self.words}
 
     def missing(self):
         return None if self.binary.exists() else f"{self.binary} is not built"
@@ -47,8 +51,18 @@ class Mitu(Broker):
                 "--port-file", str(folder / "port.json"), *self.extra], None
 
 
+# Debian's libraries that variants load, and the package each is in.
+PACKAGES = {"libtcmalloc_minimal.so.4": "libtcmalloc-minimal4", "libmimalloc.so.2.0": "libmimalloc2.0"}
+
 # What is asked for often enough to have a name of its own.
-VARIANTS = {"tcmalloc": "LD_PRELOAD=libtcmalloc_minimal.so.4"}
+VARIANTS = {
+    "tcmalloc": "LD_PRELOAD=libtcmalloc_minimal.so.4",
+    "malloc": "--messages-in malloc",
+    "malloc+tcmalloc": "LD_PRELOAD=libtcmalloc_minimal.so.4 --messages-in malloc",
+    "malloc+mimalloc": "LD_PRELOAD=libmimalloc.so.2.0 --messages-in malloc",
+}
+# What --allocators adds: mitud without its batches, on each allocator.
+ALLOCATORS = ("malloc", "malloc+tcmalloc", "malloc+mimalloc")
 
 ENVIRONMENT_WORD = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
@@ -75,7 +89,7 @@ class Variant(Mitu):
                              f"ARGUMENTS, or one of {', '.join(VARIANTS)}")
         super().__init__(bin_folder)
         self.name = f"mitu {label}"
-        self.text = words
+        self.words = words
         self.variables = {}
         self.extra = shlex.split(words)
         while self.extra and (found := ENVIRONMENT_WORD.fullmatch(self.extra[0])):
@@ -86,7 +100,8 @@ class Variant(Mitu):
     def missing(self):
         for name in self.preload:
             if find_library(name) is None:
-                return f"there is no {name} (Debian: libtcmalloc-minimal4 for tcmalloc)"
+                package = PACKAGES.get(name)
+                return f"there is no {name}" + (f" (Debian: {package})" if package else "")
         return super().missing()
 
     def environment(self):
@@ -96,4 +111,4 @@ class Variant(Mitu):
         return variables
 
     def version(self):
-        return f"{super().version()}, {self.text}"
+        return f"{super().version()}, {self.words}"

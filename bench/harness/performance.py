@@ -2,7 +2,7 @@
 
 import os
 
-from harness import charts, report, targets
+from harness import allocations, charts, report, targets
 
 
 def markdown_table(head, rows):
@@ -51,6 +51,12 @@ def page(document, drawn, result_link):
         markdown_table(["", *targets.HEAD[1:4], "unit", "verdict"],
                        [targets.cells(row) for row in judged]),
     ]
+    if document.get("allocation_modes"):
+        parts += ["## Allocation modes", "Mitu with its batches as a ratio to mitud with one "
+                  "allocation for each message and each queued reference, turn by turn; `*`: a broker had "
+                  "CPU time left.",
+                  markdown_table([*allocations.HEAD[:-1], "verdict"],
+                                 map(allocations.cells, document["allocation_modes"]))]
     if remarks:
         parts += ["## To know before believing it", "\n".join(f"- {line}" for line in remarks)]
     parts.append("## Charts")
