@@ -40,7 +40,6 @@ FiltersRun::FiltersRun(const Options& options)
         Holder& holder = holders_.emplace_back();
         holder.topic_begin = k % holders_per_group_ * topics_per_holder;
         holder.topic_end = std::min(holder.topic_begin + topics_per_holder, topics_);
-        holder.orders.resize(options.publishers);
     }
     for (std::uint32_t k = 0; k < options.publishers; ++k) {
         swarm_.plan(fmt::format("p{:05}", k), "");
@@ -232,7 +231,6 @@ bool FiltersRun::on_publish(Link& link, const Frame& frame) {
     if (topic / topics_per_holder != link.index % holders_per_group_) {
         return wrong("delivered a message that no filter of this client matches");
     }
-    holders_[link.index].orders[stamp.publisher].on_received(stamp.sequence);
 
     Publisher& publisher = publishers_[stamp.publisher];
     const std::uint64_t batch_begin = publisher.sent - publisher.owed.size();
@@ -270,12 +268,6 @@ void FiltersRun::sum_up() {
         report_.pings_unanswered += publisher.ping_answered ? 0 : 1;
     }
     report_.faults.lost = report_.received_expected - report_.received;
-    // A second copy is known by what is owed; here only the order counts.
-    for (const Holder& holder : holders_) {
-        for (const OrderCheck& order : holder.orders) {
-            report_.faults.reordered += order.faults().reordered;
-        }
-    }
 }
 
 }  // namespace mitu::bench
