@@ -10,7 +10,8 @@ import xml.etree.ElementTree
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from harness import allocations, figures, ours, peers, performance, report, scenarios, targets  # noqa: E402
+from harness import allocations, figures, machine, ours, peers, performance  # noqa: E402
+from harness import report, scenarios, shards, targets  # noqa: E402
 
 OPEN_FILES = 20_000
 
@@ -149,6 +150,81 @@ class AllocationModes(unittest.TestCase):
         summary = a_summary({"mitu": 1, "mitu tcmalloc": 1}, {self.SATURATED})
         old = {name: {"version": None} for name in ("mitu", "mitu tcmalloc")}
         self.assertEqual(allocations.compare(summary, old), [])
+
+
+class Cores(unittest.TestCase):
+    def test_a_generator_has_the_next_core_or_shares(self):
+        two = machine.Cores([0, 1])
+        self.assertEqual((two.of_broker(), two.of_generator([0]), two.shares([0])),
+                         ([0], [1], False))
+        self.assertEqual((two.of_broker(2), two.of_generator([0, 1]), two.shares([0, 1])),
+                         ([0, 1], [0, 1], True))
+        self.assertEqual(machine.Cores([2, 3, 5], [3]).of_generator([3]), [2])
+        self.assertEqual(machine.Cores([4, 6, 7]).of_generator([4, 6]), [7])
+        self.assertTrue(machine.Cores([3]).shares([3]))
+
+    def test_words_of_a_variant_replace_the_number_of_shards(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for number, words in enumerate(("--shards 2", "--shards=2", "--log-level debug")):
+                inner = pathlib.Path(folder) / str(number)
+                inner.mkdir()
+                command, _ = ours.Variant(pathlib.Path("bin"), f"v={words}").command(inner, None)
+                counts = [word for word in command if word.startswith("--shards")]
+                self.assertEqual(len(counts), 1, command)
+
+
+class Shards(unittest.TestCase):
+    def test_names_are_still_one_of_a_kind_with_wide_windows(self):
+        for quick in (False, True):
+            names = [one.name for one in scenarios.all_of(OPEN_FILES, quick, wide=True)]
+            self.assertEqual(len(names), len(set(names)))
+            self.assertIn("pairs 100 QoS 0, 64 B, window 1,000", names)
+
+    FAN_OUT = "fan-out 1:1000 QoS 0, 1 KiB, v3.1.1"
+
+    def row(self, cores, generator_cores, ratio_of_rates=1.0, ratio_of_cpu=1.0, generator=0.2):
+        """One row, for two shards that deliver and cost so many times what one does."""
+        one, two = ours.Mitu(pathlib.Path("bin")), ours.Sharded(pathlib.Path("bin"), 2)
+        summary = a_summary({one.name: 1, two.name: 1}, {self.FAN_OUT})
+        for name, rate, cpu in ((one.name, 1, 1), (two.name, ratio_of_rates, ratio_of_cpu)):
+            for run in summary[0]["brokers"][name]["runs"]:
+                run["delivered_per_s"] *= rate
+                run["broker_cpu_us_per_message"] *= cpu
+            summary[0]["brokers"][name]["metrics"]["generator_share"] = {"median": generator}
+        brokers = {name: {"words": "", "shards": count, "cores": cores,
+                          "generator_cores": generator_cores}
+                   for name, count in ((one.name, 1), (two.name, 2))}
+        found, = shards.compare(summary, brokers)
+        self.assertIn(found["verdict"], shards.section([found]))
+        return found
+
+    def test_on_one_core_cpu_is_judged(self):
+        self.assertEqual(self.row([0], [1], ratio_of_cpu=1.29)["verdict"], "met")
+        self.assertEqual(self.row([0], [1], ratio_of_cpu=1.31)["verdict"], "missed")
+
+    def test_on_two_cores_throughput_is_judged_where_the_generator_leaves_room(self):
+        self.assertEqual(self.row([0, 1], [0, 1], 1.61)["verdict"], "met")
+        self.assertEqual(self.row([0, 1], [0, 1], 1.59)["verdict"], "missed")
+        crowded = self.row([0, 1], [0, 1], 1.2, generator=0.5)
+        self.assertEqual(crowded["verdict"], "no room")
+        self.assertAlmostEqual(crowded["possible"], 2 / 1.5)
+        self.assertAlmostEqual(crowded["of_possible"], 0.9)
+
+    def test_a_generator_with_a_core_of_its_own_leaves_room_until_that_is_full(self):
+        self.assertEqual(self.row([0, 1], [2], 1.5, generator=0.5)["possible"], 2)
+        self.assertEqual(self.row([0, 1], [2], 1.5, generator=0.5)["verdict"], "missed")
+        self.assertEqual(self.row([0, 1], [2], 1.5, generator=0.8)["verdict"], "no room")
+
+    def test_only_the_same_cores_are_compared_and_no_other_words(self):
+        brokers = {
+            "mitu": {"words": "", "shards": 1, "cores": [0]},
+            "mitu 2 shards": {"words": "", "shards": 2, "cores": [0]},
+            "mitu 2 shards on 2 cores": {"words": "", "shards": 2, "cores": [0, 1]},
+            "mitu malloc": {"words": "--messages-in malloc", "shards": 1, "cores": [0]},
+            "mosquitto": {"version": None},
+        }
+        self.assertEqual([pair[:2] for pair in shards.pairs_of(brokers)],
+                         [("mitu", "mitu 2 shards")])
 
 
 class Pages(unittest.TestCase):

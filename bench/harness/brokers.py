@@ -69,6 +69,7 @@ class Broker:
     """One kind of broker. Subclasses say how it is told its port."""
 
     name = ""
+    cores_wanted = None  # as many as all brokers have
 
     def command(self, folder, scenario):
         """The arguments, and the port, or None where the broker chooses it itself."""
@@ -93,14 +94,14 @@ class Broker:
         """What its environment has beside ours."""
         return {}
 
-    def start(self, folder, core, scenario):
+    def start(self, folder, cores, scenario):
         command, port = self.command(folder, scenario)
         log = folder / "broker.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                 env={**os.environ, **self.environment()},
-                preexec_fn=(lambda: os.sched_setaffinity(0, {core})) if core is not None else None)
+                preexec_fn=lambda: os.sched_setaffinity(0, cores))
         running = Running(self.name, process, port, log)
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:

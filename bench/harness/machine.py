@@ -15,6 +15,31 @@ def raise_open_files():
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+class Cores:
+    """Who runs where: each broker on the first cores, the generator on the next one, or, where there
+    is none, on all of them, in whatever time the broker leaves."""
+
+    def __init__(self, available, broker=None):
+        self.available = list(available)
+        self.default = list(broker) if broker else self.available[:1]
+
+    def of_broker(self, count=None):
+        """`count`: how many it wants; None: as many as all do."""
+        return self.default if count is None else self.available[:count]
+
+    def of_generator(self, broker_cores):
+        left = [core for core in self.available if core not in broker_cores]
+        return left[:1] or self.available
+
+    def shares(self, broker_cores):
+        """Whether the generator has no core of its own."""
+        return not set(broker_cores).isdisjoint(self.of_generator(broker_cores))
+
+
+def cores_text(cores):
+    return ("core " if len(cores) == 1 else "cores ") + " and ".join(map(str, cores))
+
+
 def cpu_model():
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

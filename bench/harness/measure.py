@@ -16,7 +16,7 @@ class Bench:
 
     def __init__(self, generator, cores, warmup, seconds, spin):
         self.generator = generator
-        self.broker_core, self.load_core = cores
+        self.cores = cores
         self.warmup = warmup
         self.seconds = seconds
         self.spin = spin
@@ -26,22 +26,26 @@ class Bench:
         with tempfile.TemporaryDirectory(prefix="mitu-bench-") as parent:
             folder = broker_kinds.data_folder(parent, broker.name)
             try:
-                running = broker.start(folder, self.broker_core, scenario)
+                cores = self.cores.of_broker(broker.cores_wanted)
+                running = broker.start(folder, cores, scenario)
             except (broker_kinds.StartFailure, OSError) as error:
                 return {"ok": False, "failure": str(error)}
             try:
-                return self.load(running, scenario)
+                return self.load(running, scenario, cores)
             finally:
                 running.stop()
 
-    def load(self, running, scenario):
+    def load(self, running, scenario, broker_cores):
         command = [str(self.generator), *scenario.arguments(), f"--port={running.port}",
                    f"--broker-pid={running.pid}", f"--warmup={self.warmup:g}",
                    f"--seconds={self.seconds:g}", "--quiet"]
         # With few thousand connections and nothing to send, polling would only heat the room.
-        if self.spin and scenario.shape != "connect":
+        # Polling would also take away a core that the broker wants, and hide how busy the
+        # generator is, which says what a broker with several cores could do.
+        polls = len(broker_cores) == 1 and not self.cores.shares(broker_cores)
+        if self.spin and scenario.shape != "connect" and polls:
             command.append("--spin")
-        core = self.load_core
+        cores = self.cores.of_generator(broker_cores)
         busy_before, stolen_before = machine.busy_seconds()
         children_before = os.times()
         broker_before = running.cpu_seconds()
@@ -50,7 +54,7 @@ class Bench:
             done = subprocess.run(
                 command, capture_output=True, text=True, check=False,
                 timeout=self.warmup * 2 + self.seconds + scenario.seconds_spare,
-                preexec_fn=(lambda: os.sched_setaffinity(0, {core})) if core is not None else None)
+                preexec_fn=lambda: os.sched_setaffinity(0, cores))
         except subprocess.TimeoutExpired:
             return {"ok": False, "failure": "the generator did not end in time"}
         elapsed = time.monotonic() - begin

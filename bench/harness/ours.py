@@ -28,6 +28,7 @@ class NullRelay(Broker):
 class Mitu(Broker):
     name = "mitu"
     words = ""  # what makes it differ from mitu
+    shards = 1
 
     def __init__(self, bin_folder, extra=()):
         self.binary = bin_folder / "mitud"
@@ -39,7 +40,7 @@ class Mitu(Broker):
         return told.stdout.strip() or None
 
     def about(self):
-        return {**super().about(), "words": self.words}
+        return {**super().about(), "words": self.words, "shards": self.shards}
 
     def missing(self):
         return None if self.binary.exists() else f"{self.binary} is not built"
@@ -47,12 +48,25 @@ class Mitu(Broker):
     def command(self, folder, scenario):
         (folder / "data").mkdir()
         return [str(self.binary), "--listen", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0",
-                "--data", str(folder / "data"), "--shards", "1", "--allow-anonymous",
-                "--port-file", str(folder / "port.json"), *self.extra], None
+                "--data", str(folder / "data"), "--allow-anonymous",
+                "--port-file", str(folder / "port.json"),
+                *([] if self.shards is None else ["--shards", str(self.shards)]), *self.extra], None
 
 
 # Debian's libraries that variants load, and the package each is in.
 PACKAGES = {"libtcmalloc_minimal.so.4": "libtcmalloc-minimal4", "libmimalloc.so.2.0": "libmimalloc2.0"}
+
+class Sharded(Mitu):
+    """mitud with some shards on some cores. Its threads go where the kernel lets them go: a pinned
+    shard could not make room for a generator that has no core of its own."""
+
+    def __init__(self, bin_folder, shards, cores=None):
+        super().__init__(bin_folder, ["--pin", "never"])
+        self.shards = shards
+        self.cores_wanted = cores
+        self.name = (f"{Mitu.name} {shards} shard{'' if shards == 1 else 's'}"
+                     f"{f' on {cores} cores' if cores else ''}")
+
 
 # What is asked for often enough to have a name of its own.
 VARIANTS = {
@@ -95,6 +109,8 @@ class Variant(Mitu):
         while self.extra and (found := ENVIRONMENT_WORD.fullmatch(self.extra[0])):
             self.variables[found[1]] = found[2]
             self.extra.pop(0)
+        if any(word.partition("=")[0] == "--shards" for word in self.extra):
+            self.shards = None  # its own words say it
         self.preload = self.variables.get("LD_PRELOAD", "").split()
 
     def missing(self):

@@ -2,7 +2,8 @@
 
 import os
 
-from harness import allocations, charts, report, targets
+from harness import allocations, charts, report, shards, targets
+from harness.machine import cores_text
 
 
 def markdown_table(head, rows):
@@ -11,6 +12,11 @@ def markdown_table(head, rows):
 
     rule = "|" + "|".join(["---", *["--:"] * (len(head) - 2), "---"]) + "|"
     return "\n".join([row(head), rule, *map(row, rows)])
+
+
+def cores_of(settings, who):
+    """Results from before a broker could have several name one core."""
+    return cores_text(settings.get(f"{who}_cores") or [settings.get(f"{who}_core")])
 
 
 def facts(document, link):
@@ -27,9 +33,8 @@ def facts(document, link):
         ("built by", f"{build.get('compiler')}, `{build.get('flags')}`"),
         ("brokers", ", ".join(versions)),
         ("method", f"{settings.get('repeat')} turns of {settings.get('seconds'):g} s after "
-                   f"{settings.get('warmup_s'):g} s of warm-up; broker on core "
-                   f"{settings.get('broker_core')}, generator on core "
-                   f"{settings.get('generator_core')}; there is no randomness and so no seed"),
+                   f"{settings.get('warmup_s'):g} s of warm-up; broker on {cores_of(settings, 'broker')}, generator on "
+                   f"{cores_of(settings, 'generator')}; there is no randomness and so no seed"),
     ]
     if link:
         lines.append(("all figures", f"[{os.path.basename(link)}]({link})"))
@@ -57,6 +62,11 @@ def page(document, drawn, result_link):
                   "CPU time left.",
                   markdown_table([*allocations.HEAD[:-1], "verdict"],
                                  map(allocations.cells, document["allocation_modes"]))]
+    if document.get("shards"):
+        parts += ["## Shards", "Two shards as a ratio to one on the same cores, turn by turn. `possible`: what two could "
+                  "deliver at best beside this generator; `busy`: cores used.",
+                  markdown_table([*shards.HEAD[:-1], "verdict"],
+                                 map(shards.cells, document["shards"]))]
     if remarks:
         parts += ["## To know before believing it", "\n".join(f"- {line}" for line in remarks)]
     parts.append("## Charts")

@@ -153,7 +153,22 @@ def fleets(open_files_max, quick):
                    quick=True)
 
 
-def all_of(open_files_max, quick):
+def wide_windows():
+    """For brokers with several cores: the wider the window, the more messages to one read and one
+    write of the generator, the less CPU it needs for each, and the further it is from the limit."""
+    for qos in (0, 1, 2):
+        yield Scenario(f"pairs 100 QoS {qos}, 64 B, window 1,000", "pairs", 100, qos, window=1000,
+                       quick=True)
+    yield Scenario("fan-out 1:1000 QoS 0, 1 KiB, window 100", "fan-out", 1000, payload=1024,
+                   window=100, quick=True)
+    yield Scenario("shared 10:10 QoS 0, 64 B, window 1,000", "shared", 10, window=1000, quick=True)
+    for misses in (False, True):
+        yield Scenario(f"100,000 wildcard filters, {'misses' if misses else 'hits'}, window 1,000",
+                       "filters", count=100_000, clients=0, window=1000, misses=misses, quick=True)
+
+
+def all_of(open_files_max, quick, wide=False):
+    """`wide`: those with wide windows, too."""
     every = [*fleets(open_files_max, quick), *saturated(), *one_at_a_time(), *fixed_rates(),
-             *shared(), *slow(), *stored()]
+             *shared(), *slow(), *stored(), *(wide_windows() if wide else ())]
     return [scenario for scenario in every if scenario.quick or not quick]
