@@ -10,8 +10,8 @@ import xml.etree.ElementTree
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from harness import allocations, figures, machine, ours, peers, performance  # noqa: E402
-from harness import report, scenarios, shards, targets  # noqa: E402
+from harness import allocations, figures, flame, machine, ours, peers, performance  # noqa: E402
+from harness import profiles, report, scenarios, shards, targets  # noqa: E402
 
 OPEN_FILES = 20_000
 
@@ -252,6 +252,114 @@ class Pages(unittest.TestCase):
             for path in drawn:
                 xml.etree.ElementTree.parse(path)
                 self.assertIn(f"]({path.name})", page)
+
+
+# As `perf script --fields comm,tid,time,ip,sym,dso` prints: the innermost frame first.
+PERF_SCRIPT = """shard-0 15023    10.500000: 
+\t          1371f3 mitu::broker::MessageStore::view (/b/mitud)
+\t          12d6ad mitu::broker::Shard::turn (/b/mitud)
+\t           d44a3 [unknown] (/usr/lib/libstdc++.so.6.0.30)
+
+shard-0 15023    10.600000: 
+\tffffffff82017dad tcp_sendmsg ([kernel.kallsyms])
+\t          10aba4 __send (/usr/lib/libc.so.6)
+
+shard-0 15023    10.700000: 
+\t          1371f3 mitu::broker::MessageStore::view (/b/mitud)
+\t          12d6ad mitu::broker::Shard::turn (/b/mitud)
+\t           d44a3 [unknown] (/usr/lib/libstdc++.so.6.0.30)
+
+Login pool 15024/15025    11.100000: 
+\t               0 [unknown] ([unknown])
+"""
+
+
+class Profiles(unittest.TestCase):
+    TURN = ("shard-0", "[libstdc++.so.6.0.30]", "mitu::broker::Shard::turn",
+            "mitu::broker::MessageStore::view")
+
+    def test_equal_stacks_are_one_and_begin_with_their_thread(self):
+        folded = profiles.fold(PERF_SCRIPT)
+        self.assertEqual(folded, {self.TURN: 2, ("shard-0", "__send", "tcp_sendmsg_[k]"): 1,
+                                  ("Login pool", "[unknown]"): 1})
+        self.assertIn("shard-0;__send;tcp_sendmsg_[k] 1\n", profiles.to_folded_lines(folded))
+
+    def test_what_is_outside_the_measured_window_is_left_out(self):
+        self.assertEqual(profiles.fold(PERF_SCRIPT, 10.55, 11.0),
+                         {self.TURN: 1, ("shard-0", "__send", "tcp_sendmsg_[k]"): 1})
+
+    def test_a_function_that_calls_itself_counts_once(self):
+        rows = profiles.shares({("t", "a", "b", "a"): 3, ("t", "a"): 1})
+        self.assertEqual(rows, [("a", 1.0, 1.0), ("b", 0.75, 0.0)])
+
+    def test_calls_are_summed_over_threads_and_errors_are_no_column_of_their_own(self):
+        traced = """ shard-0 (15023), 51884 events, 100.0%
+
+   syscall            calls  errors  total       min       avg       max       stddev
+   --------------- --------  ------ -------- --------- --------- ---------     ------
+   sendto             12867      0   256.666     0.015     0.020     0.094      0.19%
+   epoll_pwait2         135      3     3.653     0.000     0.027     0.055      1.76%
+
+ shard-1 (15024), 10 events, 0.0%
+   sendto                 5      0     0.666     0.015     0.020     0.094      0.19%
+"""
+        self.assertEqual(profiles.calls_by_perf(traced), {"sendto": 12872, "epoll_pwait2": 135})
+        counted = """% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 55.74    0.106362          14      7400           recvfrom
+ 42.90    0.081853          11      7412        12 sendto
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.190805          12     14886        12 total
+"""
+        self.assertEqual(profiles.calls_by_strace(counted), {"recvfrom": 7400, "sendto": 7412})
+
+    def test_names_lose_their_arguments_and_nothing_else(self):
+        for name, plain in (
+                ("mitu::A::view(mitu::Handle) const", "mitu::A::view"),
+                ("mitu::mqtt::(anonymous namespace)::lay_out(Q const&, bool)",
+                 "mitu::mqtt::(anonymous namespace)::lay_out"),
+                ("std::function<void (int)>::operator()(int) const",
+                 "std::function<void (int)>::operator()"),
+                ("mitu::operator<(A<3> const&, int)", "mitu::operator<"),
+                ("visit(mitu::Node&)'2", "visit"), ("main", "main")):
+            self.assertEqual(profiles.without_arguments(name), plain)
+
+    def test_what_starting_took_cancels_out(self):
+        annotated = """Ir
+{total} (100.0%)  PROGRAM TOTALS
+
+{view} ( 4.75%)  ???:mitu::A::view(mitu::Handle) const [/b/mitud]
+ 1,000 ( 0.10%)  ./csu/libc-start.c:start [/usr/lib/libc.so.6]
+"""
+        short = profiles.instructions(annotated.format(total="21,000", view="20,000"))
+        long = profiles.instructions(annotated.format(total="121,000", view="120,000"))
+        self.assertEqual(long, (121_000, {"mitu::A::view": 120_000, "start": 1_000}))
+        total, each = profiles.per_message(short, long, 100, 1_100)
+        self.assertEqual((total, each), (100, {"mitu::A::view": 100, "start": 0}))
+        with self.assertRaises(ValueError):
+            profiles.per_message(short, long, 100, 100)
+
+    def test_a_flame_graph_has_a_box_a_function_as_wide_as_its_share(self):
+        drawn = flame.draw("a <title>", "a note", profiles.fold(PERF_SCRIPT))
+        root = xml.etree.ElementTree.fromstring(drawn)
+        names = {"s": "http://www.w3.org/2000/svg"}
+        widths = {group.find("s:title", names).text: float(group.find("s:rect", names).get("width"))
+                  for group in root.findall("s:g", names)}
+        whole = widths["all: 100.00 %, 4 samples"]
+        self.assertAlmostEqual(
+            widths["mitu::broker::MessageStore::view: 50.00 %, 2 samples"], whole / 2, places=1)
+        self.assertAlmostEqual(widths["tcp_sendmsg_[k]: 25.00 %, 1 samples"], whole / 4, places=1)
+        self.assertIn(">MessageStore::view<", drawn)
+        self.assertNotIn("<script", drawn)
+        self.assertEqual(flame.draw("nothing", "", {}), "")
+
+    def test_labels_say_what_fits(self):
+        name = "mitu::broker::(anonymous namespace)::Table<int, Slot<3>>::find"
+        self.assertEqual(flame.short(name), "Table::find")
+        self.assertEqual(flame.short("tcp_ack_[k]"), "tcp_ack")
+        self.assertEqual(flame.fitting(name, 500), "Table::find")
+        self.assertEqual(flame.fitting(name, 45), "Table…")
+        self.assertEqual(flame.fitting(name, 20), "")
 
 
 class Variants(unittest.TestCase):
