@@ -88,6 +88,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     tidy_memory();
     if (now_ >= trim_at_) {
         messages_.trim();
+        session_memory_.trim();
         trim_at_ = now_ + trim_interval;
     }
 }

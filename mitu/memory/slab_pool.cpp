@@ -150,7 +150,10 @@ std::uint32_t SlabPool::take_span() noexcept {
     std::uint32_t& head = spare_spans_ != none ? spare_spans_ : free_spans_;
     if (head != none) {
         const std::uint32_t span = head;
-        if (spans_[span].is_resident) --spare_span_count_;
+        if (spans_[span].is_resident) {
+            --spare_span_count_;
+            spare_span_low_ = std::min(spare_span_low_, spare_span_count_);
+        }
         head = spans_[span].next;
         return span;
     }
@@ -222,6 +225,21 @@ void SlabPool::put_by(std::uint32_t span) noexcept {
     spans_[span].next = head;
     head = span;
     run_missing_ = none;
+}
+
+void SlabPool::trim() noexcept {
+    for (std::uint32_t unneeded = std::min(spare_span_low_, spare_span_count_);
+         unneeded > spare_spans_min; --unneeded) {
+        const std::uint32_t span = spare_spans_;
+        spare_spans_ = spans_[span].next;
+        --spare_span_count_;
+        memory_->give_back(std::size_t{span} << span_log2, span_bytes);
+        notes_memory_->give_back(std::size_t{span} * note_bytes_per_span, note_bytes_per_span);
+        spans_[span].is_resident = false;
+        spans_[span].next = free_spans_;
+        free_spans_ = span;
+    }
+    spare_span_low_ = spare_span_count_;
 }
 
 void SlabPool::list(std::uint32_t number) noexcept {
@@ -370,7 +388,11 @@ void SlabPool::take_back(std::uint32_t id) noexcept {
     notes_[id].next = span.free_head;
     span.free_head = index;
     if (was_full) list(number);
-    if (--span.used == 0) put_by(number);
+    if (--span.used != 0) return;
+    // The only one with room for this size stays: else a holding that comes and goes alone would
+    // open a span each time.
+    const bool is_alone = span.previous == none && span.next == none;
+    if (!is_alone) put_by(number);
 }
 
 void SlabPool::give_back(SlabHolding& holding, void* block) noexcept {

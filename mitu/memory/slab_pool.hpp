@@ -66,6 +66,9 @@ public:
     /// Cost  a few nanoseconds a block; touches no block.
     void give_back_all(SlabHolding& holding) noexcept;
 
+    /// Now and then: spare spans that were not needed since the last time go back to the system.
+    void trim() noexcept;
+
     /// Whether `memory` lies wholly in one block that `holding` has.
     /// Cost  the holding's blocks, one after the other: for those who trust nothing.
     [[nodiscard]] bool holds(const SlabHolding& holding, const void* memory,
@@ -92,7 +95,8 @@ private:
     static constexpr std::size_t large_bytes_max = std::size_t{span_bytes} << (large_orders - 1);
     static constexpr std::uint32_t spans_opened = 16;  // at once
     static constexpr std::uint64_t spare_large_bytes_max = 2u << 20;
-    static constexpr std::uint32_t spare_spans_max = 32;
+    static constexpr std::uint32_t spare_spans_max = 128;  // 8 MiB, until trim()
+    static constexpr std::uint32_t spare_spans_min = 2;
 
     // 32, 48 ... 128 in steps of 16, then four sizes to each doubling.
     static constexpr std::uint32_t fine_bytes_max = 128;
@@ -159,6 +163,7 @@ private:
     std::uint32_t free_spans_ = none;                   // cut once, and whole again
     std::uint32_t spare_spans_ = none;                  // the same, and resident
     std::uint32_t spare_span_count_ = 0;
+    std::uint32_t spare_span_low_ = 0;  // the fewest since trim()
     std::array<std::uint32_t, large_orders> free_large_;
     std::uint64_t spare_large_bytes_ = 0;  // resident
     std::uint32_t run_missing_ = none;     // so many free spans in a row are not there

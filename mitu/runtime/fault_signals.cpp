@@ -1,5 +1,6 @@
 #include "mitu/runtime/fault_signals.hpp"
 
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <array>
@@ -31,9 +32,14 @@ void say_address(const void* address) noexcept {
     say({text.data(), text.size()});
 }
 
-void on_bad_access(int signal, siginfo_t* info, void* /*context*/) {
+void on_bad_access(int signal, siginfo_t* info, void* context) {
     // Positive codes are the kernel's own: the access of this very thread.
-    if (info->si_code > 0) memory::leave_zone_after_bad_access();
+    if (info->si_code > 0 && memory::is_in_fault_zone()) {
+        // The jump does not bring the mask back, and ThreadSanitizer blocks all signals in handlers
+        // whatever NODEFER says.
+        pthread_sigmask(SIG_SETMASK, &static_cast<ucontext_t*>(context)->uc_sigmask, nullptr);
+        memory::leave_zone_after_bad_access();
+    }
     say(signal == SIGSEGV ? "mitu: SIGSEGV at " : "mitu: SIGBUS at ");
     say_address(info->si_addr);
     say(", outside of any fault zone: the process stops\n");
