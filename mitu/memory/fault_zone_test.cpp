@@ -15,14 +15,6 @@
 #include "mitu/memory/poison.hpp"
 #include "mitu/memory/reservation.hpp"
 
-#if defined(__SANITIZE_THREAD__)
-#define MITU_HAS_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define MITU_HAS_TSAN 1
-#endif
-#endif
-
 namespace mitu::memory {
 namespace {
 

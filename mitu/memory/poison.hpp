@@ -11,6 +11,14 @@
 #endif
 #endif
 
+#if defined(__SANITIZE_THREAD__)
+#define MITU_HAS_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MITU_HAS_TSAN 1
+#endif
+#endif
+
 #ifdef MITU_HAS_ASAN
 #include <sanitizer/asan_interface.h>
 #endif

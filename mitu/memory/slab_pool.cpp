@@ -163,6 +163,7 @@ std::uint32_t SlabPool::take_span() noexcept {
 /// The addresses are used up: takes spans from what is free, whatever it was cut for. A run that is
 /// not there is not looked for again before there is something new to find.
 std::uint32_t SlabPool::take_run(std::uint32_t span_count) noexcept {
+    put_by_empty();
     if (span_count >= run_missing_) return none;
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
@@ -227,7 +228,15 @@ void SlabPool::put_by(std::uint32_t span) noexcept {
     run_missing_ = none;
 }
 
+/// Those that stayed as the only ones of their size.
+void SlabPool::put_by_empty() noexcept {
+    for (const std::uint32_t number : with_room_) {
+        if (number != none && spans_[number].used == 0) put_by(number);
+    }
+}
+
 void SlabPool::trim() noexcept {
+    put_by_empty();
     for (std::uint32_t unneeded = std::min(spare_span_low_, spare_span_count_);
          unneeded > spare_spans_min; --unneeded) {
         const std::uint32_t span = spare_spans_;
@@ -445,6 +454,7 @@ bool SlabPool::is_sound() const {
     std::uint64_t open = 0;
     std::uint32_t spans_with_room = 0;
     std::uint32_t spans_free = 0;
+    std::array<std::uint32_t, class_count> empty_spans{};
     for (std::uint32_t number = 0; number < spans_used_; ++number) {
         const Span& span = spans_[number];
         blocks += span.used;
@@ -467,7 +477,8 @@ bool SlabPool::is_sound() const {
             if (note.previous != free_mark || free_blocks > span.fresh) return false;
             i = static_cast<std::uint16_t>(note.next);
         }
-        if (free_blocks + span.used != span.fresh || span.used == 0) return false;
+        if (free_blocks + span.used != span.fresh) return false;
+        if (span.used == 0 && ++empty_spans[span.size_class] > 1) return false;
         spans_with_room += span.used < span.block_count ? 1 : 0;
     }
     // What has room, and what is free, is in its list, and once.

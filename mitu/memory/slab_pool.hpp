@@ -141,6 +141,7 @@ private:
     [[nodiscard]] std::uint32_t take_run(std::uint32_t span_count) noexcept;
     void leave_lists(std::uint32_t begin, std::uint32_t end) noexcept;
     void put_by(std::uint32_t span) noexcept;
+    void put_by_empty() noexcept;
     void list(std::uint32_t span) noexcept;
     void unlist(std::uint32_t span) noexcept;
     void hand_out(SlabHolding& holding, std::uint32_t id, std::uint64_t size_bytes) noexcept;

@@ -40,10 +40,11 @@ TEST_F(FaultSignalsTest, turn_a_bad_access_inside_a_zone_into_its_fault) {
 TEST_F(FaultSignalsTest, work_in_every_thread_that_has_a_stack_for_them) {
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t) {
-        threads.emplace_back([this] {
+        threads.emplace_back([] {
             const FaultStack stack;
+            const GuardPage guard;
             for (int i = 0; i < 200; ++i) {
-                const auto fault = memory::in_fault_zone([&] { *guard_.at() = 1; });
+                const auto fault = memory::in_fault_zone([&] { *guard.at() = 1; });
                 EXPECT_EQ(fault, ZoneFault::bad_access);
             }
         });
@@ -51,9 +52,10 @@ TEST_F(FaultSignalsTest, work_in_every_thread_that_has_a_stack_for_them) {
     for (auto& thread : threads) thread.join();
 }
 
-#if !defined(MITU_HAS_ASAN) && !defined(__SANITIZE_THREAD__)
+#if !defined(MITU_HAS_ASAN) && !defined(MITU_HAS_TSAN)
 // Sanitizers have stacks of their own mind.
 [[gnu::noinline]] std::uint64_t without_end(std::uint64_t depth) {
+    if (depth == 0) return 0;
     volatile std::uint8_t frame[4'096];
     frame[depth % sizeof frame] = static_cast<std::uint8_t>(depth);
     return without_end(depth + 1) + frame[depth % sizeof frame];

@@ -37,7 +37,7 @@ constexpr std::uint16_t shards = 3;
 constexpr std::size_t pairs = 24;
 
 // Under a sanitizer the moment may be inside of its own work.
-#if defined(MITU_HAS_ASAN) || defined(__SANITIZE_THREAD__)
+#if defined(MITU_HAS_ASAN) || defined(MITU_HAS_TSAN)
 constexpr bool has_random_instructions = false;
 #else
 constexpr bool has_random_instructions = true;
