@@ -223,6 +223,8 @@ private:
     [[nodiscard]] bool peers_are_clear() const noexcept;
     void flush_backlogs();
     void post_mail();
+    void post_if_much(memory::Lane& lane, ShardId to);
+    void release(memory::Lane& lane, ShardId writer);
     [[nodiscard]] std::uint32_t inline_bytes_max() const noexcept;
 
     ShardId id_;

@@ -20,6 +20,12 @@ std::optional<memory::Lane::Record> Shard::peek(memory::Lane& lane) const {
     return lane.peek();
 }
 
+/// What was popped is room for the writer again.
+void Shard::release(memory::Lane& lane, ShardId writer) {
+    lane.release();
+    ports_.mailroom.wake(writer);
+}
+
 void Shard::take_mail() {
     for (std::uint16_t i = 0; i < peers_.size(); ++i) {
         if (ShardId{i} != id_) take_control(ShardId{i});
@@ -51,9 +57,7 @@ void Shard::take_control(ShardId from) {
         }
         lane.pop();
     }
-    if (!any) return;
-    lane.release();
-    ports_.mailroom.wake(from);
+    if (any) release(lane, from);
 }
 
 void Shard::take_deliver(ShardId from) {
@@ -74,12 +78,11 @@ void Shard::take_deliver(ShardId from) {
         if (mail.content.large != nullptr) mail.content.large->release();
         const auto size = static_cast<std::uint32_t>(record->bytes.size());
         lane.pop();
+        if (lane.is_worth_releasing()) release(lane, from);
         if (size >= budget_bytes) break;
         budget_bytes -= size;
     }
-    if (!any) return;
-    lane.release();
-    ports_.mailroom.wake(from);
+    if (any) release(lane, from);
 }
 
 void Shard::take_publish(ShardId from) {
@@ -93,12 +96,11 @@ void Shard::take_publish(ShardId from) {
         take_publish_record(*record);
         const auto size = static_cast<std::uint32_t>(record->bytes.size());
         lane.pop();
+        if (lane.is_worth_releasing()) release(lane, from);
         if (size >= budget_bytes) break;
         budget_bytes -= size;
     }
-    if (!any) return;
-    lane.release();
-    ports_.mailroom.wake(from);
+    if (any) release(lane, from);
 }
 
 void Shard::take_publish_record(const memory::Lane::Record& record) {
@@ -153,8 +155,12 @@ std::optional<MailedMessage> Shard::mailable(MessageHandle message) {
 
 bool Shard::try_send_deliver(ShardId to, MessageHandle message, const RecipientList& recipients) {
     const auto content = mailable(message);
-    return content && write_deliver(ports_.mailroom.lane(id_, to, LaneKind::deliver), *content,
-                                    recipients.bytes(), recipients.count());
+    auto& lane = ports_.mailroom.lane(id_, to, LaneKind::deliver);
+    if (!content || !write_deliver(lane, *content, recipients.bytes(), recipients.count())) {
+        return false;
+    }
+    post_if_much(lane, to);
+    return true;
 }
 
 bool Shard::try_send_publish(ShardId to, const PublishBacklog& item) {
@@ -191,6 +197,13 @@ void Shard::flush_backlogs() {
             peer.publish.pop_front();
         }
     }
+}
+
+/// The other shard begins with what there is, while this one writes on.
+void Shard::post_if_much(memory::Lane& lane, ShardId to) {
+    if (!lane.is_worth_publishing()) return;
+    lane.publish();
+    ports_.mailroom.wake(to);
 }
 
 void Shard::post_mail() {

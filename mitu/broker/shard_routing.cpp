@@ -43,10 +43,9 @@ void Shard::route(const MessageView& message, Token token, const SessionRef& ans
         }
     }
     Peer& peer = peers_[home.value];
-    const bool sent =
-        peer.publish.empty() &&
-        write_publish(ports_.mailroom.lane(id_, home, LaneKind::publish), MailKind::publish, mail);
-    if (sent) {
+    auto& lane = ports_.mailroom.lane(id_, home, LaneKind::publish);
+    if (peer.publish.empty() && write_publish(lane, MailKind::publish, mail)) {
+        post_if_much(lane, home);
         if (is_large) mail.content.large->release();
         return;
     }

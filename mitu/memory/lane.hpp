@@ -43,6 +43,10 @@ public:
     [[nodiscard]] bool has_unpublished() const noexcept {
         return published_local_ != write_position_;
     }
+    /// Enough is committed and not shown that the reader should not wait for the rest of it.
+    [[nodiscard]] bool is_worth_publishing() const noexcept {
+        return write_position_ - published_local_ >= capacity_bytes_ / portions;
+    }
     /// Whether at least `bytes` are free; asks the reader's side only if it must.
     [[nodiscard]] bool has_free(std::uint32_t bytes) noexcept {
         return capacity_bytes_ - (write_position_ - released_seen_) >= bytes ||
@@ -55,9 +59,16 @@ public:
     void pop() noexcept;
     /// Gives the credit of everything popped back to the writer.
     void release() noexcept;
+    /// Enough is popped and not given back that the writer should not wait for the rest of it.
+    [[nodiscard]] bool is_worth_releasing() const noexcept {
+        return read_position_ - released_local_ >= capacity_bytes_ / portions;
+    }
     [[nodiscard]] bool empty() noexcept;
 
 private:
+    // Writer and reader pass this part of a ring at a time, so that both have something to do.
+    static constexpr std::uint32_t portions = 16;
+
     struct Header {
         std::uint32_t size_bytes;
         std::uint16_t kind;

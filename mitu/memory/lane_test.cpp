@@ -115,4 +115,27 @@ TEST(lane, carries_every_record_between_two_threads) {
     writer.join();
 }
 
+TEST(lane, says_when_a_part_of_it_is_worth_passing_on) {
+    Lane lane{1'024};
+    const auto write = [&lane] {
+        ASSERT_TRUE(lane.try_reserve(1, 24).has_value());
+        lane.commit();
+    };
+    write();
+    EXPECT_FALSE(lane.is_worth_publishing());
+    write();
+    EXPECT_TRUE(lane.is_worth_publishing()) << "a sixteenth: 64 bytes";
+    lane.publish();
+    EXPECT_FALSE(lane.is_worth_publishing());
+    ASSERT_TRUE(lane.peek().has_value());
+    lane.pop();
+    EXPECT_FALSE(lane.is_worth_releasing());
+    ASSERT_TRUE(lane.peek().has_value());
+    lane.pop();
+    EXPECT_TRUE(lane.is_worth_releasing());
+    lane.release();
+    EXPECT_FALSE(lane.is_worth_releasing());
+    EXPECT_EQ(lane.free_bytes(), 1'024u);
+}
+
 }  // namespace mitu::memory
