@@ -60,7 +60,8 @@ struct Peer {
 class NullRelay {
 public:
     NullRelay();
-    /// Listens on 127.0.0.1; 0: on any free port. Shape  the port; nullopt: errno says why not.
+    /// Listens on 127.0.0.1; 0: on any free port.
+    /// Shape  the port; nullopt: errno says why not.
     [[nodiscard]] std::optional<std::uint16_t> listen(std::uint16_t port);
     [[noreturn]] void serve();
 

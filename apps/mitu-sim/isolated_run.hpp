@@ -24,8 +24,8 @@ struct IsolatedResult {
     [[nodiscard]] std::string promise() const;
 };
 
-/// One run in a child process. Errors  a crash of the child is a result; that no process can be
-/// had throws std::system_error.
+/// One run in a child process.
+/// Errors  a crash of the child is a result; that no process can be had throws std::system_error.
 [[nodiscard]] IsolatedResult run_isolated(const sim::RunOptions& options);
 
 /// A child that runs seed after seed, as its parent hands them out, and answers with a line each.

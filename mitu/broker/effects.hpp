@@ -97,8 +97,9 @@ private:
 };
 
 /// What one call of a session brings about. In a fault zone it is written like everything there,
-/// and read when the zone is left; after a fault nobody reads it. Lifetime  until its end; what it
-/// names in the arena goes with it, so the youngest goes first.
+/// and read when the zone is left; after a fault nobody reads it.
+///
+/// Lifetime  until its end; what it names in the arena goes with it, so the youngest goes first.
 class Effects {
 public:
     explicit Effects(memory::Arena& turn_memory) noexcept

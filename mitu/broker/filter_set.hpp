@@ -32,23 +32,6 @@ public:
     /// Lifetime  the texts stay until the set changes, their list as long as `scratch` says.
     [[nodiscard]] memory::ArenaVector<std::string_view> sorted(memory::Arena& scratch) const;
 
-    /// For a set whose memory may have been written over: calls visit(text) for what still looks
-    /// like a text and lies in the holding's own blocks. Some may have been removed before, some
-    /// may be nonsense.
-    template <class Visit>
-    void salvage(const memory::SlabPool& pool, const memory::SlabHolding& holding,
-                 Visit visit) const {
-        if (texts_ == nullptr || !pool.holds(holding, texts_, sizeof(Texts))) return;
-        const Texts texts = *texts_;
-        if (!pool.holds(holding, texts.bytes, texts.used)) return;
-        for (std::uint32_t at = 0; at + sizeof(std::uint16_t) <= texts.used;) {
-            const std::uint32_t end = at + texts.record_bytes(at);
-            if (end > texts.used) return;
-            visit(texts.text_at(at));
-            at = end;
-        }
-    }
-
 private:
     /// Texts in one block; offsets of 4 bytes name them.
     struct Texts {

@@ -142,29 +142,5 @@ TEST(filter_set, is_as_it_was_when_there_is_no_room) {
     }
 }
 
-TEST(filter_set, gives_up_its_texts_even_when_it_has_been_written_over) {
-    Prng prng{5};
-    OneSession session;
-    FilterSet filters;
-    std::set<std::string, std::less<>> model;
-    for (int i = 0; i < 50; ++i) {
-        const std::string filter = "a/" + std::to_string(i);
-        ASSERT_EQ(filters.add(session.memory, filter), FilterSet::Added::yes);
-        model.insert(filter);
-    }
-    std::set<std::string, std::less<>> found;
-    const auto keep = [&](std::string_view text) { found.emplace(text); };
-    filters.salvage(session.pool, session.holding, keep);
-    EXPECT_EQ(found, model);
-    // Garbage of every kind in what the set is made of: nothing is read outside of its blocks.
-    std::uint8_t* texts = nullptr;
-    std::memcpy(static_cast<void*>(&texts), static_cast<const void*>(&filters), sizeof(texts));
-    for (int round = 0; round < 2'000; ++round) {
-        texts[prng.below(24)] = static_cast<std::uint8_t>(prng.below(256));
-        filters.salvage(session.pool, session.holding,
-                        [&](std::string_view text) { ASSERT_LE(text.size(), 65'535u); });
-    }
-}
-
 }  // namespace
 }  // namespace mitu::broker

@@ -43,6 +43,9 @@ struct Limits {
     std::uint64_t session_bytes_max = std::uint64_t{64} << 20;
 
     // --- what one shard may hold ---
+    /// Of all sessions, beside their fixed part and the messages. The last sixteenth is for small
+    /// blocks; without those a session that needs one ends (no_memory).
+    std::uint64_t session_pool_bytes_max = std::uint64_t{16} << 30;
     std::uint32_t sessions_max = 1'000'000;
     std::uint32_t retained_messages_max = 10'000'000;
     std::uint64_t message_bytes_max = std::uint64_t{4} << 30;

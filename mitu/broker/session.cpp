@@ -77,12 +77,6 @@ void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
     MITU_CHECK(!is_attached() && !ended_);
     const ConnectTerms& terms = acceptance.terms();
     drop_will();  // a resumed session: the old will is not due any more [MQTT-3.1.3-9]
-    if (will) {
-        SessionMemory own = memory();
-        will_ = ::new (memory::allocate_or_fault(own, sizeof(StoredWill))) StoredWill{*will};
-    }
-    fault_point();
-
     connection_ = connection;
     profile_ = &profile;
     version_ = connect.version;
@@ -102,6 +96,12 @@ void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
         is_v5 ? std::min(properties.topic_alias_maximum, context_.limits.outgoing_aliases_max)
               : std::uint16_t{0};
     send(acceptance.connack(session_present), effects);
+    fault_point();
+    // Last: who breaks before this was never let in, and leaves no will.
+    if (will) {
+        SessionMemory own = memory();
+        will_ = ::new (memory::allocate_or_fault(own, sizeof(StoredWill))) StoredWill{*will};
+    }
 }
 
 void Session::send(const mqtt::Packet& packet, Effects& effects) {
@@ -227,7 +227,10 @@ void Session::detach(Parting parting, Instant now, Effects& effects) {
 }
 
 void Session::end(Instant now, Effects& effects) {
-    if (ended_) return;
+    if (!ended_) end_again(now, effects);
+}
+
+void Session::end_again(Instant now, Effects& effects) {
     if (is_attached()) forget_connection();
     ended_ = true;
     // First of all nothing more comes here: neither the will nor what others are to have.

@@ -90,9 +90,10 @@ enum class DeliveryOutcome : std::uint8_t { queued, dropped, give_to_another };
 /// What only a busy session needs (session_parts.hpp) stands behind pointers that are null while it
 /// is idle: an idle one takes some 200 bytes with its client id, whatever its queues can hold.
 ///
-/// Everything but end() and what only looks may fault (memory::ZoneFault) and is called in a fault
-/// zone: all that a session has is plain and lies in its own memory, it writes nothing else but its
-/// Effects, and where it calls on what others share (messages, the output batch) the zone pauses.
+/// Everything but what only looks may fault (memory::ZoneFault) and is called in a fault zone: all
+/// that a session has is plain and lies in its own memory, it writes nothing else but its Effects,
+/// and where it calls on what others share (messages, the output batch) the zone pauses.
+///
 /// Threading  shard-local.
 /// Order      each subscriber gets one publisher's messages of one topic and QoS in the order in
 ///            which deliver() was called (MQTT 5.0 section 4.6).
@@ -120,6 +121,9 @@ public:
     /// The session is over: will, subscriptions and queue are dealt with. Erase it afterwards,
     /// when the effects have been applied.
     void end(Instant now, Effects& effects);
+    /// The same for a session that broke, perhaps in the middle of end(), so that nobody has seen
+    /// what that asked for.
+    void end_again(Instant now, Effects& effects);
     [[nodiscard]] bool has_ended() const noexcept { return ended_; }
 
     /// Tells a v5 client why and closes. The session is detached (Parting::lost or as given).
@@ -183,11 +187,6 @@ public:
     /// Calls visit(handle) for each message that the session has a reference to.
     template <class Visit>
     void for_each_message(Visit visit) const;
-    /// The filters of a session that has broken, as far as they can be made out (FilterSet).
-    template <class Visit>
-    void salvage_filters(Visit visit) const {
-        filters_.salvage(context_.memory, notes_.memory, visit);
-    }
 
 private:
     static constexpr std::uint32_t set_flag = 0x8000'0000;
@@ -239,6 +238,7 @@ private:
     void forget_incoming(std::uint16_t packet_id);
     void on_pubrel(const mqtt::Pubrel& pubrel, Effects& effects);
     void on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effects& effects);
+    void make_room_for(PendingOperation& operation, std::size_t filter_count);
     void on_unsubscribe(const mqtt::Unsubscribe& unsubscribe, Effects& effects);
     [[nodiscard]] mqtt::ReasonCode judge_subscription(const mqtt::SubscriptionList::Entry& entry);
     void finish_operation(PendingOperation& operation, Effects& effects);

@@ -223,8 +223,6 @@ void Session::send_due_acks(Effects& effects) {
     }
 }
 
-/// Nobody waits for the answers any more, but of a QoS 2 message it must still be learned whether
-/// it was passed on: else the repeat of one that was refused would be taken for done.
 /// PUBREC for a message that was passed on already: behind the answers to what this connection has
 /// said before, and in front of what an earlier one has said and this one has not yet repeated
 /// [MQTT-4.6.0-3].
@@ -253,6 +251,8 @@ void Session::confirm_again(std::uint16_t packet_id, Effects& effects) {
     send_due_acks(effects);
 }
 
+/// Nobody waits for the answers any more, but of a QoS 2 message it must still be learned whether
+/// it was passed on: else the repeat of one that was refused would be taken for done.
 void Session::orphan_pending_acks() {
     auto& acks = inbox_->pending_acks;
     for (std::uint32_t left = acks.size(); left != 0; --left) {
@@ -308,12 +308,32 @@ ReasonCode Session::judge_subscription(const mqtt::SubscriptionList::Entry& entr
     return static_cast<ReasonCode>(entry.options.qos);
 }
 
+namespace {
+
+template <class List>
+std::size_t count_of(const List& list) {
+    std::size_t count = 0;
+    for (ByteView rest = list.encoded; List::next(rest);) ++count;
+    return count;
+}
+
+}  // namespace
+
+/// All that the operation needs of the session's memory, before any of it is done.
+void Session::make_room_for(PendingOperation& operation, std::size_t filter_count) {
+    SessionMemory own = memory();
+    operation.reasons.reserve(own, filter_count);
+    Inbox& in = use_inbox();
+    in.operations.reserve(own, in.operations.size() + 1);
+}
+
 void Session::on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effects& effects) {
     static_cast<void>(now);
     SessionMemory own = memory();
     PendingOperation operation;
     operation.serial = next_serial();
     operation.packet_id = subscribe.packet_id;
+    make_room_for(operation, count_of(subscribe.filters));
     ByteView rest = subscribe.filters.encoded;
     while (const auto entry = mqtt::SubscriptionList::next(rest)) {
         ReasonCode reason = judge_subscription(*entry);
@@ -360,6 +380,7 @@ void Session::on_unsubscribe(const mqtt::Unsubscribe& unsubscribe, Effects& effe
     operation.serial = next_serial();
     operation.packet_id = unsubscribe.packet_id;
     operation.is_subscribe = false;
+    make_room_for(operation, count_of(unsubscribe.filters));
     ByteView rest = unsubscribe.filters.encoded;
     while (const auto filter = mqtt::FilterList::next(rest)) {
         const auto index = static_cast<std::uint32_t>(operation.reasons.size());

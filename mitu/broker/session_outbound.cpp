@@ -201,8 +201,11 @@ bool Session::pump_one(memory::ArenaQueue<Outgoing>& queue, Instant now, OutputB
         sent = send_publish(entry, view, now, batch);
         if (sent == Sent::no_room) return false;
     }
-    queue.pop();
+    // Room in flight before it leaves the queue: what is in neither could go to no other member.
+    SessionMemory own = memory();
     fault_point();
+    if (sent == Sent::yes && entry.qos != 0) outbox_->inflight.make_room(own);
+    queue.pop();
     leave_queue(entry, view.content_bytes());
     if (sent == Sent::impossible) {
         give_up(entry, expired ? DropReason::expired : DropReason::too_large_for_client, effects);
@@ -215,7 +218,6 @@ bool Session::pump_one(memory::ArenaQueue<Outgoing>& queue, Instant now, OutputB
     entry.sent = 1;
     entry.uses_quota = 1;
     ++outbox_->send_quota_used;
-    SessionMemory own = memory();
     outbox_->inflight.push(own, entry);
     outbox_->resend_position = outbox_->inflight.size();
     return true;

@@ -20,7 +20,8 @@ Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
       limits_{limits},
       ports_{ports},
       messages_{limits.message_bytes_max, counters_, limits.message_heap},
-      session_memory_{{.holding_bytes_max = limits.session_bytes_max}},
+      session_memory_{{.pool_bytes_max = limits.session_pool_bytes_max,
+                       .holding_bytes_max = limits.session_bytes_max}},
       session_context_{limits_, messages_, counters_, ports_.faults, session_memory_},
       sessions_{session_context_, id},
       retained_{messages_, limits.retained_messages_max},
@@ -83,7 +84,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     flush_all();
     bury_broken();
     post_mail();
-    mend_references();
+    mend();
     messages_.tidy();  // nobody has a view of a message now
     tidy_memory();
     if (now_ >= trim_at_) {
@@ -126,7 +127,9 @@ Instant Shard::next_deadline() {
     Instant deadline = std::min(timers_.next(), retained_.next_deadline());
     if (ports_.things != nullptr) deadline = std::min(deadline, ports_.things->next_deadline());
     if (is_shutting_down_) deadline = std::min(deadline, shutdown_deadline_);
-    if (has_lost_references_) deadline = std::min(deadline, mend_at_);
+    if (has_lost_references_ || !lost_subscribers_.empty()) {
+        deadline = std::min(deadline, mend_at_);
+    }
     return deadline;
 }
 
@@ -210,6 +213,7 @@ void Shard::apply(const Session& session, Connection* connection, Effects& effec
     const SessionRef self = session.self();
     send_out(connection, effects);
     if (connection != nullptr && !session.is_attached()) close(*connection);
+    note_subscriptions(session, sessions_.notes(self));  // it may break while they are carried out
     carry_out(self, session.tenant(), effects);
     settle(self);
 }
@@ -237,12 +241,6 @@ void Shard::settle(const SessionRef& self) {
     Session* const session = sessions_.get(self);
     if (session == nullptr) return;  // it broke meanwhile
     SessionNotes& notes = sessions_.notes(self);
-    const auto subscriptions = static_cast<std::uint32_t>(session->subscription_count());
-    if (subscriptions != notes.subscription_count) {
-        counters_.subscriptions.add(subscriptions);
-        counters_.subscriptions.subtract(notes.subscription_count);
-        notes.subscription_count = subscriptions;
-    }
     if (!session->is_attached()) note_detached(*session, notes);
     if (session->has_ended()) {
         counters_.subscriptions.subtract(notes.subscription_count);
@@ -252,6 +250,14 @@ void Shard::settle(const SessionRef& self) {
     // With a connection that is for flush() to do, once a turn instead of once a packet.
     if (!session->is_attached() && !guarded(self, [&] { session->shed_idle_parts(now_); })) return;
     arm(*session);
+}
+
+void Shard::note_subscriptions(const Session& session, SessionNotes& notes) {
+    const auto subscriptions = static_cast<std::uint32_t>(session.subscription_count());
+    if (subscriptions == notes.subscription_count) return;
+    counters_.subscriptions.add(subscriptions);
+    counters_.subscriptions.subtract(notes.subscription_count);
+    notes.subscription_count = subscriptions;
 }
 
 void Shard::note_detached(const Session& session, SessionNotes& notes) {

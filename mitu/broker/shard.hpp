@@ -82,6 +82,10 @@ public:
     [[nodiscard]] std::uint32_t stored_message_count() const noexcept {
         return messages_.live_count();
     }
+    /// On this shard, as their home.
+    [[nodiscard]] std::size_t indexed_subscription_count() const noexcept {
+        return subscriptions_.subscription_count();
+    }
     [[nodiscard]] std::size_t timer_count() const noexcept { return timers_.size(); }
 
 private:
@@ -117,6 +121,7 @@ private:
     void apply(const Session& session, Connection* connection, Effects& effects);
     void carry_out(const SessionRef& self, TenantId tenant, Effects& effects);
     void settle(const SessionRef& self);
+    void note_subscriptions(const Session& session, SessionNotes& notes);
     /// Tells the client why, detaches the session and closes.
     void refuse(Session& session, Connection* connection, mqtt::ReasonCode reason,
                 std::string_view text, Parting parting);
@@ -143,7 +148,10 @@ private:
     void break_session(const SessionRef& session, memory::ZoneFault fault);
     void bury_broken();
     void bury(const Broken& broken);
+    void mend();
     void mend_references();
+    void mend_subscriptions();
+    void lose_subscriptions(const SessionRef& session);
 
     // shard_connections.cpp: bytes in, bytes out
     void on_event(const ports::NetworkEvent& event);
@@ -181,6 +189,7 @@ private:
     void migrate(Connection& connection, ShardId to, ByteView input);
     void admit(Connection& connection, const mqtt::Connect& connect, const Claim& claim,
                const std::shared_ptr<const Profile>& profile);
+    void refuse_broken(Connection& connection);
     void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view text);
     [[nodiscard]] std::string make_client_id(TenantId tenant);
 
@@ -200,7 +209,6 @@ private:
     void subscribe_here(const SubscriptionMail& mail);
     void unsubscribe_here(const SubscriptionMail& mail);
     void send_subscription(ShardId to, MailKind kind, const SubscriptionMail& mail);
-    void forget_everywhere(const SessionRef& session);
     void send_retained(const SubscriptionMail& mail);
     void complete(const SessionRef& session, Token token, mqtt::ReasonCode reason);
     [[nodiscard]] std::optional<MessageHandle> store(const MailedMessage& content);
@@ -256,6 +264,7 @@ private:
     std::vector<ServerPublish> server_publishes_;
     std::vector<Broken> broken_;
     bool has_lost_references_ = false;
+    std::vector<SessionRef> lost_subscribers_;  // gone, and some filters may still name them
     Instant mend_at_;
     Instant now_;
     std::uint32_t next_admission_serial_ = 1;

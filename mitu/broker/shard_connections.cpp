@@ -227,6 +227,9 @@ std::optional<std::size_t> Shard::process_connect(Connection& connection, ByteVi
         memory::in_fault_zone([&] { decoded.emplace(mqtt::decode(bytes, options)); });
     if (fault) {
         counters_.session_faults[static_cast<std::size_t>(*fault)].add();
+        counters_.connections_refused_total.add();
+        trace::log(trace::Level::warn, "connect_broke",
+                   {{"fault", to_text(*fault)}, {"peer", ports::address_text(connection.peer)}});
         close(connection);
         return bytes.size();
     }
@@ -397,7 +400,13 @@ void Shard::flush(Connection& connection) {
     }
     if (batch_.total_bytes() != 0) write_batch(connection);
     // Not before: what is given to a member on another shard may move bytes that the batch lends.
-    if (session != nullptr) apply(*session, &connection, effects);
+    if (session != nullptr) {
+        apply(*session, &connection, effects);
+        // It broke, or ended, while its effects were carried out: its last words are in `output`,
+        // and another flush is due.
+        const bool was_attached = connection.state == Connection::State::attached;
+        if (!was_attached) return;
+    }
     if (connection.is_blocked) return;
     if (connection.state == Connection::State::closing) {
         const ports::ConnectionId id = connection.id;

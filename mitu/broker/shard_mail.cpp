@@ -114,7 +114,7 @@ void Shard::take_publish_record(const memory::Lane::Record& record) {
         return;
     }
     if (kind == MailKind::forget) {
-        subscriptions_.remove_session(read_subscription(record.bytes).subscriber.session);
+        lost_subscribers_.push_back(read_subscription(record.bytes).subscriber.session);
         return;
     }
     const PublishMail mail = read_publish(record.bytes);

@@ -183,7 +183,14 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
     // The reference that the queue will have, if it takes the message.
     messages_.retain(message);
     auto outcome = DeliveryOutcome::dropped;
-    if (!guarded(ref, [&] { outcome = session->deliver(delivery, now_); })) return;
+    if (!guarded(ref, [&] { outcome = session->deliver(delivery, now_); })) {
+        // What is in a queue that can be believed goes to another member when the session is put
+        // away; else this is the one reference that can.
+        if (recipient.share_serial != 0 && !leaves_memory_sound(broken_.back().fault)) {
+            redispatch(message, recipient.share_serial, one_more(recipient.attempts), ref);
+        }
+        return;
+    }
     switch (outcome) {
         case DeliveryOutcome::queued:
             if (Connection* const connection = find(session->connection())) touch(*connection);
@@ -340,19 +347,6 @@ void Shard::unsubscribe(TenantId tenant, const SessionRef& session,
             continue;
         }
         send_subscription(ShardId{i}, MailKind::unsubscribe, mail);
-    }
-}
-
-/// A session is gone, and what it has subscribed to cannot be made out.
-void Shard::forget_everywhere(const SessionRef& session) {
-    SubscriptionMail mail;
-    mail.subscriber.session = session;
-    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
-        if (ShardId{i} == id_) {
-            subscriptions_.remove_session(session);
-        } else {
-            send_subscription(ShardId{i}, MailKind::forget, mail);
-        }
     }
 }
 

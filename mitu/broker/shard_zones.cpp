@@ -9,7 +9,6 @@
 #include "mitu/broker/placement.hpp"
 #include "mitu/broker/shard.hpp"
 #include "mitu/mqtt/encode.hpp"
-#include "mitu/mqtt/topic.hpp"
 #include "mitu/trace/log.hpp"
 
 namespace mitu::broker {
@@ -18,7 +17,7 @@ using mqtt::ReasonCode;
 
 namespace {
 
-// References are counted anew at most this often: it takes as long as there are queue entries.
+// What is left behind is looked for at most this often.
 constexpr Duration mend_interval = Duration::seconds(1);
 
 ReasonCode reason_of(memory::ZoneFault fault) noexcept {
@@ -64,9 +63,9 @@ void Shard::bury_broken() {
     }
 }
 
-/// The session's end, as far as it can still be had from it: subscriptions in any case, and its
-/// will and what other members of a shared subscription are to have if its memory is sound. Then
-/// all of its memory goes, unread.
+/// The session's end, as far as it can still be had from it: will, subscriptions, and what other
+/// members of a shared subscription are to have, if its memory is sound. Then all of its memory
+/// goes, unread; what it leaves behind elsewhere is mended.
 void Shard::bury(const Broken& broken) {
     Session& session = sessions_.broken(broken.session);
     SessionNotes& notes = sessions_.notes(broken.session);
@@ -76,35 +75,57 @@ void Shard::bury(const Broken& broken) {
     counters_.subscriptions.subtract(subscriptions);
 
     Effects last{turn_memory_};
-    const bool is_sound = leaves_memory_sound(broken.fault) &&
-                          !memory::in_fault_zone([&] { session.end(now_, last); });
-    bool is_whole = is_sound;
-    if (!is_sound) {
-        last.list.clear();
-        std::uint32_t found = 0;
-        const auto fault = memory::in_fault_zone([&] {
-            session.salvage_filters([&](std::string_view text) {
-                const auto shared = mqtt::parse_shared(text);
-                const std::string_view filter = shared ? shared->filter : text;
-                if (!mqtt::is_valid_topic_filter(filter) || Levels::is_too_deep(filter)) return;
-                last.add(
-                    UnsubscribeEffect{{}, filter, shared ? shared->group : std::string_view{}});
-                ++found;
-            });
-        });
-        is_whole = !fault && found >= subscriptions;
+    if (leaves_memory_sound(broken.fault)) {
+        // Once more from the start, if it had begun: nobody has seen what it asked for.
+        const auto again = memory::in_fault_zone([&] { session.end_again(now_, last); });
+        if (again) last.list.clear();
+    }
+    std::uint32_t unsubscribed = 0;
+    for (std::size_t i = 0; i < last.list.size(); ++i) {
+        if (std::holds_alternative<UnsubscribeEffect>(last.list[i])) ++unsubscribed;
     }
     carry_out(broken.session, notes.tenant, last);
-    if (!is_whole && subscriptions != 0) forget_everywhere(broken.session);
+    // Fewer than the shard knows of: the others are looked for.
+    if (unsubscribed < subscriptions) lose_subscriptions(broken.session);
     sessions_.erase(broken.session);
     // References that it had, or that lay in effects which nobody will see.
     has_lost_references_ = true;
 }
 
+/// Its connection has not had a CONNACK yet, and gets one that says no.
+void Shard::refuse_broken(Connection& connection) {
+    refuse_connect(connection, reason_of(broken_.back().fault), "the session broke");
+}
+
+// --- what sessions that broke have left behind ---
+
+void Shard::lose_subscriptions(const SessionRef& session) {
+    lost_subscribers_.push_back(session);
+    SubscriptionMail mail;
+    mail.subscriber.session = session;
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        if (ShardId{i} != id_) send_subscription(ShardId{i}, MailKind::forget, mail);
+    }
+}
+
+/// As long as it takes to look at everything, so not for each that breaks.
+void Shard::mend() {
+    if (now_ < mend_at_ || (!has_lost_references_ && lost_subscribers_.empty())) return;
+    mend_at_ = now_ + mend_interval +
+               Duration::microseconds(static_cast<std::int64_t>(sessions_.size()) * 2);
+    if (!lost_subscribers_.empty()) mend_subscriptions();
+    if (has_lost_references_) mend_references();
+}
+
+void Shard::mend_subscriptions() {
+    const std::size_t removed = subscriptions_.remove_sessions(lost_subscribers_);
+    lost_subscribers_.clear();
+    trace::log(trace::Level::info, "subscriptions_mended",
+               {{"subscriptions", removed}, {"shard", id_.value}});
+}
+
 void Shard::mend_references() {
-    if (!has_lost_references_ || now_ < mend_at_) return;
     has_lost_references_ = false;
-    mend_at_ = now_ + mend_interval;
     auto count = messages_.recount();
     sessions_.for_each([&](Session& session) {
         session.for_each_message([&](MessageHandle h) { count.add(h); });

@@ -158,23 +158,37 @@ void SubscriptionIndex::forget_if_empty(Tree::NodeIndex node) {
     tree_.prune(node);
 }
 
-std::size_t SubscriptionIndex::remove_session(const SessionRef& session) {
+std::size_t SubscriptionIndex::remove_sessions(std::span<const SessionRef> sessions) {
     ++version_;
+    std::vector<SessionRef> gone(sessions.begin(), sessions.end());
+    std::sort(gone.begin(), gone.end());
+    const auto is_gone = [&](const Packed& subscriber) {
+        return std::binary_search(gone.begin(), gone.end(), subscriber.session());
+    };
     const std::size_t before = subscription_count_;
+    std::vector<SessionRef> found;
     for (Tree::NodeIndex node = 0; node < tree_.node_end(); ++node) {
         const Payload payload = tree_.node(node).payload;
         if (payload.empty()) continue;
         Entry& entry = entries_[payload.entry];
-        const std::size_t had = subscription_count_;
-        if (remove_plain(entry, session)) --subscription_count_;
-        if (entry.crowd != nullptr) {
-            // From behind: a group without members goes.
-            for (std::size_t i = entry.crowd->groups.size(); i-- > 0;) {
-                const std::string name = entry.crowd->groups[i]->name;
+        found.clear();
+        const auto keep = [&](const Packed& subscriber) {
+            if (is_gone(subscriber)) found.push_back(subscriber.session());
+        };
+        for (const Packed& subscriber : entry.subscribers()) keep(subscriber);
+        for (const SessionRef& session : found) {
+            if (remove_plain(entry, session)) --subscription_count_;
+        }
+        const std::size_t groups = entry.crowd != nullptr ? entry.crowd->groups.size() : 0;
+        for (std::size_t i = groups; i-- > 0;) {  // from behind: a group without members goes
+            const std::string name = entry.crowd->groups[i]->name;
+            found.clear();
+            for (const Packed& member : entry.crowd->groups[i]->members) keep(member);
+            for (const SessionRef& session : found) {
                 if (remove_member(entry, name, session)) --subscription_count_;
             }
         }
-        if (subscription_count_ != had) forget_if_empty(node);
+        forget_if_empty(node);
     }
     return before - subscription_count_;
 }

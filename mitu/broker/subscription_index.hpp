@@ -79,10 +79,10 @@ public:
     bool remove(TenantId tenant, std::string_view filter, std::string_view group,
                 const SessionRef& session);
 
-    /// Removes all that the session has, for when nobody knows any more what that is.
+    /// Removes all that these sessions have, for when nobody knows any more what that is.
     /// Shape  how many there were.
     /// Cost   every filter in the index.
-    std::size_t remove_session(const SessionRef& session);
+    std::size_t remove_sessions(std::span<const SessionRef> sessions);
 
     /// Who gets a message to `topic`: each session once, each shared subscription one member.
     /// `publisher` is left out where No Local says so [MQTT-3.8.3-3].

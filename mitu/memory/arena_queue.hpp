@@ -14,8 +14,11 @@ namespace mitu::memory {
 
 /// A growable FIFO of small plain values over a power-of-two ring in an arena, which is told at
 /// each call that may need it. Its users bound it; it only stores. A queue that runs empty keeps a
-/// small ring for what comes next, until free(). Lifetime   the arena outlives the elements; they
-/// go with it if free() is not called. Threading  shard-local. Cost       amortised O(1).
+/// small ring for what comes next, until free().
+///
+/// Lifetime   the arena outlives the elements; they go with it if free() is not called.
+/// Threading  shard-local.
+/// Cost       amortised O(1).
 template <class T>
 class ArenaQueue {
     static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>,
@@ -45,6 +48,15 @@ public:
     void push(Memory& memory, const T& value,
               const std::source_location& where = std::source_location::current()) {
         if (!try_push(memory, value, where)) [[unlikely]] {
+            raise_fault(memory.refusal(), "an arena has no more memory for a queue");
+        }
+    }
+    /// The next push finds room.
+    /// Errors  the arena's refusal, as a fault.
+    template <class Memory>
+    void make_room(Memory& memory,
+                   const std::source_location& where = std::source_location::current()) {
+        if (size_ == capacity() && !try_grow(memory, where)) [[unlikely]] {
             raise_fault(memory.refusal(), "an arena has no more memory for a queue");
         }
     }

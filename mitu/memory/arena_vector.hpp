@@ -45,9 +45,10 @@ template <class T, class Memory>
 
 /// Elements in one block of an arena, which is told at each call that may need it: the vector
 /// itself is 16 bytes, plain, and has no destructor. What it leaves behind when it grows goes back
-/// to a SlabArena; an Arena has it until rewind(). Lifetime   the arena outlives the elements; they
-/// go with it if free() is not called. Errors     try_*: false, and nothing changed. The others
-/// raise the arena's refusal as a fault
+/// to a SlabArena; an Arena has it until rewind().
+///
+/// Lifetime   the arena outlives the elements; they go with it if free() is not called.
+/// Errors     try_*: false, and nothing changed. The others raise the arena's refusal as a fault
 ///            (fault_zone.hpp).
 /// Threading  shard-local.
 template <class T>
@@ -83,6 +84,11 @@ public:
     [[nodiscard]] bool try_reserve(Memory& memory, std::size_t count,
                                    const Where& where = Where::current()) {
         return count <= capacity_ || try_grow(memory, count - size_, where);
+    }
+    template <class Memory>
+    void reserve(Memory& memory, std::size_t count, const Where& where = Where::current()) {
+        if (!try_reserve(memory, count, where)) [[unlikely]]
+            refuse(memory);
     }
     template <class Memory>
     [[nodiscard]] bool try_push_back(Memory& memory, const T& value,

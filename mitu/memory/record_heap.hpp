@@ -143,7 +143,11 @@ public:
     /// How often each record is referred to, as whoever has references tells.
     class Recount {
     public:
-        void add(RecordHandle handle) noexcept { ++counts_[index_of(handle)]; }
+        void add(RecordHandle handle) noexcept {
+            const std::uint32_t index = index_of(handle);
+            MITU_CHECK(index < counts_.size());
+            ++counts_[index];
+        }
 
     private:
         friend class RecordHeap;

@@ -297,6 +297,14 @@ bool SlabPool::has(const SlabHolding& holding, std::uint32_t id) const noexcept 
     return previous >> block_log2 < spans_used_ && (notes_[previous].next ^ holding.key) == id;
 }
 
+/// The last part of the pool is for small blocks: what nobody can go on without stays to be had
+/// when a few have filled the rest with what they could do without.
+bool SlabPool::is_reserved(std::uint64_t block_bytes, std::uint64_t opened_bytes) const noexcept {
+    return block_bytes > reserved_block_bytes_max &&
+           stats_.open + opened_bytes >
+               options_.pool_bytes_max - options_.pool_bytes_max / reserved_divisor;
+}
+
 void* SlabPool::allocate(SlabHolding& holding, std::size_t size_bytes) noexcept {
     const ZonePause pause;
     if (size_bytes > large_bytes_max - canary_bytes) return refuse(ZoneFault::budget_spent);
@@ -309,6 +317,7 @@ void* SlabPool::allocate(SlabHolding& holding, std::size_t size_bytes) noexcept 
     }
     std::uint32_t number = with_room_[size_class];
     if (number == none) {
+        if (is_reserved(bytes, span_bytes)) return refuse(ZoneFault::no_memory);
         number = take_span();
         if (number == none) return refuse(ZoneFault::no_memory);
         spans_[number] = Span{.block_bytes = bytes,
@@ -339,6 +348,7 @@ void* SlabPool::allocate_large(SlabHolding& holding, std::size_t size_bytes) noe
     if (holding.held_bytes + bytes > options_.holding_bytes_max) {
         return refuse(ZoneFault::budget_spent);
     }
+    if (is_reserved(bytes, bytes)) return refuse(ZoneFault::no_memory);
     std::uint32_t number = free_large_[order];
     if (number != none) {
         free_large_[order] = spans_[number].next;

@@ -43,10 +43,10 @@ struct SlabPoolStats {
 /// and a block that comes back twice, or from another than its owner, is noticed before anything
 /// changes.
 /// Threading  shard-local.
-/// Cost       allocate, give_back: constant, no system call but for a new span or a large block;
-/// once
-///            the addresses are used up, a look at all spans. 8 bytes beside each block.
-/// Fault zones  usable inside of one; the pool's own work is done outside (ZonePause).
+/// Cost       allocate, give_back: constant; a system call for a new span or a large block, and a
+///            look at all spans once the addresses are used up. 8 bytes beside each block.
+///
+/// Usable inside of a fault zone: the pool's own work is done outside (ZonePause).
 class SlabPool {
 public:
     explicit SlabPool(const SlabPoolOptions& options = {});
@@ -93,6 +93,8 @@ private:
     static constexpr std::uint32_t small_bytes_max = 32u << 10;
     static constexpr std::uint32_t large_orders = 14;  // 64 KiB << order
     static constexpr std::size_t large_bytes_max = std::size_t{span_bytes} << (large_orders - 1);
+    static constexpr std::uint64_t reserved_divisor = 16;  // of the pool, for blocks up to:
+    static constexpr std::uint64_t reserved_block_bytes_max = 1'024;
     static constexpr std::uint32_t spans_opened = 16;  // at once
     static constexpr std::uint64_t spare_large_bytes_max = 2u << 20;
     static constexpr std::uint32_t spare_spans_max = 128;  // 8 MiB, until trim()
@@ -137,6 +139,8 @@ private:
     }
     [[nodiscard]] void* allocate_large(SlabHolding& holding, std::size_t size_bytes) noexcept;
     [[nodiscard]] bool open(std::uint32_t span_count) noexcept;
+    [[nodiscard]] bool is_reserved(std::uint64_t block_bytes,
+                                   std::uint64_t opened_bytes) const noexcept;
     [[nodiscard]] std::uint32_t take_span() noexcept;
     [[nodiscard]] std::uint32_t take_run(std::uint32_t span_count) noexcept;
     void leave_lists(std::uint32_t begin, std::uint32_t end) noexcept;

@@ -9,7 +9,8 @@ namespace mitu::runtime {
 /// From now on a bad access inside a fault zone (memory/fault_zone.hpp) leaves the zone. Outside of
 /// one a line on stderr says where it was, and then happens what happened before: the process
 /// stops, with its core, or a sanitizer tells. A signal that somebody sent is never taken for an
-/// access. Threading  once, before there are threads; holds for all.
+/// access.
+/// Threading  once, before there are threads; holds for all.
 void install_fault_signals();
 
 /// A stack for the handler of the calling thread, so that a zone that has run out of its own can be

@@ -177,10 +177,14 @@ void rounds(World& world, Row& row, std::uint64_t strikes, Arm arm) {
     for (std::size_t i = 0; i < std::min<std::size_t>(fleet.losses().size(), 5); ++i) {
         fmt::print(stderr, "mitu-chaos: {}, {}: {}\n", row.fault, row.where, fleet.losses()[i]);
     }
+    std::size_t indexed = 0;
+    for (std::uint16_t i = 0; i < shards; ++i) {
+        indexed += world.shard(i).indexed_subscription_count();
+    }
     row.is_pool_reusable =
         world.stored_messages() == 0 && world.counted(&Counters::session_held_bytes) == 0 &&
         world.counted(&Counters::sessions) == 0 && world.counted(&Counters::clients) == 0 &&
-        world.counted(&Counters::subscriptions) == 0;
+        world.counted(&Counters::subscriptions) == 0 && indexed == 0;
     row.is_expected = row.is_pool_reusable && row.losses == 0 && row.injected == strikes &&
                       row.contained == row.injected;
 }

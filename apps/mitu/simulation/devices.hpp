@@ -19,8 +19,8 @@ struct SimulatedDevice {
 };
 
 /// A credentials file as `mitu device import` writes it: CSV whose header names device, tenant,
-/// class and password, in any order. At most `count_max` of them. Errors  a text for people that
-/// names the line.
+/// class and password, in any order. At most `count_max` of them.
+/// Errors  a text for people that names the line.
 [[nodiscard]] Result<std::vector<SimulatedDevice>, std::string> read_credentials(
     std::string_view text, std::uint32_t count_max);
 
