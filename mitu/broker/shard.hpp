@@ -140,6 +140,7 @@ private:
         break_session(session, *fault);
         return false;
     }
+    [[nodiscard]] static mqtt::ReasonCode reason_of(memory::ZoneFault fault) noexcept;
     void break_session(const SessionRef& session, memory::ZoneFault fault);
     void bury_broken();
     void bury(const Broken& broken);

@@ -218,17 +218,18 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
     counters_.clients.add();
     Effects effects{turn_memory_};
     const auto will = acceptance->take_will(self);
+    if (!guarded(self, [&] {
+            session->attach(connect, *acceptance, will, connection.id, *profile, session_present,
+                            now_, effects);
+        })) {
+        refuse_connect(connection, reason_of(broken_.back().fault), "the session broke");
+        return;
+    }
     connection.state = Connection::State::attached;
     ports_.network.settle(connection.id);
     connection.session_index = self.index;
     connection.session_generation = self.generation;
     work_of(connection).deadline = Instant::never();
-    if (!guarded(self, [&] {
-            session->attach(connect, *acceptance, will, connection.id, *profile, session_present,
-                            now_, effects);
-        })) {
-        return;
-    }
     if (trace::log_enabled(trace::Level::debug)) {
         trace::log(trace::Level::debug, "client_connected",
                    {{"client", client_id},

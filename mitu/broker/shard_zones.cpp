@@ -21,18 +21,19 @@ namespace {
 // References are counted anew at most this often: it takes as long as there are queue entries.
 constexpr Duration mend_interval = Duration::seconds(1);
 
-ReasonCode reason_of(memory::ZoneFault fault) noexcept {
+}  // namespace
+
+ReasonCode Shard::reason_of(memory::ZoneFault fault) noexcept {
     return fault == memory::ZoneFault::budget_spent ? ReasonCode::quota_exceeded
                                                     : ReasonCode::implementation_specific_error;
 }
-
-}  // namespace
 
 void Shard::break_session(const SessionRef& ref, memory::ZoneFault fault) {
     counters_.session_faults[static_cast<std::size_t>(fault)].add();
     sessions_.set_broken(ref);
     broken_.push_back({ref, fault});
-    // What the session says itself is not asked: only what stands outside of it.
+    // What the session says itself is not asked: only what stands outside of it. A connection that
+    // is still being attached is not its own: its CONNECT is to be answered first [MQTT-3.14.0-1].
     Connection* const connection = find(sessions_.notes(ref).connection);
     const bool is_its_own = connection != nullptr &&
                             connection->state == Connection::State::attached &&

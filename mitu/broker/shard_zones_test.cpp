@@ -207,10 +207,39 @@ TEST(session_zones, cost_a_connection_that_has_no_session_yet_only_itself) {
     break_next(world, ZoneFault::exception);
     Client& newcomer = world.client("newcomer").connect();  // breaks while it is attached
     EXPECT_FALSE(newcomer.is_connected());
+    EXPECT_FALSE(newcomer.is_open());
+    ASSERT_NE(newcomer.connack(), nullptr) << "[MQTT-3.14.0-1]: no DISCONNECT before CONNACK";
+    EXPECT_EQ(newcomer.connack()->reason, ReasonCode::implementation_specific_error);
+    EXPECT_FALSE(newcomer.goodbye().has_value());
     EXPECT_EQ(world.counted(&Counters::sessions), 1u);
     newcomer.connect();
     newcomer.publish("a", "hello");
     EXPECT_EQ(other.take_payloads(), Strings{"hello"});
+}
+
+TEST(session_zones, keep_to_the_old_will_of_a_session_that_breaks_when_its_client_comes_back) {
+    World world;
+    Client& watcher = world.client("watcher").connect();
+    watcher.subscribe("wills/#", {.qos = qos1});
+    Client& victim = world.client("victim");
+    const auto will = [](std::string payload) {
+        return WillOptions{
+            .topic = "wills/victim", .payload = std::move(payload), .qos = qos1, .delay_s = 1'000};
+    };
+    for (std::uint64_t spared = 0; spared < 2; ++spared) {
+        victim.connect({.session_expiry_s = 10'000, .will = will("old")});
+        victim.cut();
+        world.run();
+        break_next(world, ZoneFault::exception, spared);
+        victim.connect({.clean_start = false, .session_expiry_s = 10'000, .will = will("new")});
+        EXPECT_FALSE(victim.is_connected());
+        world.faults(0).probability.clear();
+        // The session has ended, and nobody has come back to it.
+        EXPECT_EQ(watcher.take_payloads(), Strings{"old"});
+    }
+    world.advance(Duration::seconds(2'000));
+    EXPECT_EQ(watcher.take_payloads(), Strings{});
+    EXPECT_EQ(world.stored_messages(), 0u);
 }
 
 // --- budgets ---
