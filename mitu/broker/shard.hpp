@@ -142,6 +142,9 @@ private:
     }
     [[nodiscard]] static mqtt::ReasonCode reason_of(memory::ZoneFault fault) noexcept;
     void break_session(const SessionRef& session, memory::ZoneFault fault);
+    [[nodiscard]] ports::BrokenSession seen_from_outside(const SessionRef& ref,
+                                                         memory::ZoneFault fault,
+                                                         ports::ConnectionId connection);
     void bury_broken();
     void bury(const Broken& broken);
     void mend_references();

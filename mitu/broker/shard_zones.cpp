@@ -38,6 +38,8 @@ void Shard::break_session(const SessionRef& ref, memory::ZoneFault fault) {
     const bool is_its_own = connection != nullptr &&
                             connection->state == Connection::State::attached &&
                             session_of(*connection) == ref;
+    ports_.faults.broke(
+        seen_from_outside(ref, fault, is_its_own ? connection->id : ports::ConnectionId{}));
     trace::log(trace::Level::warn, "session_broke",
                {{"fault", to_text(fault)},
                 {"session", ref.index},
@@ -55,6 +57,12 @@ void Shard::break_session(const SessionRef& ref, memory::ZoneFault fault) {
         MITU_CHECK(written != 0);
     }
     close(*connection);
+}
+
+ports::BrokenSession Shard::seen_from_outside(const SessionRef& ref, memory::ZoneFault fault,
+                                              ports::ConnectionId connection) {
+    return {sessions_.notes(ref).tenant.value, sessions_.name_hash(ref), connection,
+            to_text(fault)};
 }
 
 void Shard::bury_broken() {
@@ -95,6 +103,7 @@ void Shard::bury(const Broken& broken) {
         });
         is_whole = !fault && found >= subscriptions;
     }
+    ports_.faults.buried(seen_from_outside(broken.session, broken.fault, {}), is_sound);
     carry_out(broken.session, notes.tenant, last);
     if (!is_whole && subscriptions != 0) forget_everywhere(broken.session);
     sessions_.erase(broken.session);
