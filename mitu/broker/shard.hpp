@@ -82,6 +82,10 @@ public:
     [[nodiscard]] std::uint32_t stored_message_count() const noexcept {
         return messages_.live_count();
     }
+    /// Those that have a home here, and those that are kept at every shard.
+    [[nodiscard]] std::size_t indexed_subscription_count() const noexcept {
+        return subscriptions_.subscription_count();
+    }
     [[nodiscard]] std::size_t timer_count() const noexcept { return timers_.size(); }
 
 private:

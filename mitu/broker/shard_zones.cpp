@@ -87,10 +87,8 @@ void Shard::bury(const Broken& broken) {
     Effects last{turn_memory_};
     const bool is_sound = leaves_memory_sound(broken.fault) &&
                           !memory::in_fault_zone([&] { session.end(now_, last); });
-    bool is_whole = is_sound;
     if (!is_sound) {
         last.list.clear();
-        std::uint32_t found = 0;
         const auto fault = memory::in_fault_zone([&] {
             session.salvage_filters([&](std::string_view text) {
                 const auto shared = mqtt::parse_shared(text);
@@ -98,14 +96,19 @@ void Shard::bury(const Broken& broken) {
                 if (!mqtt::is_valid_topic_filter(filter) || Levels::is_too_deep(filter)) return;
                 last.add(
                     UnsubscribeEffect{{}, filter, shared ? shared->group : std::string_view{}});
-                ++found;
             });
         });
-        is_whole = !fault && found >= subscriptions;
+        if (fault) last.list.clear();
+    }
+    // Some may be missing: what cannot be read any more, and what the call that broke had taken out
+    // already, by UNSUBSCRIBE or by the session's end.
+    std::uint32_t found = 0;
+    for (std::size_t i = 0; i < last.list.size(); ++i) {
+        if (std::holds_alternative<UnsubscribeEffect>(last.list[i])) ++found;
     }
     ports_.faults.buried(seen_from_outside(broken.session, broken.fault, {}), is_sound);
     carry_out(broken.session, notes.tenant, last);
-    if (!is_whole && subscriptions != 0) forget_everywhere(broken.session);
+    if (found < subscriptions) forget_everywhere(broken.session);
     sessions_.erase(broken.session);
     // References that it had, or that lay in effects which nobody will see.
     has_lost_references_ = true;

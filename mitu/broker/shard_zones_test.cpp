@@ -217,6 +217,32 @@ TEST(session_zones, cost_a_connection_that_has_no_session_yet_only_itself) {
     EXPECT_EQ(other.take_payloads(), Strings{"hello"});
 }
 
+/// What a call took out of the session before it broke is not in the session's end any more.
+TEST_P(ZonesTest, take_out_subscriptions_that_the_call_which_broke_was_taking_out) {
+    Client& victim = world.client("victim");
+    const auto acts = {+[](Client& client) { client.disconnect(); },
+                       +[](Client& client) { client.unsubscribe("a/b"); },
+                       +[](Client& client) { client.unsubscribe("$share/g/#"); }};
+    for (const auto act : acts) {
+        for (std::uint64_t spared = 0; spared < 4; ++spared) {
+            victim.connect();
+            for (const char* filter : {"a/b", "a/+", "#", "$share/g/#"}) victim.subscribe(filter);
+            break_next(world, fault(), spared);
+            act(victim);
+            world.run();
+            for (std::uint16_t i = 0; i < shards(); ++i) world.faults(i).probability.clear();
+            if (victim.is_open()) victim.disconnect();
+            std::size_t indexed = 0;
+            for (std::uint16_t i = 0; i < shards(); ++i) {
+                indexed += world.shard(i).indexed_subscription_count();
+            }
+            EXPECT_EQ(indexed, 0u) << spared;
+            EXPECT_EQ(world.counted(&Counters::subscriptions), 0u) << spared;
+        }
+    }
+    EXPECT_GE(broken_count(world), 7u);
+}
+
 TEST(session_zones, keep_to_the_old_will_of_a_session_that_breaks_when_its_client_comes_back) {
     World world;
     Client& watcher = world.client("watcher").connect();
