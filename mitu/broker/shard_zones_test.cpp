@@ -217,6 +217,25 @@ TEST(session_zones, cost_a_connection_that_has_no_session_yet_only_itself) {
     EXPECT_EQ(other.take_payloads(), Strings{"hello"});
 }
 
+TEST_P(ZonesTest, do_nothing_of_what_the_call_that_broke_had_asked_for) {
+    Client& watcher = world.client("watcher").connect();
+    watcher.subscribe("a", {.qos = qos1});
+    Client& victim = world.client("victim");
+    for (const auto qos : {qos0, qos1}) {
+        // At the beginning of the packet, where its answer is owed, at its end.
+        for (std::uint64_t spared = 0; spared < (qos == qos0 ? 2u : 3u); ++spared) {
+            victim.connect();
+            break_next(world, fault(), spared);
+            victim.publish_later("a", "half said", {.qos = qos});
+            world.run();
+            EXPECT_FALSE(victim.is_open());
+            EXPECT_EQ(watcher.take_payloads(), Strings{}) << spared;
+        }
+    }
+    EXPECT_EQ(broken_count(world), 5u);
+    EXPECT_EQ(world.counted(&Counters::messages_routed_total), 0u);
+}
+
 /// What a call took out of the session before it broke is not in the session's end any more.
 TEST_P(ZonesTest, take_out_subscriptions_that_the_call_which_broke_was_taking_out) {
     Client& victim = world.client("victim");
