@@ -161,6 +161,8 @@ struct GroupDelivery {
     bool is_owed = false;
     bool is_excused = false;  // there was a time without a member, or one broke that had it
     bool is_acked = false;
+    bool was_left_over = false;  // by a member that broke: on its way to it already, so not in the
+                                 // hands of the call that broke
 };
 
 /// Follows packets; knows nothing of the broker's insides. Checkers are told of each event before
@@ -217,9 +219,11 @@ public:
     /// Nothing that the broker owes is open: deliveries, answers, wills.
     [[nodiscard]] bool is_settled() const;
     /// So many messages of a shared subscription may have been in the hands of the very calls that
-    /// broke, and are lost with them.
+    /// broke, and are lost with them; whether this is one that may.
     [[nodiscard]] std::uint64_t group_losses_max(const std::string& tenant,
                                                  const std::string& filter) const;
+    [[nodiscard]] bool may_have_been_in_hand(const MessageRecord& message,
+                                             const std::string& filter) const;
     /// The message may be missing at the session without fault: it expires, is too large, ...
     [[nodiscard]] static bool may_miss(const SessionRecord& session, const MessageRecord& message);
     /// Lets time pass for wills and sessions.
@@ -266,10 +270,12 @@ private:
         bool may_have_parted = false;  // the call that broke may have been its end already
         std::set<std::string> groups;  // shared subscriptions that it may have had
         std::set<std::string> qos2_groups;
+        std::set<std::pair<MessageNumber, std::string>> left_over;  // was_left_over, if it is whole
     };
     /// What members that broke may have taken with them of one shared subscription.
     struct GroupBreaks {
         std::uint64_t count = 0;      // of those that could hand over the rest
+        std::uint64_t last_step = 0;  // of these
         std::uint64_t all_step = 0;   // the last of those that could not
         std::uint64_t qos2_step = 0;  // the last of them all: what was begun is not begun again
     };

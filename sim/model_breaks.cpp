@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "mitu/mqtt/topic.hpp"
 #include "sim/model.hpp"
 
 namespace mitu::sim {
@@ -13,6 +14,18 @@ namespace {
 // How long after it was due a will may still be on its way out of a session: last words that wait
 // for the network take five seconds at most.
 constexpr Duration will_delay_max = Duration::seconds(6);
+
+/// The shared subscription that alone can have brought the message to the session.
+std::optional<std::string> only_group_of(const SessionRecord& session, const MessageRecord& m) {
+    std::optional<std::string> found;
+    for (const auto& [filter, sub] : session.subscriptions) {
+        const auto shared = mqtt::parse_shared(filter);
+        if (!mqtt::matches(shared ? shared->filter : filter, m.topic)) continue;
+        if (!shared || found) return std::nullopt;
+        found = filter;
+    }
+    return found;
+}
 
 }  // namespace
 
@@ -55,6 +68,12 @@ void Model::on_session_broke(const SessionBreak& broken) {
             burial.qos2_groups.insert(filter);
         }
     }
+    for (const auto& [id, number] : session->ids_in_use) {
+        if (number == 0 || session->deliveries[number].is_qos2) continue;
+        if (const auto filter = only_group_of(*session, *messages_[number - 1])) {
+            burial.left_over.emplace(number, *filter);
+        }
+    }
     if (known != nullptr) lose_operations(*known);
     end_session(*session);
 }
@@ -91,6 +110,7 @@ void Model::on_session_buried(const SessionBreak& broken, bool is_whole) {
         GroupBreaks& breaks = group_breaks_[{tenant, filter}];
         if (is_handed_over) {
             ++breaks.count;
+            breaks.last_step = broken.step;
         } else {
             breaks.all_step = broken.step;
         }
@@ -104,6 +124,11 @@ void Model::on_session_buried(const SessionBreak& broken, bool is_whole) {
         group_deliveries_[number][filter].is_excused = true;
         return true;
     });
+    if (is_handed_over) {
+        for (const auto& [number, filter] : burial.left_over) {
+            group_deliveries_[number][filter].was_left_over = true;
+        }
+    }
     if (burial.will != 0 && is_whole) {
         will_is_due(*messages_[burial.will - 1], broken.at, broken.step);
     }
@@ -116,6 +141,11 @@ bool Model::may_have_been_lost(const MessageRecord& message, const std::string& 
     const GroupBreaks& breaks = it->second;
     return message.first_read_step <= breaks.all_step ||
            (message.qos == QoS::exactly_once && message.first_read_step <= breaks.qos2_step);
+}
+
+bool Model::may_have_been_in_hand(const MessageRecord& message, const std::string& filter) const {
+    const auto it = group_breaks_.find({message.publisher.tenant, filter});
+    return it != group_breaks_.end() && message.first_read_step <= it->second.last_step;
 }
 
 std::uint64_t Model::group_losses_max(const std::string& tenant, const std::string& filter) const {

@@ -54,7 +54,11 @@ public:
             const std::string& tenant = model_.message(number)->publisher.tenant;
             for (const auto& [filter, delivery] : groups) {
                 if (!delivery.is_owed || delivery.is_excused || delivery.is_acked) continue;
-                if (++lost[{tenant, filter}] <= model_.group_losses_max(tenant, filter)) continue;
+                if (!delivery.was_left_over &&
+                    model_.may_have_been_in_hand(*model_.message(number), filter) &&
+                    ++lost[{tenant, filter}] <= model_.group_losses_max(tenant, filter)) {
+                    continue;
+                }
                 messages.insert(number);
                 missing.push_back(fmt::format("{} reached no member of {}",
                                               describe(*model_.message(number)), filter));
