@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "mitu/base/bytes.hpp"
 
 namespace mitu::sim {
@@ -71,7 +73,13 @@ void DeviceActor::act() {
     if (link_ && !out_.transport.bytes.empty()) link_->send(out_.transport.bytes);
     const bool closes = out_.transport.close;
     for (const auto& event : out_.transport.events) {
-        if (std::holds_alternative<client::Connected>(event)) backoff_.reset();
+        if (std::holds_alternative<client::Connected>(event)) {
+            backoff_.reset();
+            lacks_memory_ = false;
+        }
+        if (const auto* const done = std::get_if<client::SubscribeDone>(&event)) {
+            on_subscribed(*done);
+        }
     }
     const auto events = std::move(out_.events);
     out_.clear();
@@ -84,10 +92,22 @@ void DeviceActor::act() {
     wake_later();
 }
 
+/// 3.1.1 has one word for all refusals.
+void DeviceActor::on_subscribed(const client::SubscribeDone& done) {
+    if (!world_.sessions_may_lack_memory()) return;
+    const bool is_v5 = agent_.session().options().version == mqtt::ProtocolVersion::v5;
+    const auto expected =
+        is_v5 ? mqtt::ReasonCode::quota_exceeded : mqtt::ReasonCode::unspecified_error;
+    lacks_memory_ = done.has_error() && std::ranges::all_of(done.reasons, [&](std::uint8_t reason) {
+                        return reason < 0x80 || mqtt::ReasonCode{reason} == expected;
+                    });
+}
+
 void DeviceActor::on_event(const client::AgentEvent& event) {
     using Kind = client::AgentEvent::Kind;
     if (event.kind == Kind::telemetry_due) telemetry_is_due_ = true;
-    if (event.kind == Kind::policy_malformed || event.kind == Kind::policy_refused) {
+    const bool is_refused = event.kind == Kind::policy_refused && !lacks_memory_;
+    if (event.kind == Kind::policy_malformed || is_refused) {
         world_.report("device_gets_its_policy", plan_.client_id + ": " + event.text);
     }
     if (event.kind != Kind::policy_applied) return;
@@ -173,6 +193,10 @@ void DeviceActor::heal() {
     plan_.link = calm_link;
     if (!link_) return;
     link_->calm();
+    if (lacks_memory_ && is_open()) {  // it asks again when it connects again
+        link_->reset();
+        on_closed();
+    }
     if (!is_open()) connect_later();
 }
 

@@ -28,6 +28,7 @@ private:
     /// Carries out what the agent's last call asked for.
     void act();
     void on_event(const client::AgentEvent& event);
+    void on_subscribed(const client::SubscribeDone& done);
     void publish_telemetry();
     void wake_later();
 
@@ -42,6 +43,7 @@ private:
     Instant wake_at_ = Instant::never();
     std::int64_t revision_ = 0;
     bool telemetry_is_due_ = false;
+    bool lacks_memory_ = false;  // on this connection: its session had no room for the filters
     bool connect_is_due_ = false;
     bool is_leaving_ = false;
     bool is_healed_ = false;

@@ -115,7 +115,7 @@ void Model::on_closed(ConnectionSerial connection, bool by_broker, Instant at, s
     if (!c.is_open) return;
     c.is_open = false;
     c.closed_by_broker = by_broker;
-    if (c.has_connect && c.session == nullptr && !c.is_refused) note_unseen(c);
+    if (c.has_connect && c.session == nullptr && !c.is_refused && !c.superseded_at) note_unseen(c);
     part(c, at, step);
 }
 
@@ -149,7 +149,7 @@ bool Model::may_have_unseen_session(const ClientKey& key, ConnectionSerial excep
     return std::any_of(connections_.begin(), connections_.end(), [&](const auto& entry) {
         const auto& [serial, c] = entry;
         return serial != except && c.is_open && c.has_connect && c.session == nullptr &&
-               !c.is_refused && c.key == key;
+               !c.is_refused && !c.superseded_at && c.key == key;
     });
 }
 
@@ -230,6 +230,8 @@ void Model::on_server(ServerEvent event, Instant /*at*/) {
     }
     waiting_wills_.clear();
     if (event == ServerEvent::stopping) return;
+    burials_.clear();
+    group_breaks_.clear();
     for (auto& [serial, c] : connections_) {
         if (!c.is_open) continue;
         c.is_open = false;
@@ -514,6 +516,7 @@ void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, c
         c.is_refused = true;
         return;
     }
+    if (c.superseded_at) return;  // the session broke before the answer had left
     const auto& p = connack.properties;
     if (p.assigned_client_identifier) c.key.client_id = *p.assigned_client_identifier;
     if (p.session_expiry_interval_s) c.expiry_s = *p.session_expiry_interval_s;
@@ -656,7 +659,9 @@ void Model::accept(MessageRecord& m, Instant at, std::uint64_t step) {
     for (const std::string& filter : groups) {
         GroupDelivery& delivery = group_deliveries_[m.number][filter];
         delivery.is_owed = fits_all_members;
-        if (delivery.is_owed && !delivery.is_acked) open_groups_.insert({m.number, filter});
+        delivery.is_excused |= may_have_been_lost(m, filter);
+        if (delivery.is_owed && !delivery.is_acked && !delivery.is_excused)
+            open_groups_.insert({m.number, filter});
     }
 }
 

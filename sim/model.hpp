@@ -99,7 +99,8 @@ struct ConnectionRecord {
     std::string actor;
     bool is_open = true;
     bool closed_by_broker = false;
-    std::optional<Instant> superseded_at;  // another connection has its session
+    std::optional<Instant> superseded_at;  // another connection has its session, or it broke
+    std::string broke_by;                  // the fault that has ended its session; empty: none
 
     // From CONNECT.
     bool has_connect = false;
@@ -158,8 +159,10 @@ struct ConnectionRecord {
 struct GroupDelivery {
     std::map<std::uint32_t, std::uint64_t> acked_by;  // session number -> step
     bool is_owed = false;
-    bool is_excused = false;  // there was a time without a member
+    bool is_excused = false;  // there was a time without a member, or one broke that had it
     bool is_acked = false;
+    bool was_left_over = false;  // by a member that broke: on its way to it already, so not in the
+                                 // hands of the call that broke
 };
 
 /// Follows packets; knows nothing of the broker's insides. Checkers are told of each event before
@@ -189,6 +192,8 @@ public:
     void on_closed(ConnectionSerial connection, bool by_broker, Instant at,
                    std::uint64_t step) override;
     void on_server(ServerEvent event, Instant at) override;
+    void on_session_broke(const SessionBreak& broken) override;
+    void on_session_buried(const SessionBreak& broken, bool is_whole) override;
 
     // --- to look at ---
     [[nodiscard]] MessageRecord* message(MessageNumber number) noexcept;
@@ -213,6 +218,12 @@ public:
     [[nodiscard]] bool may_have_unseen_session(const ClientKey& key, ConnectionSerial except) const;
     /// Nothing that the broker owes is open: deliveries, answers, wills.
     [[nodiscard]] bool is_settled() const;
+    /// So many messages of a shared subscription may have been in the hands of the very calls that
+    /// broke, and are lost with them; whether this is one that may.
+    [[nodiscard]] std::uint64_t group_losses_max(const std::string& tenant,
+                                                 const std::string& filter) const;
+    [[nodiscard]] bool may_have_been_in_hand(const MessageRecord& message,
+                                             const std::string& filter) const;
     /// The message may be missing at the session without fault: it expires, is too large, ...
     [[nodiscard]] static bool may_miss(const SessionRecord& session, const MessageRecord& message);
     /// Lets time pass for wills and sessions.
@@ -242,11 +253,31 @@ private:
     void excuse_groups_of(const SessionRecord& session);
     void will_is_due(MessageRecord& message, Instant at, std::uint64_t step);
     void check_groups(const std::string& tenant);
+    [[nodiscard]] bool may_have_parted(const SessionBreak& broken, const ConnectionRecord* own,
+                                       const SessionRecord* session) const;
+    [[nodiscard]] bool may_have_been_lost(const MessageRecord& message,
+                                          const std::string& filter) const;
 
     struct PendingOperation {
         bool is_subscribe = true;
         std::vector<std::string> filters;
         std::vector<mqtt::SubscriptionOptions> options;
+    };
+
+    /// A session that has broken, until it is put away.
+    struct Burial {
+        MessageNumber will = 0;        // that follows if the session's end can still be had
+        bool may_have_parted = false;  // the call that broke may have been its end already
+        std::set<std::string> groups;  // shared subscriptions that it may have had
+        std::set<std::string> qos2_groups;
+        std::set<std::pair<MessageNumber, std::string>> left_over;  // was_left_over, if it is whole
+    };
+    /// What members that broke may have taken with them of one shared subscription.
+    struct GroupBreaks {
+        std::uint64_t count = 0;      // of those that could hand over the rest
+        std::uint64_t last_step = 0;  // of these
+        std::uint64_t all_step = 0;   // the last of those that could not
+        std::uint64_t qos2_step = 0;  // the last of them all: what was begun is not begun again
     };
 
     std::vector<Checker*> checkers_;
@@ -259,6 +290,8 @@ private:
     std::set<std::pair<MessageNumber, std::string>> open_groups_;  // owed, not acknowledged
     std::set<MessageNumber> waiting_wills_;
     std::set<ClientKey> unseen_;
+    std::map<ClientKey, Burial> burials_;
+    std::map<std::pair<std::string, std::string>, GroupBreaks> group_breaks_;  // tenant, filter
     std::uint64_t server_number_ = 1;
     bool server_is_stopping_ = false;
 };
@@ -274,6 +307,8 @@ public:
     virtual void on_delivery(const ConnectionRecord& /*c*/, const MessageRecord& /*m*/,
                              const mqtt::Publish& /*publish*/, const Sighting& /*s*/) {}
     virtual void on_closed(const ConnectionRecord& /*c*/, bool /*by_broker*/, Instant /*at*/) {}
+    virtual void on_session_broke(const SessionBreak& /*broken*/) {}
+    virtual void on_session_buried(const SessionBreak& /*broken*/, bool /*is_whole*/) {}
     /// The run is over and was given time to become quiet.
     virtual void at_end(Instant /*now*/) {}
 };

@@ -44,6 +44,16 @@ void Narrator::on_written(const ConnectionRecord& c, const Sighting& s) {
     line(s.at, fmt::format("{:>3} {:<14} <- {}", c.serial, c.actor, packet_text(s.packet)));
 }
 
+void Narrator::on_session_broke(const SessionBreak& broken) {
+    line(broken.at, fmt::format("{:>3} {:<14} session breaks: {}", broken.connection,
+                                broken.key.client_id, broken.fault));
+}
+
+void Narrator::on_session_buried(const SessionBreak& broken, bool is_whole) {
+    line(broken.at, fmt::format("    {:<14} session is put away{}", broken.key.client_id,
+                                is_whole ? "" : ", unread"));
+}
+
 void Narrator::on_closed(const ConnectionRecord& c, bool by_broker, Instant at) {
     line(at, fmt::format("{:>3} {:<14} {}", c.serial, c.actor,
                          by_broker ? "closed by the broker" : "is gone"));

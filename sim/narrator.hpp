@@ -24,6 +24,8 @@ public:
     void on_read(const ConnectionRecord& c, const Sighting& s) override;
     void on_written(const ConnectionRecord& c, const Sighting& s) override;
     void on_closed(const ConnectionRecord& c, bool by_broker, Instant at) override;
+    void on_session_broke(const SessionBreak& broken) override;
+    void on_session_buried(const SessionBreak& broken, bool is_whole) override;
 
 private:
     void line(Instant at, std::string_view text);

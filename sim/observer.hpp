@@ -7,6 +7,7 @@
 
 #include "mitu/base/time.hpp"
 #include "mitu/mqtt/packet.hpp"
+#include "sim/client_key.hpp"
 
 namespace mitu::sim {
 
@@ -36,6 +37,15 @@ enum class ServerEvent : std::uint8_t {
     gone,      // stopped, or killed; nothing of it is left
 };
 
+/// A session that a fault has ended, in the middle of a turn.
+struct SessionBreak {
+    ClientKey key;
+    ConnectionSerial connection = 0;  // that closes with it; 0: none
+    std::string_view fault;           // the memory::ZoneFault's own name
+    Instant at;
+    std::uint64_t step = 0;
+};
+
 class Observer {
 public:
     virtual ~Observer() = default;
@@ -53,6 +63,9 @@ public:
     virtual void on_closed(ConnectionSerial connection, bool by_broker, Instant at,
                            std::uint64_t step) = 0;
     virtual void on_server(ServerEvent event, Instant at) = 0;
+    virtual void on_session_broke(const SessionBreak& /*broken*/) {}
+    /// In the same turn or the next. `is_whole`: what its end brings with it follows at once.
+    virtual void on_session_buried(const SessionBreak& /*broken*/, bool /*is_whole*/) {}
 };
 
 /// A broken promise.

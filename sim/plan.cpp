@@ -74,6 +74,27 @@ void draw_server(Prng& prng, WorldOptions& world) {
     if (prng.chance(0.1)) limits.message_heap.allocation = memory::Allocation::malloc;
 }
 
+/// What breaks sessions one by one: drawn last, so that the plans of seeds without it stay.
+void draw_session_breaks(Prng& prng, WorldOptions& world) {
+    const auto rate = [&] { return 0.0005 * static_cast<double>(1 + prng.below(10)); };
+    if (prng.chance(0.12)) world.faults[ports::Fault::session_memory_full] = rate();
+    if (prng.chance(0.15)) {
+        world.faults[ports::Fault::session_breaks] = rate();
+        world.break_kinds.clear();
+        while (world.break_kinds.empty()) {
+            for (std::size_t i = 0; i < memory::zone_fault_count; ++i) {
+                if (prng.chance(0.4)) {
+                    world.break_kinds.push_back(static_cast<memory::ZoneFault>(i));
+                }
+            }
+        }
+    }
+    if (prng.chance(0.1)) {
+        world.server.limits.session_bytes_max =
+            prng.chance(0.5) ? 2'000 + prng.below(2'000) : 4'000 + prng.below(16'000);
+    }
+}
+
 LinkConditions draw_link(Prng& prng) {
     LinkConditions link;
     switch (prng.below(3)) {
@@ -450,6 +471,8 @@ Plan draw_plan(std::uint64_t seed) {
             restart.revision = revision;
         }
     }
+    Prng breaks_prng = prng.split();
+    draw_session_breaks(breaks_prng, plan.world);
     return plan;
 }
 

@@ -217,16 +217,20 @@ private:
             world_.report("memory_comes_back", fmt::format("{} {}, not {}", is, what, should_be));
         };
         std::uint64_t connections = 0;
+        std::uint64_t indexed = 0;
         for (std::uint16_t i = 0; i < server.shard_count(); ++i) {
             connections += server.network(i).connection_count();
+            indexed += server.shard(i).indexed_subscription_count();
         }
         expect("connections at the network", connections, 0);
         expect("connections", server.counted(&broker::Counters::connections), 0);
         expect("clients", server.counted(&broker::Counters::clients), 0);
         expect("sessions", server.counted(&broker::Counters::sessions), 0);
         expect("subscriptions", server.counted(&broker::Counters::subscriptions), 0);
+        expect("subscriptions that are looked up", indexed, 0);
         expect("stored messages", server.stored_messages(),
                server.counted(&broker::Counters::retained_messages));
+        expect("bytes of sessions", server.counted(&broker::Counters::session_held_bytes), 0);
         expect("connections in transit", server.transit().size(), 0);
         if (server.counted(&broker::Counters::retained_messages) == 0) {
             expect("stored bytes", server.counted(&broker::Counters::stored_bytes), 0);

@@ -1,8 +1,11 @@
 #include "sim/world.hpp"
 
 #include <algorithm>
+#include <new>
+#include <stdexcept>
 
 #include "mitu/base/check.hpp"
+#include "mitu/base/hash.hpp"
 
 namespace mitu::sim {
 namespace {
@@ -15,7 +18,10 @@ constexpr std::uint16_t timeline_turn = 0xFFFF;  // in ready_: not a shard
 }  // namespace
 
 World::World(const WorldOptions& options)
-    : options_{options}, prng_{options.seed}, faults_{options.faults} {
+    : options_{options},
+      prng_{options.seed},
+      faults_{options.faults},
+      strike_prng_{options.seed ^ 0x5721'C3ED} {
     MITU_CHECK(options.catalog != nullptr);
     clock_.at = world_start;
     start_server(options.catalog);
@@ -111,9 +117,46 @@ void World::start_server(std::shared_ptr<const fleet::Catalog> catalog) {
         [this](std::uint16_t shard) { return things_[shard].get(); });
     for (std::uint16_t i = 0; i < options_.server.shards; ++i) {
         server_->faults(i).probability = faults_;
+        watch_sessions_break(i);
     }
     is_stopping_ = false;
     for (Observer* observer : observers_) observer->on_server(ServerEvent::started, now());
+}
+
+void World::watch_sessions_break(std::uint16_t shard) {
+    broker::testing::DrawnFaults& faults = server_->faults(shard);
+    faults.on_strike = [this](auto, auto) { strike(); };
+    faults.on_broke = [this, shard](const ports::BrokenSession& session) {
+        SessionBreak broken = seen(session);
+        const auto* const tap = server_->network(shard).tap(session.connection);
+        for (const auto& link : links_) {
+            if (tap == link.get()) broken.connection = link->serial();
+        }
+        for (Observer* observer : observers_) observer->on_session_broke(broken);
+    };
+    faults.on_buried = [this](const ports::BrokenSession& session, bool is_whole) {
+        for (Observer* observer : observers_) observer->on_session_buried(seen(session), is_whole);
+    };
+}
+
+void World::strike() {
+    const auto& kinds = options_.break_kinds;
+    const memory::ZoneFault kind =
+        kinds[static_cast<std::size_t>(strike_prng_.below(kinds.size()))];
+    if (kind == memory::ZoneFault::no_memory) throw std::bad_alloc{};
+    if (kind == memory::ZoneFault::exception) throw std::runtime_error{"drawn by the seed"};
+    memory::raise_fault(kind, "drawn by the seed");
+}
+
+SessionBreak World::seen(const ports::BrokenSession& session) const {
+    SessionBreak broken;
+    const auto name = names_.find({session.tenant, session.name_hash});
+    MITU_CHECK_MSG(name != names_.end(), "a session breaks that nobody has asked for");
+    broken.key = name->second;
+    broken.fault = session.fault;
+    broken.at = now();
+    broken.step = steps_;
+    return broken;
 }
 
 void World::stop_server() {
@@ -211,6 +254,12 @@ void World::tell_heard(ConnectionSerial connection) {
     for (Observer* observer : observers_) observer->on_heard(connection, now());
 }
 void World::tell_read(const Sighting& sighting) {
+    if (const auto* const connect = sighting.as<mqtt::Connect>()) {
+        const ClientKey key = client_key(connect->user_name.value_or(""), connect->client_id);
+        if (const auto tenant = catalog_->find_tenant(key.tenant)) {
+            names_[{tenant->value, hash_bytes(key.client_id, tenant->value)}] = key;
+        }
+    }
     for (Observer* observer : observers_) observer->on_read(sighting);
 }
 void World::tell_written(const Sighting& sighting) {

@@ -14,6 +14,7 @@
 #include "mitu/broker/testing/virtual_server.hpp"
 #include "mitu/fleet/catalog.hpp"
 #include "mitu/fleet/status.hpp"
+#include "mitu/memory/fault_zone.hpp"
 #include "mitu/node/fleet_gate.hpp"
 #include "mitu/node/fleet_things.hpp"
 #include "mitu/node/testing.hpp"
@@ -30,6 +31,8 @@ struct WorldOptions {
     std::uint64_t seed = 1;
     broker::testing::VirtualServerOptions server{};
     std::map<ports::Fault, double> faults{};
+    /// In which ways Fault::session_breaks breaks one; the seed draws.
+    std::vector<memory::ZoneFault> break_kinds{memory::ZoneFault::exception};
     std::shared_ptr<const fleet::Catalog> catalog{};
     bool allow_anonymous = true;
     /// What checking a password takes, drawn anew each time between none and this.
@@ -64,6 +67,11 @@ public:
         return options_.faults.contains(ports::Fault::shard_stalls)
                    ? broker::testing::stall_time_max * 25
                    : Duration{};
+    }
+    /// A SUBSCRIBE may be refused, and a message dropped, for want of memory of the session.
+    [[nodiscard]] bool sessions_may_lack_memory() const noexcept {
+        return options_.faults.contains(ports::Fault::session_memory_full) ||
+               options_.server.limits.session_bytes_max < broker::Limits{}.session_bytes_max;
     }
     [[nodiscard]] std::uint32_t packet_bytes_max() const noexcept {
         return options_.server.limits.packet_bytes_max;
@@ -107,6 +115,9 @@ public:
 private:
     [[nodiscard]] bool step();
     void lose_server();
+    void watch_sessions_break(std::uint16_t shard);
+    [[noreturn]] void strike();
+    [[nodiscard]] SessionBreak seen(const ports::BrokenSession& session) const;
 
     WorldOptions options_;
     Prng prng_;
@@ -121,7 +132,9 @@ private:
     bool is_stopping_ = false;
     std::map<ports::Fault, double> faults_;
     std::map<ports::Fault, std::uint64_t> faults_fired_;  // of servers that are gone
-    std::vector<std::shared_ptr<Link>> links_;            // that the broker knows, or will
+    Prng strike_prng_;
+    std::map<std::pair<std::uint32_t, std::uint64_t>, ClientKey> names_;  // by tenant and hash
+    std::vector<std::shared_ptr<Link>> links_;  // that the broker knows, or will
     std::vector<std::shared_ptr<Link>> dirty_;
     ConnectionSerial next_connection_ = 1;
     std::vector<Observer*> observers_;

@@ -7,6 +7,7 @@
 #include "mitu/base/bytes.hpp"
 #include "mitu/mqtt/encode.hpp"
 #include "sim/catalog.hpp"
+#include "sim/model.hpp"
 
 namespace mitu::sim {
 namespace {
@@ -147,6 +148,26 @@ TEST_F(WorldTest, lets_a_stopping_server_say_why) {
     EXPECT_FALSE(world_.server_is_up());
     EXPECT_EQ(count(mqtt::PacketType::disconnect), 1u);
     EXPECT_TRUE(client_.is_closed);
+}
+
+TEST_F(WorldTest, tells_whose_session_has_broken) {
+    Model model;
+    world_.observe(model);
+    const auto link = connect("a");
+    const auto other = connect("b");
+    pass(Duration::milliseconds(1));
+    ASSERT_NE(model.live_session({"default", "a"}), nullptr);
+    for (std::uint16_t i = 0; i < 2; ++i) {
+        world_.server().faults(i).probability[ports::Fault::session_breaks] = 1.0;
+    }
+    link->send(encoded(mqtt::Pingreq{}));
+    pass(Duration::milliseconds(1));
+    EXPECT_TRUE(client_.is_closed);
+    EXPECT_EQ(count(mqtt::PacketType::disconnect), 1u);
+    EXPECT_EQ(model.live_session({"default", "a"}), nullptr);
+    EXPECT_NE(model.live_session({"default", "b"}), nullptr);
+    EXPECT_EQ(model.connections().at(link->serial()).broke_by, "exception");
+    EXPECT_TRUE(model.connections().at(other->serial()).broke_by.empty());
 }
 
 TEST_F(WorldTest, checks_passwords_in_their_own_time) {

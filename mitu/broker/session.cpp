@@ -76,7 +76,13 @@ void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
                      const Profile& profile, bool session_present, Instant now, Effects& effects) {
     MITU_CHECK(!is_attached() && !ended_);
     const ConnectTerms& terms = acceptance.terms();
-    drop_will();  // a resumed session: the old will is not due any more [MQTT-3.1.3-9]
+    StoredWill* new_will = nullptr;
+    if (will) {
+        SessionMemory own = memory();
+        new_will = ::new (memory::allocate_or_fault(own, sizeof(StoredWill))) StoredWill{*will};
+    }
+    fault_point();
+
     connection_ = connection;
     profile_ = &profile;
     version_ = connect.version;
@@ -96,12 +102,10 @@ void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
         is_v5 ? std::min(properties.topic_alias_maximum, context_.limits.outgoing_aliases_max)
               : std::uint16_t{0};
     send(acceptance.connack(session_present), effects);
-    fault_point();
-    // Last: who breaks before this was never let in, and leaves no will.
-    if (will) {
-        SessionMemory own = memory();
-        will_ = ::new (memory::allocate_or_fault(own, sizeof(StoredWill))) StoredWill{*will};
-    }
+    // Behind all that may break: a client that is not let in after all has left no will, and does
+    // not take back the one of its last connection.
+    drop_will();  // a resumed session: the old will is not due any more [MQTT-3.1.3-9]
+    will_ = new_will;
 }
 
 void Session::send(const mqtt::Packet& packet, Effects& effects) {

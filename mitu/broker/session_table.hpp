@@ -52,6 +52,13 @@ public:
         return found->notes;
     }
 
+    /// hash_bytes(client id, tenant): its name, for whoever knows all the names.
+    [[nodiscard]] std::uint64_t name_hash(const SessionRef& ref) noexcept {
+        const Slot* const found = find_slot(ref.index, ref.generation);
+        MITU_CHECK(found != nullptr);
+        return found->name_hash;
+    }
+
     /// Errors  null: there is no memory for its name.
     [[nodiscard]] Session* create(TenantId tenant, std::string_view client_id) {
         const std::uint32_t index = take_slot();

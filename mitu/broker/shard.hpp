@@ -82,7 +82,7 @@ public:
     [[nodiscard]] std::uint32_t stored_message_count() const noexcept {
         return messages_.live_count();
     }
-    /// On this shard, as their home.
+    /// Those that have a home here, and those that are kept at every shard.
     [[nodiscard]] std::size_t indexed_subscription_count() const noexcept {
         return subscriptions_.subscription_count();
     }
@@ -145,7 +145,11 @@ private:
         break_session(session, *fault);
         return false;
     }
+    [[nodiscard]] static mqtt::ReasonCode reason_of(memory::ZoneFault fault) noexcept;
     void break_session(const SessionRef& session, memory::ZoneFault fault);
+    [[nodiscard]] ports::BrokenSession seen_from_outside(const SessionRef& ref,
+                                                         memory::ZoneFault fault,
+                                                         ports::ConnectionId connection);
     void bury_broken();
     void bury(const Broken& broken);
     void mend();
@@ -189,7 +193,6 @@ private:
     void migrate(Connection& connection, ShardId to, ByteView input);
     void admit(Connection& connection, const mqtt::Connect& connect, const Claim& claim,
                const std::shared_ptr<const Profile>& profile);
-    void refuse_broken(Connection& connection);
     void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view text);
     [[nodiscard]] std::string make_client_id(TenantId tenant);
 

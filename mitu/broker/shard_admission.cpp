@@ -222,7 +222,8 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
             session->attach(connect, *acceptance, will, connection.id, *profile, session_present,
                             now_, effects);
         })) {
-        refuse_broken(connection);  // CONNACK comes first, or nothing (MQTT 5.0 section 3.14)
+        // CONNACK comes first, or nothing (MQTT 5.0 section 3.14).
+        refuse_connect(connection, reason_of(broken_.back().fault), "the session broke");
         return;
     }
     connection.state = Connection::State::attached;

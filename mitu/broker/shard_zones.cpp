@@ -20,22 +20,25 @@ namespace {
 // What is left behind is looked for at most this often.
 constexpr Duration mend_interval = Duration::seconds(1);
 
-ReasonCode reason_of(memory::ZoneFault fault) noexcept {
+}  // namespace
+
+ReasonCode Shard::reason_of(memory::ZoneFault fault) noexcept {
     return fault == memory::ZoneFault::budget_spent ? ReasonCode::quota_exceeded
                                                     : ReasonCode::implementation_specific_error;
 }
-
-}  // namespace
 
 void Shard::break_session(const SessionRef& ref, memory::ZoneFault fault) {
     counters_.session_faults[static_cast<std::size_t>(fault)].add();
     sessions_.set_broken(ref);
     broken_.push_back({ref, fault});
-    // What the session says itself is not asked: only what stands outside of it.
+    // What the session says itself is not asked: only what stands outside of it. A connection that
+    // is still being attached is not its own: its CONNECT is to be answered first [MQTT-3.14.0-1].
     Connection* const connection = find(sessions_.notes(ref).connection);
     const bool is_its_own = connection != nullptr &&
                             connection->state == Connection::State::attached &&
                             session_of(*connection) == ref;
+    ports_.faults.broke(
+        seen_from_outside(ref, fault, is_its_own ? connection->id : ports::ConnectionId{}));
     trace::log(trace::Level::warn, "session_broke",
                {{"fault", to_text(fault)},
                 {"session", ref.index},
@@ -53,6 +56,12 @@ void Shard::break_session(const SessionRef& ref, memory::ZoneFault fault) {
         MITU_CHECK(written != 0);
     }
     close(*connection);
+}
+
+ports::BrokenSession Shard::seen_from_outside(const SessionRef& ref, memory::ZoneFault fault,
+                                              ports::ConnectionId connection) {
+    return {sessions_.notes(ref).tenant.value, sessions_.name_hash(ref), connection,
+            to_text(fault)};
 }
 
 void Shard::bury_broken() {
@@ -75,26 +84,25 @@ void Shard::bury(const Broken& broken) {
     counters_.subscriptions.subtract(subscriptions);
 
     Effects last{turn_memory_};
-    if (leaves_memory_sound(broken.fault)) {
+    bool is_sound = leaves_memory_sound(broken.fault);
+    if (is_sound) {
         // Once more from the start, if it had begun: nobody has seen what it asked for.
-        const auto again = memory::in_fault_zone([&] { session.end_again(now_, last); });
-        if (again) last.list.clear();
+        is_sound = !memory::in_fault_zone([&] { session.end_again(now_, last); });
+        if (!is_sound) last.list.clear();
     }
-    std::uint32_t unsubscribed = 0;
+    // Some may be missing: what cannot be read any more, and what the call that broke had taken out
+    // already, by UNSUBSCRIBE or by the session's end.
+    std::uint32_t found = 0;
     for (std::size_t i = 0; i < last.list.size(); ++i) {
-        if (std::holds_alternative<UnsubscribeEffect>(last.list[i])) ++unsubscribed;
+        if (std::holds_alternative<UnsubscribeEffect>(last.list[i])) ++found;
     }
+    ports_.faults.buried(seen_from_outside(broken.session, broken.fault, {}), is_sound);
     carry_out(broken.session, notes.tenant, last);
     // Fewer than the shard knows of: the others are looked for.
-    if (unsubscribed < subscriptions) lose_subscriptions(broken.session);
+    if (found < subscriptions) lose_subscriptions(broken.session);
     sessions_.erase(broken.session);
     // References that it had, or that lay in effects which nobody will see.
     has_lost_references_ = true;
-}
-
-/// Its connection has not had a CONNACK yet, and gets one that says no.
-void Shard::refuse_broken(Connection& connection) {
-    refuse_connect(connection, reason_of(broken_.back().fault), "the session broke");
 }
 
 // --- what sessions that broke have left behind ---

@@ -173,10 +173,85 @@ TEST(session_zones, cost_a_connection_that_has_no_session_yet_only_itself) {
     break_next(world, ZoneFault::exception);
     Client& newcomer = world.client("newcomer").connect();  // breaks while it is attached
     EXPECT_FALSE(newcomer.is_connected());
+    EXPECT_FALSE(newcomer.is_open());
+    ASSERT_NE(newcomer.connack(), nullptr) << "[MQTT-3.14.0-1]: no DISCONNECT before CONNACK";
+    EXPECT_EQ(newcomer.connack()->reason, ReasonCode::implementation_specific_error);
+    EXPECT_FALSE(newcomer.goodbye().has_value());
     EXPECT_EQ(world.counted(&Counters::sessions), 1u);
     newcomer.connect();
     newcomer.publish("a", "hello");
     EXPECT_EQ(other.take_payloads(), Strings{"hello"});
+}
+
+TEST_P(ZonesTest, do_nothing_of_what_the_call_that_broke_had_asked_for) {
+    Client& watcher = world.client("watcher").connect();
+    watcher.subscribe("a", {.qos = qos1});
+    Client& victim = world.client("victim");
+    for (const auto qos : {qos0, qos1}) {
+        // At the beginning of the packet, where its answer is owed, at its end.
+        for (std::uint64_t spared = 0; spared < (qos == qos0 ? 2u : 3u); ++spared) {
+            victim.connect();
+            break_next(world, fault(), spared);
+            victim.publish_later("a", "half said", {.qos = qos});
+            world.run();
+            EXPECT_FALSE(victim.is_open());
+            EXPECT_EQ(watcher.take_payloads(), Strings{}) << spared;
+        }
+    }
+    EXPECT_EQ(broken_count(world), 5u);
+    EXPECT_EQ(world.counted(&Counters::messages_routed_total), 0u);
+}
+
+/// What a call took out of the session before it broke is not in the session's end any more.
+TEST_P(ZonesTest, take_out_subscriptions_that_the_call_which_broke_was_taking_out) {
+    Client& victim = world.client("victim");
+    const auto acts = {+[](Client& client) { client.disconnect(); },
+                       +[](Client& client) { client.unsubscribe("a/b"); },
+                       +[](Client& client) { client.unsubscribe("$share/g/#"); }};
+    for (const auto act : acts) {
+        for (std::uint64_t spared = 0; spared < 4; ++spared) {
+            victim.connect();
+            for (const char* filter : {"a/b", "a/+", "#", "$share/g/#"}) victim.subscribe(filter);
+            break_next(world, fault(), spared);
+            act(victim);
+            world.run();
+            for (std::uint16_t i = 0; i < shards(); ++i) world.faults(i).probability.clear();
+            if (victim.is_open()) victim.disconnect();
+            world.advance(Duration::seconds(3));  // what is missing is looked for now and then
+            std::size_t indexed = 0;
+            for (std::uint16_t i = 0; i < shards(); ++i) {
+                indexed += world.shard(i).indexed_subscription_count();
+            }
+            EXPECT_EQ(indexed, 0u) << spared;
+            EXPECT_EQ(world.counted(&Counters::subscriptions), 0u) << spared;
+        }
+    }
+    EXPECT_GE(broken_count(world), 7u);
+}
+
+TEST(session_zones, keep_to_the_old_will_of_a_session_that_breaks_when_its_client_comes_back) {
+    World world;
+    Client& watcher = world.client("watcher").connect();
+    watcher.subscribe("wills/#", {.qos = qos1});
+    Client& victim = world.client("victim");
+    const auto will = [](std::string payload) {
+        return WillOptions{
+            .topic = "wills/victim", .payload = std::move(payload), .qos = qos1, .delay_s = 1'000};
+    };
+    for (std::uint64_t spared = 0; spared < 2; ++spared) {
+        victim.connect({.session_expiry_s = 10'000, .will = will("old")});
+        victim.cut();
+        world.run();
+        break_next(world, ZoneFault::exception, spared);
+        victim.connect({.clean_start = false, .session_expiry_s = 10'000, .will = will("new")});
+        EXPECT_FALSE(victim.is_connected());
+        world.faults(0).probability.clear();
+        // The session has ended, and nobody has come back to it.
+        EXPECT_EQ(watcher.take_payloads(), Strings{"old"});
+    }
+    world.advance(Duration::seconds(2'000));
+    EXPECT_EQ(watcher.take_payloads(), Strings{});
+    EXPECT_EQ(world.stored_messages(), 0u);
 }
 
 // --- budgets ---

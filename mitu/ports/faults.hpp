@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "mitu/ports/network.hpp"
+
 namespace mitu::ports {
 
 enum class Fault : std::uint8_t {
@@ -46,6 +48,14 @@ inline constexpr std::size_t fault_count = static_cast<std::size_t>(Fault::sessi
     return "unknown";
 }
 
+/// A session that a fault has ended. It is named from outside: what it says itself is not believed.
+struct BrokenSession {
+    std::uint32_t tenant = 0;
+    std::uint64_t name_hash = 0;  // hash_bytes(client id, tenant)
+    ConnectionId connection{};    // that closes with it; none: there was none
+    std::string_view fault;       // the memory::ZoneFault's own name
+};
+
 /// Threading  shard-local.
 class Faults {
 public:
@@ -56,6 +66,11 @@ public:
     /// What breaks when session_breaks has fired, for this client of this tenant. It need not
     /// return; it may throw, or touch what it must not.
     virtual void strike(std::uint32_t /*tenant*/, std::string_view /*client_id*/) {}
+    /// A session has just broken, by whatever fault: from here on nobody finds it.
+    virtual void broke(const BrokenSession& /*session*/) {}
+    /// It is put away, before the end of the turn. `is_whole`: its memory was believed, and all
+    /// that its end brings with it (the will, what other members are to have) follows now.
+    virtual void buried(const BrokenSession& /*session*/, bool /*is_whole*/) {}
 };
 
 /// Production: nothing ever fires.

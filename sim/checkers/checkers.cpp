@@ -22,8 +22,8 @@ std::vector<std::unique_ptr<Checker>> all_checkers(World& world, Model& model) {
           check_only_to_subscribers, check_receive_maximum, check_packet_size, check_packet_ids,
           check_acknowledgements_in_order, check_one_live_session,
           check_session_state_as_acknowledged, check_keep_alive, check_closes_only_for_a_reason,
-          check_everything_is_answered, check_will_when_due_and_only_then, check_message_expiry,
-          check_last_retained_wins}) {
+          check_everything_is_answered, check_connack_comes_first, check_broken_session_is_told,
+          check_will_when_due_and_only_then, check_message_expiry, check_last_retained_wins}) {
         all.push_back(make(world, model));
         model.add(*all.back());
     }

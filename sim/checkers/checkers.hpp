@@ -28,6 +28,8 @@ std::unique_ptr<Checker> check_session_state_as_acknowledged(World& world, Model
 std::unique_ptr<Checker> check_keep_alive(World& world, Model& model);
 std::unique_ptr<Checker> check_closes_only_for_a_reason(World& world, Model& model);
 std::unique_ptr<Checker> check_everything_is_answered(World& world, Model& model);
+std::unique_ptr<Checker> check_connack_comes_first(World& world, Model& model);
+std::unique_ptr<Checker> check_broken_session_is_told(World& world, Model& model);
 
 // message.cpp
 std::unique_ptr<Checker> check_will_when_due_and_only_then(World& world, Model& model);

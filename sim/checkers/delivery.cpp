@@ -48,9 +48,17 @@ public:
                                               to_text(session->key)));
             }
         }
+        // With members that broke; by tenant and filter.
+        std::map<std::pair<std::string, std::string>, std::uint64_t> lost;
         for (const auto& [number, groups] : model_.group_deliveries()) {
+            const std::string& tenant = model_.message(number)->publisher.tenant;
             for (const auto& [filter, delivery] : groups) {
                 if (!delivery.is_owed || delivery.is_excused || delivery.is_acked) continue;
+                if (!delivery.was_left_over &&
+                    model_.may_have_been_in_hand(*model_.message(number), filter) &&
+                    ++lost[{tenant, filter}] <= model_.group_losses_max(tenant, filter)) {
+                    continue;
+                }
                 messages.insert(number);
                 missing.push_back(fmt::format("{} reached no member of {}",
                                               describe(*model_.message(number)), filter));

@@ -66,7 +66,7 @@ public:
 private:
     void judge(const ConnectionRecord& c, const mqtt::Connack& connack, const Sighting& s) {
         const Instant now = s.at;
-        if (connack.reason != ReasonCode::success) return;
+        if (connack.reason != ReasonCode::success || c.superseded_at) return;
         ClientKey key = c.key;
         if (const auto& id = connack.properties.assigned_client_identifier) key.client_id = *id;
         const SessionRecord* const session = model_.live_session(key);
@@ -197,6 +197,54 @@ public:
     }
 };
 
+/// A session that breaks tells its client so, if it can, with the reason that the fault stands for;
+/// nobody else is told that.
+class BrokenSessionIsTold final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_written(const ConnectionRecord& c, const Sighting& s) override {
+        const auto* const p = s.as<mqtt::Disconnect>();
+        if (p == nullptr) return;
+        if (c.broke_by.empty()) {
+            if (p->reason == ReasonCode::implementation_specific_error ||
+                p->reason == ReasonCode::quota_exceeded) {
+                broken(fmt::format("{}: told {}, and nothing broke", describe(c),
+                                   mqtt::to_text(p->reason)));
+            }
+            return;
+        }
+        const ReasonCode expected = c.broke_by == "budget_spent"
+                                        ? ReasonCode::quota_exceeded
+                                        : ReasonCode::implementation_specific_error;
+        if (p->reason == expected) return;
+        broken(fmt::format("{}: told {}, its session broke by {}", describe(c),
+                           mqtt::to_text(p->reason), c.broke_by));
+    }
+    void on_closed(const ConnectionRecord& c, bool by_broker, Instant /*at*/) override {
+        if (!by_broker || c.broke_by.empty() || c.version != mqtt::ProtocolVersion::v5) return;
+        // Whoever takes nothing from the network is not told.
+        if (c.is_held_up || c.server_goodbye || c.is_refused) return;
+        broken(fmt::format("{}: closed without a word, its session broke by {}", describe(c),
+                           c.broke_by));
+    }
+};
+
+/// [MQTT-3.2.0-1], [MQTT-3.14.0-1]: the first thing that a client hears is CONNACK, also from a
+/// session that breaks while it is made.
+class ConnackComesFirst final : public CheckerBase {
+public:
+    using CheckerBase::CheckerBase;
+
+    void on_written(const ConnectionRecord& c, const Sighting& s) override {
+        if (!seen_.insert(c.serial).second || s.as<mqtt::Connack>() != nullptr) return;
+        broken(fmt::format("{}: hears something else before CONNACK", describe(c)));
+    }
+
+private:
+    std::set<ConnectionSerial> seen_;
+};
+
 }  // namespace
 
 std::unique_ptr<Checker> check_one_live_session(World& world, Model& model) {
@@ -211,6 +259,12 @@ std::unique_ptr<Checker> check_keep_alive(World& world, Model& model) {
 }
 std::unique_ptr<Checker> check_closes_only_for_a_reason(World& world, Model& model) {
     return std::make_unique<ClosesOnlyForAReason>("closes_only_for_a_reason", world, model);
+}
+std::unique_ptr<Checker> check_connack_comes_first(World& world, Model& model) {
+    return std::make_unique<ConnackComesFirst>("connack_comes_first", world, model);
+}
+std::unique_ptr<Checker> check_broken_session_is_told(World& world, Model& model) {
+    return std::make_unique<BrokenSessionIsTold>("broken_session_is_told", world, model);
 }
 std::unique_ptr<Checker> check_everything_is_answered(World& world, Model& model) {
     return std::make_unique<EverythingIsAnswered>("everything_is_answered", world, model);

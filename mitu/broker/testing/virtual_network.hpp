@@ -82,6 +82,11 @@ public:
     /// Whether poll() would return at once.
     [[nodiscard]] bool has_work() const noexcept;
     [[nodiscard]] std::size_t connection_count() const noexcept;
+    /// Whoever watches the connection; null: nobody, or it is gone.
+    [[nodiscard]] const SocketTap* tap(ports::ConnectionId connection) noexcept {
+        const Slot* const slot = find(connection);
+        return slot != nullptr ? slot->socket->tap : nullptr;
+    }
 
     void poll(Instant deadline, std::vector<ports::NetworkEvent>& events) override;
     [[nodiscard]] std::size_t write(ports::ConnectionId connection,

@@ -39,12 +39,20 @@ public:
     void strike(std::uint32_t tenant, std::string_view client_id) override {
         if (on_strike) on_strike(tenant, client_id);
     }
+    void broke(const ports::BrokenSession& session) override {
+        if (on_broke) on_broke(session);
+    }
+    void buried(const ports::BrokenSession& session, bool is_whole) override {
+        if (on_buried) on_buried(session, is_whole);
+    }
     std::map<ports::Fault, double> probability;
     std::map<ports::Fault, std::uint64_t> spared;  // so many times it does not fire after all
     std::map<ports::Fault, std::uint64_t> fired;
     std::function<void(ports::Fault)> on_fire;  // where it fires, whatever it is
     /// Empty: an exception, as far as the zone can tell.
     std::function<void(std::uint32_t tenant, std::string_view client_id)> on_strike;
+    std::function<void(const ports::BrokenSession&)> on_broke;
+    std::function<void(const ports::BrokenSession&, bool is_whole)> on_buried;
 
 private:
     Prng prng_;
