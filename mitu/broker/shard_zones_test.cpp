@@ -531,9 +531,11 @@ TEST(session_memory, that_is_spent_in_an_unsubscribe_leaves_no_filter_in_the_ind
         body.push_back(static_cast<std::uint8_t>(name.size()));
         body.insert(body.end(), name.begin(), name.end());
     }
-    Bytes packet{0xA2, static_cast<std::uint8_t>(0x80 | (body.size() & 127)),
-                 static_cast<std::uint8_t>(body.size() >> 7)};
-    packet.insert(packet.end(), body.begin(), body.end());
+    Bytes packet(3 + body.size());
+    packet[0] = 0xA2;
+    packet[1] = static_cast<std::uint8_t>(0x80 | (body.size() & 127));
+    packet[2] = static_cast<std::uint8_t>(body.size() >> 7);
+    std::copy(body.begin(), body.end(), packet.begin() + 3);
     victim.send_bytes(packet);
     ASSERT_FALSE(victim.is_open());
     EXPECT_EQ(victim.goodbye(), ReasonCode::quota_exceeded);
@@ -584,7 +586,7 @@ TEST(session_zones, lose_no_shared_message_that_another_member_can_take) {
             for (Client* member : members) heard += member->take_payloads().size();
             // What was in the hands of a session that cannot be believed is lost with it.
             const bool may_be_lost = !publisher.is_open() || fault == ZoneFault::bad_access;
-            if (!may_be_lost) EXPECT_GE(heard, 1u) << to_text(fault) << spared;
+            EXPECT_TRUE(heard >= 1 || may_be_lost) << to_text(fault) << spared;
         }
     }
 }
@@ -599,7 +601,7 @@ TEST(session_zones, say_why_when_a_session_breaks_of_what_it_asked_for_itself) {
         publisher.publish_later("jobs/1", std::string(200, 'x'), {.qos = qos1});
         world.run();
         let_mend(world);
-        if (!member.is_open()) EXPECT_TRUE(member.goodbye().has_value()) << spared;
+        EXPECT_TRUE(member.is_open() || member.goodbye().has_value()) << spared;
     }
 }
 
