@@ -193,6 +193,7 @@ void Shard::on_session_timer(Session& session) {
     Effects effects{turn_memory_};
     if (!guarded(self, [&] { session.on_deadline(now_, effects); })) return;
     apply(session, connection, effects);
+    if (Session* const still = sessions_.get(self)) arm(*still);
     // Nothing to write, most of the time: the connection stays idle.
     if (connection != nullptr && connection->work && connection->work->is_done()) {
         give_back_work(*connection);
@@ -210,12 +211,17 @@ void Shard::arm(Session& session) {
 // --- effects ---
 
 void Shard::apply(const Session& session, Connection* connection, Effects& effects) {
-    const SessionRef self = session.self();
     send_out(connection, effects);
-    if (connection != nullptr && !session.is_attached()) close(*connection);
-    note_subscriptions(session, sessions_.notes(self));  // it may break while they are carried out
+    const bool is_attached = session.is_attached();
+    // Nearly every packet: an answer at most, and nothing that the shard would have to note.
+    if (is_attached && effects.list.empty()) return;
+    const SessionRef self = session.self();
+    if (connection != nullptr && !is_attached) close(*connection);
+    if (!is_attached || !std::holds_alternative<RouteEffect>(effects.list[0])) {
+        note_subscriptions(session, sessions_.notes(self));  // before it may break of what follows
+    }
     carry_out(self, session.tenant(), effects);
-    settle(self);
+    if (!is_attached) settle(self);
 }
 
 void Shard::carry_out(const SessionRef& self, TenantId tenant, Effects& effects) {
@@ -236,19 +242,19 @@ void Shard::carry_out(const SessionRef& self, TenantId tenant, Effects& effects)
     effects.list.clear();
 }
 
-/// What the shard itself knows about the session follows what has just happened to it.
+/// What the shard itself knows about a session without connection follows what has happened to it.
 void Shard::settle(const SessionRef& self) {
     Session* const session = sessions_.get(self);
     if (session == nullptr) return;  // it broke meanwhile
     SessionNotes& notes = sessions_.notes(self);
-    if (!session->is_attached()) note_detached(*session, notes);
+    note_detached(*session, notes);
     if (session->has_ended()) {
         counters_.subscriptions.subtract(notes.subscription_count);
         sessions_.erase(self);
         return;
     }
-    // With a connection that is for flush() to do, once a turn instead of once a packet.
-    if (!session->is_attached() && !guarded(self, [&] { session->shed_idle_parts(now_); })) return;
+    // With a connection that is for flush() to do, once a turn.
+    if (!guarded(self, [&] { session->shed_idle_parts(now_); })) return;
     arm(*session);
 }
 

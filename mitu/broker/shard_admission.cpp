@@ -243,6 +243,7 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
         notes.thing = ports_.things->on_attached(tenant, client_id, now_, server_publishes_);
     }
     apply(*session, &connection, effects);
+    if (Session* const still = sessions_.get(self)) arm(*still);
     touch(connection);
 }
 

@@ -84,7 +84,7 @@ void Arena::fall_to(std::size_t used_bytes) noexcept {
     poison(next_, before - used_bytes);
 }
 
-void Arena::rewind(const Mark& mark) noexcept {
+void Arena::rewind_slowly(const Mark& mark) noexcept {
     if (heap_ != mark.heap) {
         const ZonePause pause;
         while (heap_ != mark.heap) {

@@ -106,7 +106,9 @@ public:
         void* heap = nullptr;
     };
     [[nodiscard]] Mark mark() const noexcept { return {used_bytes(), heap_}; }
-    void rewind(const Mark& mark) noexcept;
+    void rewind(const Mark& mark) noexcept {
+        if (used_bytes() != mark.used_bytes || heap_ != mark.heap) rewind_slowly(mark);
+    }
     /// Everything goes. Of the memory, what is above kept_bytes and was not needed lately goes back
     /// to the system.
     void reset() noexcept;
@@ -138,6 +140,7 @@ private:
         unpoison(at, bytes);
         return at;
     }
+    void rewind_slowly(const Mark& mark) noexcept;
     [[nodiscard]] void* allocate_slowly(std::size_t size_bytes,
                                         const std::source_location& where) noexcept;
     /// What is above `used_bytes` is nobody's any more.
