@@ -87,8 +87,8 @@ std::uint64_t broken_count(World& world) {
 
 // --- what the log and the signal handler see ---
 
-double struck_at_us = 0;  // of the fault that is under way; 0: none
-double struck_at_cpu_us = 0;
+volatile double struck_at_us = 0;  // of the fault that is under way; 0: none
+volatile double struck_at_cpu_us = 0;
 Row* watched = nullptr;
 volatile std::sig_atomic_t is_armed = 0;
 volatile std::uint8_t* guard = nullptr;
