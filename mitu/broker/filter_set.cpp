@@ -79,6 +79,7 @@ bool FilterSet::Texts::add(SessionMemory& memory, std::string_view text) {
         table.empty() ? count == scanned_max : (count + 1) * std::size_t{4} > table.size() * 3;
     if (is_full && !make_table(memory)) return false;
     const std::uint32_t at = used;
+    MITU_CHECK(bytes != nullptr);  // there is room
     std::memcpy(bytes + at, &size, sizeof(size));
     std::memcpy(bytes + at + sizeof(size), text.data(), text.size());
     used = static_cast<std::uint32_t>(needed);

@@ -111,7 +111,7 @@ void Shard::lose_subscriptions(const SessionRef& session) {
     lost_subscribers_.push_back(session);
     SubscriptionMail mail;
     mail.subscriber.session = session;
-    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+    for (std::uint16_t i = 0; i < ports_.mailroom.shard_count(); ++i) {
         if (ShardId{i} != id_) send_subscription(ShardId{i}, MailKind::forget, mail);
     }
 }
