@@ -444,20 +444,6 @@ void SlabPool::give_back_all(SlabHolding& holding) noexcept {
     holding = SlabHolding{};
 }
 
-bool SlabPool::holds(const SlabHolding& holding, const void* memory,
-                     std::size_t size_bytes) const noexcept {
-    const auto* const begin = static_cast<const std::uint8_t*>(memory);
-    for (std::uint32_t id = holding.first; id != none; id = notes_[id].next ^ holding.key) {
-        const std::uint8_t* const block = block_at(id);
-        const std::size_t bytes = spans_[id >> block_log2].block_bytes - canary_bytes;
-        if (begin >= block && size_bytes <= bytes &&
-            static_cast<std::size_t>(begin - block) <= bytes - size_bytes) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool SlabPool::is_sound() const {
     std::uint64_t blocks = 0;
     std::uint64_t held = 0;

@@ -69,11 +69,6 @@ public:
     /// Now and then: spare spans that were not needed since the last time go back to the system.
     void trim() noexcept;
 
-    /// Whether `memory` lies wholly in one block that `holding` has.
-    /// Cost  the holding's blocks, one after the other: for those who trust nothing.
-    [[nodiscard]] bool holds(const SlabHolding& holding, const void* memory,
-                             std::size_t size_bytes) const noexcept;
-
     /// As many as are given when `size_bytes` are asked for.
     [[nodiscard]] static std::size_t usable_bytes(std::size_t size_bytes) noexcept;
     [[nodiscard]] SlabPoolStats stats() const noexcept { return stats_; }

@@ -54,8 +54,6 @@ TEST(slab_pool, gives_blocks_of_every_size_aligned_and_with_little_waste) {
         ASSERT_EQ(holding.held_bytes, given) << "what usable_bytes() says is what there is";
         ASSERT_EQ(pool.stats().held, given);
         ASSERT_EQ(SlabPool::usable_bytes(usable), usable);
-        ASSERT_TRUE(pool.holds(holding, block, usable));
-        ASSERT_FALSE(pool.holds(holding, block, usable + 1));
         std::memset(block, 0xAB, usable);
         if (const std::size_t wanted = size + canary_bytes; wanted <= 128) {
             ASSERT_LE(given, std::max<std::size_t>(wanted + 15, 32));
@@ -400,31 +398,6 @@ TEST(slab_pool, frees_an_owner_that_has_written_over_all_it_has) {
     pool.give_back_all(whole);
     pool.give_back_all(whole);
     EXPECT_EQ(pool.stats().held, 0u);
-}
-
-TEST(slab_pool, tells_what_lies_in_a_holding) {
-    SlabPool pool;
-    SlabHolding holding;
-    SlabHolding other;
-    std::uint8_t* const small = allocate(pool, holding, 100);
-    std::uint8_t* const large = allocate(pool, holding, 200'000);
-    std::uint8_t* const theirs = allocate(pool, other, 100);
-    const std::size_t usable = SlabPool::usable_bytes(100);
-    EXPECT_TRUE(pool.holds(holding, small, usable));
-    EXPECT_TRUE(pool.holds(holding, small + 50, 10));
-    EXPECT_TRUE(pool.holds(holding, small + usable, 0));
-    EXPECT_TRUE(pool.holds(holding, large + 100'000, 100'000));
-    EXPECT_FALSE(pool.holds(holding, small + 1, usable)) << "one too many";
-    EXPECT_FALSE(pool.holds(holding, small - 1, 1));
-    EXPECT_FALSE(pool.holds(holding, small + 50, ~std::size_t{0} - 20)) << "round the end";
-    EXPECT_FALSE(pool.holds(holding, theirs, 1));
-    EXPECT_FALSE(pool.holds(holding, nullptr, 0));
-    EXPECT_FALSE(pool.holds(holding, &pool, 1));
-    pool.give_back(holding, small);
-    EXPECT_FALSE(pool.holds(holding, small, 1));
-    pool.give_back_all(holding);
-    EXPECT_FALSE(pool.holds(holding, large, 1));
-    pool.give_back_all(other);
 }
 
 // --- memory that is resident ---

@@ -254,6 +254,15 @@ Fate fate_of(Body body) {
     return is_stopped ? Fate::stopped : Fate::survived;
 }
 
+/// What the processes do that are to be struck.
+void talk_a_while(World& world) {
+    Fleet fleet{world, 6};
+    for (int i = 0; i < 30; ++i) {
+        fleet.make_ready();
+        fleet.talk([] {});
+    }
+}
+
 void add(Row& row, Fate fate) {
     if (fate == Fate::was_not_struck) return;
     ++row.injected;
@@ -279,11 +288,7 @@ Row strike_outside(Striker& striker, Strike strike, std::uint64_t strikes, Prng&
                     striker.strike(strike);
                 };
             }
-            Fleet fleet{world, 6};
-            for (int i = 0; i < 30; ++i) {
-                fleet.make_ready();
-                fleet.talk([] {});
-            }
+            talk_a_while(world);
         });
         add(row, fate);
     }
@@ -311,11 +316,7 @@ Row strike_shared(Striker& striker, bool is_invariant, std::uint64_t strikes, Pr
                     striker.strike(Strike::guard_page);
                 };
             }
-            Fleet fleet{world, 6};
-            for (int i = 0; i < 30; ++i) {
-                fleet.make_ready();
-                fleet.talk([] {});
-            }
+            talk_a_while(world);
         });
         add(row, fate);
     }
