@@ -52,6 +52,12 @@ mqtt::Connack connack_for(const mqtt::Connect& connect, const Applicant& applica
     p.topic_alias_maximum = limits.topic_alias_maximum;
     if (terms.keep_alive_s != connect.keep_alive_s) p.server_keep_alive_s = terms.keep_alive_s;
     if (applicant.client_id_assigned) p.assigned_client_identifier = applicant.client_id;
+    if (connect.properties.authentication_method) {
+        p.authentication_method = connect.properties.authentication_method;  // [MQTT-4.12.0-5]
+        if (!applicant.authentication_data.empty()) {
+            p.authentication_data = as_bytes(applicant.authentication_data);
+        }
+    }
     return connack;
 }
 

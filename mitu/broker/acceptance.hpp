@@ -27,12 +27,13 @@ struct StoredWill {
 };
 
 /// Who asks to be let in.
-/// Lifetime  borrows; a CONNACK made for it borrows `client_id`.
+/// Lifetime  borrows; a CONNACK made for it borrows `client_id` and `authentication_data`.
 struct Applicant {
     TenantId tenant;
     std::string_view client_id;
     const Profile& profile;
     bool client_id_assigned = false;
+    std::string_view authentication_data;  // the server's last, of an exchange
 };
 
 /// A CONNECT that nothing speaks against. Who is refused finds the session, its will and a

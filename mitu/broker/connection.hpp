@@ -39,22 +39,25 @@ private:
 struct Connection {
     enum class State : std::uint8_t {
         free,
-        greeting,   // CONNECT is not whole yet
-        admitting,  // the gate thinks about it
-        attached,   // a session has it
-        closing,    // what is in `output` is still to be written
+        greeting,    // CONNECT is not whole yet
+        admitting,   // the gate thinks about it
+        challenged,  // AUTH of the client is awaited
+        attached,    // a session has it
+        closing,     // what is in `output` is still to be written
     };
 
     struct Work {
-        Bytes input;   // not yet decoded: part of a packet, or more while paused
-        Bytes output;  // encoded and not yet written; comes before anything pumped later
+        Bytes connect;  // the packet, until the client is let in or refused
+        Bytes input;    // not yet decoded: part of a packet, or more while paused
+        Bytes output;   // encoded and not yet written; comes before anything pumped later
         Instant deadline = Instant::never();   // connect or close timeout
         Instant resume_at = Instant::never();  // paused for the client's message rate
         std::uint32_t admission_serial = 0;
         std::uint32_t packet_bytes_max = 0;  // the client's, once CONNECT was read; 0: none
         void begin_again() noexcept { *this = Work{}; }
         [[nodiscard]] bool is_done() const noexcept {
-            return input.empty() && output.empty() && deadline.is_never() && resume_at.is_never();
+            return connect.empty() && input.empty() && output.empty() && deadline.is_never() &&
+                   resume_at.is_never();
         }
     };
 

@@ -41,6 +41,8 @@ struct Counters {
     trace::Counter takeovers_total;
     trace::Counter keep_alive_timeouts_total;
     trace::Counter protocol_errors_total;
+    trace::Counter credentials_expired_total;    // clients disconnected because of it
+    trace::Counter subscriptions_revoked_total;  // that a changed profile does not allow
     trace::Counter wills_published_total;
     trace::Counter messages_received_total;   // PUBLISH packets from clients
     trace::Counter messages_sent_total;       // PUBLISH packets to clients
@@ -88,6 +90,8 @@ void for_each_counter(const Counters& c, Visit visit) {
     visit("takeovers_total", false, c.takeovers_total);
     visit("keep_alive_timeouts_total", false, c.keep_alive_timeouts_total);
     visit("protocol_errors_total", false, c.protocol_errors_total);
+    visit("credentials_expired_total", false, c.credentials_expired_total);
+    visit("subscriptions_revoked_total", false, c.subscriptions_revoked_total);
     visit("wills_published_total", false, c.wills_published_total);
     visit("messages_received_total", false, c.messages_received_total);
     visit("messages_sent_total", false, c.messages_sent_total);

@@ -56,7 +56,16 @@ struct RedispatchEffect {
     std::uint8_t attempts = 0;
 };
 
-using Effect = std::variant<RouteEffect, SubscribeEffect, UnsubscribeEffect, RedispatchEffect>;
+/// AUTH came: the shard, which knows the exchange, goes on with it.
+/// Lifetime  `method` and `data` borrow the packet.
+struct AuthenticateEffect {
+    mqtt::ReasonCode reason = mqtt::ReasonCode::success;
+    std::string_view method;
+    ByteView data;
+};
+
+using Effect = std::variant<RouteEffect, SubscribeEffect, UnsubscribeEffect, RedispatchEffect,
+                            AuthenticateEffect>;
 static_assert(std::is_trivially_destructible_v<Effect>);
 
 /// A packet has one effect nearly always: the first two go to no allocator.

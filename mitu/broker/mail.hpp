@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mitu/broker/effects.hpp"
+#include "mitu/broker/gate.hpp"
 #include "mitu/broker/message_store.hpp"
 #include "mitu/memory/lane.hpp"
 #include "mitu/ports/network.hpp"
@@ -105,9 +106,15 @@ struct CompletionMail {
     Token token;
     mqtt::ReasonCode reason = mqtt::ReasonCode::success;
 };
+/// A client that has been let in, on its way to the shard where its session lives.
+struct Arrival {
+    Bytes connect;  // the packet
+    Bytes input;    // what it has said since
+    Admitted admitted;
+};
 struct ConnectionMail {
     ports::DetachedConnection connection;
-    Bytes* input = nullptr;  // owned by the record: what was read so far, CONNECT first
+    Arrival* arrival = nullptr;  // owned by the record
 };
 
 /// Each write returns false when the lane has no room; nothing was written then. A large block

@@ -174,15 +174,15 @@ TEST_F(MailTest, carries_subscriptions_completions_and_connections) {
     EXPECT_EQ(completion.reason, mqtt::ReasonCode::quota_exceeded);
     leave();
 
-    Bytes input{1, 2, 3};
+    Arrival arrival;
     ports::DetachedConnection connection;
     connection.handle = 42;
     connection.peer.port = 1'883;
-    ASSERT_TRUE(write_connection(lane, {connection, &input}));
+    ASSERT_TRUE(write_connection(lane, {connection, &arrival}));
     const ConnectionMail moved = read_connection(arrive(MailKind::connection));
     EXPECT_EQ(moved.connection.handle, 42u);
     EXPECT_EQ(moved.connection.peer.port, 1'883);
-    EXPECT_EQ(moved.input, &input);
+    EXPECT_EQ(moved.arrival, &arrival);
     leave();
 }
 

@@ -258,6 +258,29 @@ void Session::end_again(Instant now, Effects& effects) {
     }
 }
 
+void Session::adopt_profile(const Profile& profile, Effects& effects) {
+    profile_ = &profile;
+    SessionMemory own = memory();
+    const AccessVariables values = access_variables(profile);
+    memory::ArenaVector<std::string_view> lost;
+    for (const std::string_view filter : filters_.sorted(effects.memory)) {
+        const auto shared = mqtt::parse_shared(filter);
+        if (profile.subscribe.may_subscribe(shared ? shared->filter : filter, values)) continue;
+        // The set gives up its text.
+        char* const copy =
+            ::new (memory::allocate_or_fault(effects.memory, filter.size())) char[filter.size()];
+        std::copy(filter.begin(), filter.end(), copy);
+        lost.push_back(effects.memory, std::string_view{copy, filter.size()});
+    }
+    for (const std::string_view filter : lost.view()) {
+        const auto shared = mqtt::parse_shared(filter);
+        effects.add(UnsubscribeEffect{
+            {}, shared ? shared->filter : filter, shared ? shared->group : std::string_view{}});
+        filters_.remove(own, filter);
+        fault_point();
+    }
+}
+
 void Session::redispatch_shared(Effects& effects) {
     if (outbox_ == nullptr) return;
     // What was not sent yet, and QoS 1 without acknowledgement, goes to another member; QoS 2 that

@@ -130,6 +130,10 @@ public:
     void refuse(mqtt::ReasonCode reason, std::string_view text, Parting parting, Instant now,
                 Effects& effects);
 
+    /// What it may do has changed: from now on `profile` holds, which lives until detach().
+    /// Subscriptions that it does not allow end; what they have already brought stays queued.
+    void adopt_profile(const Profile& profile, Effects& effects);
+
     // --- what happens to it (session_inbound.cpp) ---
 
     void on_packet(const mqtt::Packet& packet, Instant now, Effects& effects);

@@ -38,8 +38,9 @@ void Session::on_packet(const mqtt::Packet& packet, Instant now, Effects& effect
         void operator()(const mqtt::Connect&) {
             fail(ReasonCode::protocol_error, "second CONNECT [MQTT-3.1.0-2]");
         }
-        void operator()(const mqtt::Auth&) {
-            fail(ReasonCode::protocol_error, "no authentication method was agreed [MQTT-4.12.0-7]");
+        void operator()(const mqtt::Auth& p) {
+            fx.add(AuthenticateEffect{p.reason, p.authentication_method.value_or(""),
+                                      p.authentication_data.value_or(ByteView{})});
         }
         void operator()(const mqtt::Connack&) { from_server(); }
         void operator()(const mqtt::Suback&) { from_server(); }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -116,6 +117,19 @@ public:
         for (std::uint32_t i = 0; i < slot_count_; ++i) {
             if (slot(i).is_used && !slot(i).is_broken) visit(*slot(i).session());
         }
+    }
+
+    /// As for_each(), but only `count` slots from `first` on. Returns where to go on; nullopt:
+    /// done.
+    template <class Visit>
+    [[nodiscard]] std::optional<std::uint32_t> visit_some(std::uint32_t first, std::uint32_t count,
+                                                          Visit visit) {
+        std::uint32_t i = first;
+        for (; i < slot_count_ && i - first < count; ++i) {
+            if (slot(i).is_used && !slot(i).is_broken) visit(*slot(i).session());
+        }
+        if (i >= slot_count_) return std::nullopt;
+        return i;
     }
 
 private:

@@ -47,7 +47,7 @@ Shard::~Shard() {
                 switch (static_cast<MailKind>(record->kind)) {
                     case MailKind::connection: {
                         const auto mail = read_connection(record->bytes);
-                        const std::unique_ptr<Bytes> input{mail.input};
+                        const std::unique_ptr<Arrival> arrival{mail.arrival};
                         ports_.network.close(ports_.network.attach(mail.connection));
                         break;
                     }
@@ -146,7 +146,8 @@ void Shard::prune_timers() {
         }
         const Connection* const connection = find({note.index, note.generation});
         return connection != nullptr &&
-               (connection->deadline() == note.at || connection->resume_at() == note.at);
+               (connection->deadline() == note.at || connection->resume_at() == note.at ||
+                valid_until(*connection) == note.at);
     });
 }
 
@@ -168,6 +169,7 @@ void Shard::run_timers() {
             connection->work->resume_at = Instant::never();
             resume_later(*connection);
         }
+        if (valid_until(*connection) <= now_) outlive(*connection);
         if (connection->deadline() <= now_) {
             // CONNECT did not come, was not admitted in time, or the last bytes were not taken.
             if (connection->state != Connection::State::closing) {
@@ -237,6 +239,8 @@ void Shard::carry_out(const SessionRef& self, TenantId tenant, Effects& effects)
             unsubscribe(tenant, self, *u);
         } else if (const auto* r = std::get_if<RedispatchEffect>(&effect)) {
             redispatch(r->message, r->share_serial, r->attempts, self);
+        } else if (const auto* a = std::get_if<AuthenticateEffect>(&effect)) {
+            authenticate(self, *a);
         }
     }
     effects.list.clear();

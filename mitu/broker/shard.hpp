@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -65,7 +66,18 @@ public:
     [[nodiscard]] Instant next_deadline();
 
     /// The gate's answer. Call between turns; an answer for a connection that is gone is ignored.
-    void on_admission(const Admission& admission, Instant now);
+    void on_admission(Admission admission, Instant now);
+    /// What a client may do from now on: the profile that it has, another, or null: it is not
+    /// admitted any more, and its session ends.
+    using RenewProfile = std::function<std::shared_ptr<const Profile>(
+        TenantId tenant, std::string_view client_id, const std::shared_ptr<const Profile>& now)>;
+    /// Asks `renew` about the sessions in `count` places from `first` on, connected or not, and
+    /// acts on it; subscriptions that are not allowed any more end. Call between turns.
+    /// Returns  where to go on; nullopt: done.
+    [[nodiscard]] std::optional<std::uint32_t> renew_profiles(std::uint32_t first,
+                                                              std::uint32_t count,
+                                                              const RenewProfile& renew,
+                                                              Instant now);
     /// Publishes on behalf of the server.
     void publish(const ServerPublish& publish, Instant now);
 
@@ -189,12 +201,38 @@ private:
     void fail(Connection& connection, const mqtt::DecodeError& error, ByteView packet);
 
     // shard_admission.cpp: from CONNECT to an attached session
-    void greet(Connection& connection, const mqtt::Connect& connect, ByteView input);
-    void migrate(Connection& connection, ShardId to, ByteView input);
-    void admit(Connection& connection, const mqtt::Connect& connect, const Claim& claim,
-               const std::shared_ptr<const Profile>& profile);
+    void greet(Connection& connection, const mqtt::Connect& connect, ByteView packet,
+               ByteView input);
+    void settle_outcome(Connection& connection, const mqtt::Connect& connect, ByteView packet,
+                        ByteView input, AdmissionOutcome outcome);
+    void migrate(Connection& connection, ShardId to, ByteView packet, ByteView input,
+                 Admitted admitted);
+    void admit(Connection& connection, const mqtt::Connect& connect, const Admitted& admitted);
     void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view text);
     [[nodiscard]] std::string make_client_id(TenantId tenant);
+
+    // shard_authentication.cpp: exchanges, and how long what was proved holds
+
+    /// What is known of a client beyond its session, for the few of which there is something.
+    struct Standing {
+        std::string method;                  // agreed at CONNECT; empty: none
+        std::unique_ptr<Exchange> exchange;  // null: none is under way
+        Instant valid_until = Instant::never();
+        std::string user;
+    };
+    void begin_exchange(Connection& connection, const mqtt::Connect& connect, const Login& login,
+                        ByteView packet, ByteView input);
+    void go_on(Connection& connection, const mqtt::Connect& connect, ByteView packet,
+               ByteView input, ByteView data);
+    [[nodiscard]] std::optional<std::size_t> process_challenged(Connection& connection,
+                                                                ByteView bytes);
+    void authenticate(const SessionRef& session, const AuthenticateEffect& effect);
+    void send_auth(Connection& connection, mqtt::ReasonCode reason, std::string_view method,
+                   std::string_view data);
+    void adopt_profile(const SessionRef& session, std::shared_ptr<const Profile> profile);
+    void note_standing(Connection& connection, std::string_view method, const Admitted& admitted);
+    [[nodiscard]] Instant valid_until(const Connection& connection) const noexcept;
+    void outlive(Connection& connection);
 
     // shard_routing.cpp: a message finds its way
     void route(const MessageView& message, Token token, const SessionRef& answer_to);
@@ -254,6 +292,7 @@ private:
     OutputBatch batch_;
     ConnectionTable connections_;
     std::uint32_t connection_count_ = 0;
+    std::map<std::uint32_t, Standing> standings_;  // by the connection's index
     std::vector<Peer> peers_;
     std::uint32_t lane_record_bytes_max_ = 0xFFFF'FFFF;
     std::vector<ports::ConnectionId> touched_;

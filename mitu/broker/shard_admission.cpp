@@ -18,6 +18,7 @@ Login login_of(const mqtt::Connect& connect, const Connection& connection) {
     login.client_id = connect.client_id;
     login.user_name = connect.user_name;
     login.password = connect.password;
+    login.authentication_method = connect.properties.authentication_method;
     login.peer = connection.peer;
     login.listener_index = connection.listener_index;
     return login;
@@ -40,21 +41,21 @@ bool has_return_code(ReasonCode reason) noexcept {
     }
 }
 
-/// A connection that leaves its shard; closed if it never got into a lane.
+/// A client that leaves its shard; closed if it never got into a lane.
 class Departure {
 public:
     Departure(ports::Network& network, ports::DetachedConnection connection,
-              std::unique_ptr<Bytes> input)
-        : network_{network}, connection_{connection}, input_{std::move(input)} {}
+              std::unique_ptr<Arrival> arrival)
+        : network_{network}, connection_{connection}, arrival_{std::move(arrival)} {}
     ~Departure() {
-        if (input_) network_.close(network_.attach(connection_));
+        if (arrival_) network_.close(network_.attach(connection_));
     }
     Departure(const Departure&) = delete;
     Departure& operator=(const Departure&) = delete;
 
     [[nodiscard]] bool leave(memory::Lane& lane) {
-        if (!write_connection(lane, {connection_, input_.get()})) return false;
-        const Bytes* const given_away = input_.release();  // the record owns it now
+        if (!write_connection(lane, {connection_, arrival_.get()})) return false;
+        const Arrival* const given_away = arrival_.release();  // the record owns it now
         static_cast<void>(given_away);
         return true;
     }
@@ -62,49 +63,61 @@ public:
 private:
     ports::Network& network_;
     ports::DetachedConnection connection_;
-    std::unique_ptr<Bytes> input_;
+    std::unique_ptr<Arrival> arrival_;
 };
 
 }  // namespace
 
-void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView input) {
+void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView packet,
+                  ByteView input) {
     connection.version = connect.version;
     work_of(connection).packet_bytes_max = connect.properties.maximum_packet_size;
-    if (connect.properties.authentication_method) {
-        refuse_connect(connection, ReasonCode::bad_authentication_method,
-                       "no extended authentication is offered");
-        return;
-    }
     const Login login = login_of(connect, connection);
-    auto claim = ports_.gate.claim(login);
-    if (!claim) {
-        refuse_connect(connection, claim.error().reason, claim.error().text);
+    if (login.authentication_method) {
+        begin_exchange(connection, connect, login, packet, input);
         return;
     }
-    if (!claim->client_id.empty()) {
+    const std::uint32_t serial = next_admission_serial_++;
+    auto verdict = ports_.gate.judge({id_, connection.id, serial}, login);
+    if (auto* const admitted = std::get_if<Admitted>(&verdict)) {
+        settle_outcome(connection, connect, packet, input, std::move(*admitted));
+    } else if (auto* const refusal = std::get_if<Refusal>(&verdict)) {
+        settle_outcome(connection, connect, packet, input, std::move(*refusal));
+    } else {
+        connection.state = Connection::State::admitting;
+        work_of(connection).admission_serial = serial;
+        work_of(connection).connect = to_bytes(packet);
+        pause(connection);  // a client that has said all and gone is let in all the same
+    }
+}
+
+/// `input` is what came behind the CONNECT; it goes with a client whose session lives elsewhere.
+void Shard::settle_outcome(Connection& connection, const mqtt::Connect& connect, ByteView packet,
+                           ByteView input, AdmissionOutcome outcome) {
+    if (const auto* const refusal = std::get_if<Refusal>(&outcome)) {
+        refuse_connect(connection, refusal->reason, refusal->text);
+        return;
+    }
+    auto& admitted = std::get<Admitted>(outcome);
+    if (!admitted.client_id.empty()) {
         const ShardId home =
-            session_home(claim->tenant, claim->client_id, ports_.mailroom.shard_count());
+            session_home(admitted.tenant, admitted.client_id, ports_.mailroom.shard_count());
         if (home != id_) {
-            migrate(connection, home, input);
+            migrate(connection, home, packet, input, std::move(admitted));
             return;
         }
     }
-    if (claim->admitted) {
-        admit(connection, connect, *claim, claim->admitted);
-        return;
-    }
-    connection.state = Connection::State::admitting;
-    const std::uint32_t serial = next_admission_serial_++;
-    work_of(connection).admission_serial = serial;
-    pause(connection);  // a client that has said all and gone is let in all the same
-    ports_.gate.prove({id_, connection.id, serial}, login);
+    connection.state = Connection::State::greeting;
+    admit(connection, connect, admitted);
 }
 
-void Shard::migrate(Connection& connection, ShardId to, ByteView input) {
+void Shard::migrate(Connection& connection, ShardId to, ByteView packet, ByteView input,
+                    Admitted admitted) {
     // The new shard gives a full connect timeout again: it is bounded still.
-    auto departure =
-        std::make_shared<Departure>(ports_.network, ports_.network.detach(connection.id),
-                                    std::make_unique<Bytes>(to_bytes(input)));
+    auto arrival =
+        std::make_unique<Arrival>(Arrival{to_bytes(packet), to_bytes(input), std::move(admitted)});
+    auto departure = std::make_shared<Departure>(
+        ports_.network, ports_.network.detach(connection.id), std::move(arrival));
     remove_connection(connection);
     counters_.connections_migrated_total.add();
     send_control(to, [departure = std::move(departure)](memory::Lane& lane) {
@@ -112,8 +125,24 @@ void Shard::migrate(Connection& connection, ShardId to, ByteView input) {
     });
 }
 
+namespace {
+
+/// A CONNECT that was decoded before.
+template <class Act>
+void with_connect(const Bytes& packet, std::uint32_t packet_bytes_max, Act act) {
+    mqtt::DecodeOptions options;
+    options.packet_bytes_max = packet_bytes_max;
+    const auto decoded = mqtt::decode(packet, options);
+    MITU_CHECK(decoded && *decoded);
+    const auto* const connect = std::get_if<mqtt::Connect>(&(*decoded)->packet);
+    MITU_CHECK(connect != nullptr);
+    act(*connect);
+}
+
+}  // namespace
+
 void Shard::on_connection_mail(const ConnectionMail& mail) {
-    const std::unique_ptr<Bytes> input{mail.input};
+    const std::unique_ptr<Arrival> arrival{mail.arrival};
     const ports::ConnectionId id = ports_.network.attach(mail.connection);
     if (id.is_none()) {
         counters_.connections_refused_total.add();
@@ -123,48 +152,42 @@ void Shard::on_connection_mail(const ConnectionMail& mail) {
         ports_.network.close(id);
         return;
     }
-    receive(add_connection(id, mail.connection.peer, mail.connection.listener_index), *input);
+    Connection& connection =
+        add_connection(id, mail.connection.peer, mail.connection.listener_index);
+    with_connect(arrival->connect, limits_.packet_bytes_max, [&](const mqtt::Connect& connect) {
+        connection.version = connect.version;
+        work_of(connection).packet_bytes_max = connect.properties.maximum_packet_size;
+        admit(connection, connect, arrival->admitted);
+    });
+    if (find(id) != &connection || connection.state == Connection::State::closing) return;
+    if (!arrival->input.empty()) receive(connection, arrival->input);
 }
 
-void Shard::on_admission(const Admission& admission, Instant now) {
+void Shard::on_admission(Admission admission, Instant now) {
     now_ = now;
     Connection* const connection = find(admission.ticket.connection);
     if (connection == nullptr || connection->state != Connection::State::admitting ||
         work_of(*connection).admission_serial != admission.ticket.serial) {
         return;
     }
-    // CONNECT stayed in front of the input.
-    mqtt::DecodeOptions options;
-    options.packet_bytes_max = limits_.packet_bytes_max;
+    Bytes packet;
+    packet.swap(work_of(*connection).connect);
     Bytes input;
     input.swap(work_of(*connection).input);
-    const auto decoded = mqtt::decode(input, options);
-    MITU_CHECK(decoded && *decoded);
-    const auto* const connect = std::get_if<mqtt::Connect>(&(*decoded)->packet);
-    MITU_CHECK(connect != nullptr);
-
-    if (!admission.profile) {
-        refuse_connect(*connection, admission.refusal.reason, admission.refusal.text);
-        return;
-    }
-    auto claim = ports_.gate.claim(login_of(*connect, *connection));
-    if (!claim) {
-        refuse_connect(*connection, claim.error().reason, claim.error().text);
-        return;
-    }
-    connection->state = Connection::State::greeting;
-    admit(*connection, *connect, *claim, admission.profile);
-    if (connection->state != Connection::State::attached) return;
-    input.erase(input.begin(), input.begin() + static_cast<std::ptrdiff_t>((*decoded)->size_bytes));
+    const ports::ConnectionId id = connection->id;
+    with_connect(packet, limits_.packet_bytes_max, [&](const mqtt::Connect& connect) {
+        settle_outcome(*connection, connect, packet, input, std::move(admission.outcome));
+    });
+    if (find(id) != connection || connection->state != Connection::State::attached) return;
     work_of(*connection).input = std::move(input);
     if (connection->has_input() || connection->is_paused) resume_later(*connection);
 }
 
-void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Claim& claim,
-                  const std::shared_ptr<const Profile>& profile) {
-    const TenantId tenant = claim.tenant;
+void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Admitted& admitted) {
+    const TenantId tenant = admitted.tenant;
+    const auto& profile = admitted.profile;
     const std::string client_id =
-        claim.client_id.empty() ? make_client_id(tenant) : claim.client_id;
+        admitted.client_id.empty() ? make_client_id(tenant) : admitted.client_id;
 
     bury_broken();  // one of them may have this name
     // First all that may fail: who is refused finds everything as it was.
@@ -174,7 +197,9 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
         return;
     }
     auto acceptance = Acceptance::judge(
-        connect, {tenant, client_id, *profile, connect.client_id.empty()}, limits_, messages_);
+        connect,
+        {tenant, client_id, *profile, connect.client_id.empty(), admitted.authentication_data},
+        limits_, messages_);
     if (!acceptance) {
         refuse_connect(connection, acceptance.error(),
                        acceptance.error() == ReasonCode::packet_too_large
@@ -231,6 +256,7 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Cl
     connection.session_index = self.index;
     connection.session_generation = self.generation;
     work_of(connection).deadline = Instant::never();
+    note_standing(connection, connect.properties.authentication_method.value_or(""), admitted);
     if (trace::log_enabled(trace::Level::debug)) {
         trace::log(trace::Level::debug, "client_connected",
                    {{"client", client_id},

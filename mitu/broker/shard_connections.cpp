@@ -50,6 +50,7 @@ Connection& Shard::add_connection(ports::ConnectionId id, const ports::PeerAddre
 
 void Shard::remove_connection(Connection& connection) {
     give_back_work(connection);
+    if (!standings_.empty()) standings_.erase(connection.id.index);
     --connection_count_;
     counters_.connections.subtract();
     // The slot stays for the next connection with this index.
@@ -172,10 +173,11 @@ std::size_t Shard::process(Connection& connection, ByteView bytes) {
         const ByteView rest = bytes.subspan(taken);
         const std::optional<std::size_t> packet_bytes =
             connection.state == Connection::State::greeting ? process_connect(connection, rest)
-                                                            : process_packet(connection, rest);
+            : connection.state == Connection::State::challenged
+                ? process_challenged(connection, rest)
+                : process_packet(connection, rest);
         if (!packet_bytes) return taken;                   // more is to come
         if (find(id) != &connection) return bytes.size();  // it lives elsewhere now
-        if (connection.state == Connection::State::admitting) return taken;
         taken += *packet_bytes;
     }
     return taken;
@@ -245,12 +247,16 @@ std::optional<std::size_t> Shard::process_connect(Connection& connection, ByteVi
         close(connection);
         return bytes.size();
     }
-    greet(connection, *connect, bytes);
+    greet(connection, *connect, bytes.first(size_bytes), bytes.subspan(size_bytes));
     return size_bytes;
 }
 
 void Shard::fail(Connection& connection, const mqtt::DecodeError& error, ByteView packet) {
     counters_.protocol_errors_total.add();
+    if (connection.state == Connection::State::challenged) {
+        refuse_connect(connection, error.reason, error.rule);
+        return;
+    }
     if (connection.state == Connection::State::greeting) {
         // Only what is a CONNECT at all is told why (MQTT 5.0 section 4.13.1).
         if (!packet.empty() && packet[0] == 0x10) {
@@ -362,7 +368,7 @@ void Shard::keep_buffer(Bytes&& buffer) {
 void Shard::close(Connection& connection) {
     connection.state = Connection::State::closing;
     Connection::Work& work = work_of(connection);
-    work.input = Bytes{};
+    work.connect = work.input = Bytes{};
     connection.session_index = connection.session_generation = 0;
     work.deadline = now_ + limits_.shutdown_timeout;
     timers_.add({work.deadline, TimerQueue::Kind::connection, connection.id.index,

@@ -197,12 +197,22 @@ TEST_F(AdmissionTest, hands_a_session_over_to_the_one_admitted_last) {
     EXPECT_TRUE(second.is_connected());
 }
 
-TEST_F(AdmissionTest, proves_on_the_shard_of_the_session) {
-    Client& client = world.client_at(1).connect({.door = 0});
+TEST_F(AdmissionTest, proves_where_the_connection_came_in_and_moves_who_is_let_in) {
+    Client& client = world.client_at(1).connect_later({.door = 0});
+    client.subscribe_later("t");
+    world.run();
     ASSERT_EQ(world.gate().waiting.size(), 1u);
-    EXPECT_EQ(world.gate().waiting[0].ticket.shard, ShardId{1});
+    EXPECT_EQ(world.gate().waiting[0].ticket.shard, ShardId{0});
+    EXPECT_EQ(world.counted(&Counters::connections_migrated_total), 0u);
     world.answer(true);
-    EXPECT_TRUE(client.ping());
+    EXPECT_EQ(world.counted(&Counters::connections_migrated_total), 1u);
+    client.publish("t", "said behind CONNECT");
+    EXPECT_EQ(client.take_payloads(), Strings{"said behind CONNECT"});
+
+    Client& refused = world.client_at(1).connect({.door = 0});
+    world.answer(false, {ReasonCode::bad_user_name_or_password, ""});
+    EXPECT_FALSE(refused.is_open());
+    EXPECT_EQ(world.counted(&Counters::connections_migrated_total), 1u);
 }
 
 TEST_F(AdmissionTest, is_not_asked_about_those_that_the_gate_refuses_at_once) {

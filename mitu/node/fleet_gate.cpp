@@ -8,7 +8,7 @@
 namespace mitu::node {
 
 using broker::Admission;
-using broker::Claim;
+using broker::Admitted;
 using broker::Login;
 using broker::Refusal;
 using mqtt::ReasonCode;
@@ -18,69 +18,62 @@ FleetGate::FleetGate(std::shared_ptr<const fleet::Catalog> catalog, FleetGateOpt
       options_{std::move(options)},
       profiles_{make_profiles(*catalog_)} {}
 
-Result<Claim, Refusal> FleetGate::claim(const Login& login) {
-    if (!login.user_name) return claim_anonymous(login);
+broker::Gate::Verdict FleetGate::judge(const broker::AdmissionTicket& ticket, const Login& login) {
+    if (!login.user_name) return judge_anonymous(login);
     const auto device = catalog_->find_login(*login.user_name);
-    if (!device) {
-        if (device.error() == fleet::LoginError::ambiguous) {
-            return std::unexpected(
-                Refusal{ReasonCode::bad_user_name_or_password,
-                        "several tenants have a device of this name; log in as device@tenant"});
-        }
-        return claim_anonymous(login);
+    if (device) return judge_device(ticket, login, *device);
+    if (device.error() == fleet::LoginError::ambiguous) {
+        return Refusal{ReasonCode::bad_user_name_or_password,
+                       "several tenants have a device of this name; log in as device@tenant"};
     }
-    if (!login.client_id.empty() && login.client_id != device->id) {
-        return std::unexpected(
-            Refusal{ReasonCode::client_identifier_not_valid,
-                    fmt::format("the client id of a device is its device id: use \"{}\", or none",
-                                device->id)});
-    }
-    return Claim{device->tenant, std::string{device->id}, nullptr};
+    return judge_anonymous(login);
 }
 
-Result<Claim, Refusal> FleetGate::claim_anonymous(const Login& login) const {
+broker::Gate::Verdict FleetGate::judge_anonymous(const Login& login) const {
     if (!options_.allow_anonymous) {
-        return std::unexpected(
-            login.user_name
-                ? Refusal{ReasonCode::bad_user_name_or_password, ""}
-                : Refusal{ReasonCode::not_authorized, "log in: anonymous clients are not allowed"});
+        return login.user_name ? Refusal{ReasonCode::bad_user_name_or_password, ""}
+                               : Refusal{ReasonCode::not_authorized,
+                                         "log in: anonymous clients are not allowed"};
     }
     if (catalog_->find(tenant_default, login.client_id)) {
-        return std::unexpected(Refusal{ReasonCode::client_identifier_not_valid,
-                                       "this is the id of a registered device: log in as it"});
+        return Refusal{ReasonCode::client_identifier_not_valid,
+                       "this is the id of a registered device: log in as it"};
     }
-    return Claim{tenant_default, std::string{login.client_id},
-                 profiles_[catalog_->group_for_anonymous().value]};
+    Admitted admitted;
+    admitted.client_id = login.client_id;
+    admitted.profile = profiles_[catalog_->group_for_anonymous().value];
+    return admitted;
 }
 
-void FleetGate::prove(const broker::AdmissionTicket& ticket, const Login& login) {
-    const auto device = catalog_->find_login(login.user_name.value_or(""));
-    const auto refuse = [&](ReasonCode reason, std::string text) {
-        options_.answer(Admission{ticket, nullptr, {reason, std::move(text)}});
-    };
-    if (!device) {
-        refuse(ReasonCode::bad_user_name_or_password, "");
-        return;
+broker::Gate::Verdict FleetGate::judge_device(const broker::AdmissionTicket& ticket,
+                                              const Login& login, const fleet::Device& device) {
+    if (!login.client_id.empty() && login.client_id != device.id) {
+        return Refusal{
+            ReasonCode::client_identifier_not_valid,
+            fmt::format("the client id of a device is its device id: use \"{}\", or none",
+                        device.id)};
     }
     std::string password = login.password ? to_text(*login.password) : std::string{};
-    const auto& profile = profiles_[device->group.value];
-    if (proved_.is_known(device->index, password)) {
-        options_.answer(Admission{ticket, profile, {}});
-        return;
-    }
-    auto job = [this, ticket, profile, index = device->index, password = std::move(password)] {
+    Admitted admitted;
+    admitted.tenant = device.tenant;
+    admitted.client_id = device.id;
+    admitted.profile = profiles_[device.group.value];
+    if (proved_.is_known(device.index, password)) return admitted;
+    auto job = [this, ticket, admitted = std::move(admitted), index = device.index,
+                password = std::move(password)] {
         const std::string credential = catalog_->credential_of(index);
         if (credential.empty() || !fleet::verify_credential(credential, password)) {
-            options_.answer(
-                Admission{ticket, nullptr, {ReasonCode::bad_user_name_or_password, ""}});
+            options_.answer(Admission{ticket, Refusal{ReasonCode::bad_user_name_or_password, ""}});
             return;
         }
         proved_.remember(index, password);
-        options_.answer(Admission{ticket, profile, {}});
+        options_.answer(Admission{ticket, admitted});
     };
     if (!options_.run_later(std::move(job))) {
-        refuse(ReasonCode::server_busy, "too many logins at once; try again in a few seconds");
+        return Refusal{ReasonCode::server_busy,
+                       "too many logins at once; try again in a few seconds"};
     }
+    return broker::Pending{};
 }
 
 }  // namespace mitu::node

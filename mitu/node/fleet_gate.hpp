@@ -30,12 +30,13 @@ class FleetGate final : public broker::Gate {
 public:
     FleetGate(std::shared_ptr<const fleet::Catalog> catalog, FleetGateOptions options);
 
-    [[nodiscard]] Result<broker::Claim, broker::Refusal> claim(const broker::Login& login) override;
-    void prove(const broker::AdmissionTicket& ticket, const broker::Login& login) override;
+    [[nodiscard]] Verdict judge(const broker::AdmissionTicket& ticket,
+                                const broker::Login& login) override;
 
 private:
-    [[nodiscard]] Result<broker::Claim, broker::Refusal> claim_anonymous(
-        const broker::Login& login) const;
+    [[nodiscard]] Verdict judge_anonymous(const broker::Login& login) const;
+    [[nodiscard]] Verdict judge_device(const broker::AdmissionTicket& ticket,
+                                       const broker::Login& login, const fleet::Device& device);
 
     std::shared_ptr<const fleet::Catalog> catalog_;
     FleetGateOptions options_;

@@ -10,7 +10,11 @@ namespace mitu::node {
 namespace {
 
 using broker::Admission;
+using broker::AdmissionOutcome;
+using broker::Admitted;
+using broker::Gate;
 using broker::Login;
+using broker::Refusal;
 using mqtt::ReasonCode;
 
 /// A gate whose slow work waits until the test runs it.
@@ -26,11 +30,26 @@ struct GateUnderTest {
         options.answer = [this](Admission admission) { answers.push_back(std::move(admission)); };
         gate.emplace(catalog, std::move(options));
     }
-    Admission prove(std::string_view user, std::string_view password) {
+    Gate::Verdict judge(const Login& login) { return gate->judge({ShardId{0}, {3, 4}, 5}, login); }
+    /// Null: refused.
+    const Admitted* admitted(const Login& login) {
+        verdict = judge(login);
+        return std::get_if<Admitted>(&verdict);
+    }
+    Refusal refusal(const Login& login) {
+        verdict = judge(login);
+        const auto* const found = std::get_if<Refusal>(&verdict);
+        EXPECT_NE(found, nullptr);
+        return found != nullptr ? *found : Refusal{mqtt::ReasonCode::success, ""};
+    }
+    /// What a login with this password comes to, now or later.
+    AdmissionOutcome prove(std::string_view user, std::string_view password) {
         Login login;
         login.user_name = user;
         login.password = as_bytes(password);
-        gate->prove({ShardId{0}, {3, 4}, 5}, login);
+        Gate::Verdict at_once = judge(login);
+        if (auto* const yes = std::get_if<Admitted>(&at_once)) return *yes;
+        if (auto* const no = std::get_if<Refusal>(&at_once)) return *no;
         while (!jobs.empty()) {
             jobs.front()();
             jobs.pop_front();
@@ -38,13 +57,21 @@ struct GateUnderTest {
         const Admission answer = answers.front();
         answers.pop_front();
         EXPECT_TRUE(answers.empty()) << "exactly one answer";
-        return answer;
+        EXPECT_EQ(answer.ticket.serial, 5u);
+        return answer.outcome;
+    }
+    std::shared_ptr<const broker::Profile> profile(std::string_view user,
+                                                   std::string_view password) {
+        const AdmissionOutcome outcome = prove(user, password);
+        const auto* const found = std::get_if<Admitted>(&outcome);
+        return found != nullptr ? found->profile : nullptr;
     }
 
     std::shared_ptr<const fleet::Catalog> catalog = make_catalog();
     std::deque<std::function<void()>> jobs;
     std::deque<Admission> answers;
     std::optional<FleetGate> gate;
+    Gate::Verdict verdict;
 };
 
 Login login_as(std::optional<std::string_view> user, std::string_view client_id = {}) {
@@ -58,84 +85,76 @@ Login login_as(std::optional<std::string_view> user, std::string_view client_id 
 
 TEST(fleet_gate, a_device_has_its_own_id_as_client_id_and_no_other) {
     GateUnderTest test{true};
-    const auto named = test.gate->claim(login_as("th-1@acme", "th-1"));
-    ASSERT_TRUE(named);
-    EXPECT_EQ(named->client_id, "th-1");
-    EXPECT_EQ(named->admitted, nullptr) << "nothing is proved yet";
-    EXPECT_EQ(test.gate->claim(login_as("th-1"))->client_id, "th-1") << "assigned";
-    const auto other = test.gate->claim(login_as("th-1@acme", "th-2"));
-    ASSERT_FALSE(other);
-    EXPECT_EQ(other.error().reason, ReasonCode::client_identifier_not_valid);
-    EXPECT_NE(other.error().text.find("th-1"), std::string::npos) << other.error().text;
+    EXPECT_TRUE(std::holds_alternative<broker::Pending>(test.judge(login_as("th-1@acme", "th-1"))))
+        << "nothing is proved yet";
+    test.jobs.clear();
+    const AdmissionOutcome outcome = test.prove("th-1", "th-1");
+    ASSERT_TRUE(std::holds_alternative<Admitted>(outcome));
+    EXPECT_EQ(std::get<Admitted>(outcome).client_id, "th-1") << "assigned";
+    const Refusal other = test.refusal(login_as("th-1@acme", "th-2"));
+    EXPECT_EQ(other.reason, ReasonCode::client_identifier_not_valid);
+    EXPECT_NE(other.text.find("th-1"), std::string::npos) << other.text;
 }
 
 TEST(fleet_gate, a_name_of_several_tenants_must_name_its_tenant) {
     GateUnderTest test{true};
-    const auto ambiguous = test.gate->claim(login_as("both"));
-    ASSERT_FALSE(ambiguous);
-    EXPECT_EQ(ambiguous.error().reason, ReasonCode::bad_user_name_or_password);
-    const auto acme = test.gate->claim(login_as("both@acme"));
-    const auto borealis = test.gate->claim(login_as("both@borealis"));
-    ASSERT_TRUE(acme && borealis);
-    EXPECT_NE(acme->tenant, borealis->tenant);
+    EXPECT_EQ(test.refusal(login_as("both")).reason, ReasonCode::bad_user_name_or_password);
+    const AdmissionOutcome acme = test.prove("both@acme", "both");
+    const AdmissionOutcome borealis = test.prove("both@borealis", "both");
+    ASSERT_TRUE(std::holds_alternative<Admitted>(acme));
+    ASSERT_TRUE(std::holds_alternative<Admitted>(borealis));
+    EXPECT_NE(std::get<Admitted>(acme).tenant, std::get<Admitted>(borealis).tenant);
 }
 
 TEST(fleet_gate, who_is_not_registered_is_anonymous_or_refused) {
     GateUnderTest open{true};
-    const auto claim = open.gate->claim(login_as(std::nullopt, "any"));
-    ASSERT_TRUE(claim);
-    EXPECT_EQ(claim->tenant, tenant_default);
-    ASSERT_NE(claim->admitted, nullptr);
-    EXPECT_EQ(claim->admitted->policy_name, "open");
+    const Admitted* const admitted = open.admitted(login_as(std::nullopt, "any"));
+    ASSERT_NE(admitted, nullptr);
+    EXPECT_EQ(admitted->tenant, tenant_default);
+    EXPECT_EQ(admitted->profile->policy_name, "open");
 
     GateUnderTest closed{false};
-    EXPECT_EQ(closed.gate->claim(login_as(std::nullopt, "any")).error().reason,
-              ReasonCode::not_authorized);
-    EXPECT_EQ(closed.gate->claim(login_as("nobody", "any")).error().reason,
+    EXPECT_EQ(closed.refusal(login_as(std::nullopt, "any")).reason, ReasonCode::not_authorized);
+    EXPECT_EQ(closed.refusal(login_as("nobody", "any")).reason,
               ReasonCode::bad_user_name_or_password);
 }
 
 TEST(fleet_gate, an_anonymous_client_cannot_take_the_id_of_a_device) {
     GateUnderTest test{true};
-    const auto claim = test.gate->claim(login_as(std::nullopt, "reserved"));
-    ASSERT_FALSE(claim);
-    EXPECT_EQ(claim.error().reason, ReasonCode::client_identifier_not_valid);
-    EXPECT_TRUE(test.gate->claim(login_as(std::nullopt, "th-1"))) << "another tenant's name";
+    EXPECT_EQ(test.refusal(login_as(std::nullopt, "reserved")).reason,
+              ReasonCode::client_identifier_not_valid);
+    EXPECT_NE(test.admitted(login_as(std::nullopt, "th-1")), nullptr) << "another tenant's name";
 }
 
 TEST(fleet_gate, proves_the_password_of_the_device_and_no_other) {
     GateUnderTest test{true};
-    const Admission good = test.prove("th-1@acme", "th-1");
-    ASSERT_NE(good.profile, nullptr);
-    EXPECT_EQ(good.profile->policy_name, "acme-thermostat");
-    EXPECT_EQ(good.ticket.serial, 5u);
-    const Admission bad = test.prove("th-1@acme", "th-2");
-    EXPECT_EQ(bad.profile, nullptr);
-    EXPECT_EQ(bad.refusal.reason, ReasonCode::bad_user_name_or_password);
-    EXPECT_EQ(test.prove("th-1@acme", "").profile, nullptr);
+    const auto good = test.profile("th-1@acme", "th-1");
+    ASSERT_NE(good, nullptr);
+    EXPECT_EQ(good->policy_name, "acme-thermostat");
+    const AdmissionOutcome bad = test.prove("th-1@acme", "th-2");
+    ASSERT_TRUE(std::holds_alternative<Refusal>(bad));
+    EXPECT_EQ(std::get<Refusal>(bad).reason, ReasonCode::bad_user_name_or_password);
+    EXPECT_EQ(test.profile("th-1@acme", ""), nullptr);
 }
 
 TEST(fleet_gate, remembers_a_proof_but_only_for_that_password) {
     GateUnderTest test{true};
-    ASSERT_NE(test.prove("th-1@acme", "th-1").profile, nullptr);
+    ASSERT_NE(test.profile("th-1@acme", "th-1"), nullptr);
     Login login = login_as("th-1@acme");
     login.password = as_bytes("th-1");
-    test.gate->prove({}, login);
+    EXPECT_NE(test.admitted(login), nullptr);
     EXPECT_TRUE(test.jobs.empty()) << "no second argon2id";
-    ASSERT_EQ(test.answers.size(), 1u);
-    EXPECT_NE(test.answers.front().profile, nullptr);
-    test.answers.clear();
-    EXPECT_EQ(test.prove("th-1@acme", "wrong").profile, nullptr);
+    EXPECT_EQ(test.profile("th-1@acme", "wrong"), nullptr);
 }
 
 TEST(fleet_gate, says_busy_when_no_more_logins_can_wait) {
     GateUnderTest test{true, /*is_busy=*/true};
-    EXPECT_EQ(test.prove("th-1@acme", "th-1").refusal.reason, ReasonCode::server_busy);
+    EXPECT_EQ(test.refusal(login_as("th-1@acme", "th-1")).reason, ReasonCode::server_busy);
 }
 
 TEST(profiles, carry_what_the_policy_says) {
     GateUnderTest test{true};
-    const auto profile = test.prove("th-1@acme", "th-1").profile;
+    const auto profile = test.profile("th-1@acme", "th-1");
     ASSERT_NE(profile, nullptr);
     EXPECT_EQ(profile->message_rate_per_s, 5u);
     EXPECT_EQ(profile->message_burst, 9u);

@@ -83,7 +83,7 @@ void ShardHost::run(const runtime::ShardPlace& place) {
         network_->poll(deadline, events);
         const Instant now = clock_.now();
         admissions_.drain(admissions);
-        for (const auto& admission : admissions) shard_.on_admission(admission, now);
+        for (auto& admission : admissions) shard_.on_admission(std::move(admission), now);
         questions_.drain(questions);
         for (const auto& question : questions) question(shard_, now);
         if (!is_stopping && stop_requested_.load(std::memory_order_relaxed)) {

@@ -122,10 +122,10 @@ bool VirtualStage::step() {
     }
     VirtualServer& shards = *server_->shards;
     if (!server_->admissions.empty()) {
-        const auto admission = std::move(server_->admissions.front());
+        auto admission = std::move(server_->admissions.front());
         server_->admissions.pop_front();
         const std::uint16_t index = admission.ticket.shard.value;
-        shards.shard(index).on_admission(admission, clock_.at);
+        shards.shard(index).on_admission(std::move(admission), clock_.at);
         shards.network(index).wake();
         return true;
     }

@@ -22,21 +22,45 @@ std::shared_ptr<const Profile> ScriptedGate::profile_of(std::string_view client_
     return it == profiles.end() ? open_ : it->second;
 }
 
-Result<Claim, Refusal> ScriptedGate::claim(const Login& login) {
-    if (const auto it = refused.find(login.client_id); it != refused.end()) {
-        return std::unexpected(it->second);
-    }
-    Claim claim;
+Admitted ScriptedGate::admitted(const Login& login) const {
+    Admitted admitted;
     if (const auto it = tenants.find(login.user_name.value_or("")); it != tenants.end()) {
-        claim.tenant = it->second;
+        admitted.tenant = it->second;
     }
-    claim.client_id = login.client_id;
-    if (!is_late) claim.admitted = profile_of(login.client_id);
-    return claim;
+    admitted.client_id = login.client_id;
+    admitted.profile = profile_of(login.client_id);
+    admitted.valid_until = valid_until;
+    return admitted;
 }
 
-void ScriptedGate::prove(const AdmissionTicket& ticket, const Login& login) {
-    waiting.push_back({ticket, std::string{login.client_id}});
+Gate::Verdict ScriptedGate::judge(const AdmissionTicket& ticket, const Login& login) {
+    if (const auto it = refused.find(login.client_id); it != refused.end()) return it->second;
+    if (!is_late) return admitted(login);
+    waiting.push_back({ticket, admitted(login)});
+    return Pending{};
+}
+
+namespace {
+
+class Knock final : public Exchange {
+public:
+    Knock(ScriptedGate& gate, const Login& login) : gate_{gate}, client_id_{login.client_id} {}
+    [[nodiscard]] Step step(ByteView data) override {
+        Login login;
+        login.client_id = client_id_;
+        return gate_.knock(login, data);
+    }
+
+private:
+    ScriptedGate& gate_;
+    std::string client_id_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Exchange>, Refusal> ScriptedGate::begin(const Login& login) {
+    if (!knock || login.authentication_method != "knock") return Gate::begin(login);
+    return std::make_unique<Knock>(*this, login);
 }
 
 // --- the world ---
@@ -129,12 +153,10 @@ void World::answer(bool admitted, const Refusal& refusal) {
     MITU_CHECK(!gate_.waiting.empty());
     const auto waiting = gate_.waiting.front();
     gate_.waiting.pop_front();
-    Admission admission;
-    admission.ticket = waiting.ticket;
-    admission.refusal = refusal;
-    if (admitted) admission.profile = gate_.profile_of(waiting.client_id);
+    Admission admission{waiting.ticket, refusal};
+    if (admitted) admission.outcome = waiting.admitted;
     const std::uint16_t index = waiting.ticket.shard.value;
-    server_.shard(index).on_admission(admission, now_);
+    server_.shard(index).on_admission(std::move(admission), now_);
     server_.network(index).wake();
     run();
 }

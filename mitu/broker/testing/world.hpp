@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,12 +23,12 @@ class Client;
 /// Lets everybody in, unless told otherwise by client id or user name.
 class ScriptedGate final : public Gate {
 public:
-    [[nodiscard]] Result<Claim, Refusal> claim(const Login& login) override;
-    void prove(const AdmissionTicket& ticket, const Login& login) override;
+    [[nodiscard]] Verdict judge(const AdmissionTicket& ticket, const Login& login) override;
+    [[nodiscard]] Result<std::unique_ptr<Exchange>, Refusal> begin(const Login& login) override;
 
     struct Waiting {
         AdmissionTicket ticket;
-        std::string client_id;
+        Admitted admitted;
     };
 
     std::map<std::string, std::shared_ptr<const Profile>, std::less<>> profiles;  // by client id
@@ -35,8 +36,13 @@ public:
     std::map<std::string, TenantId, std::less<>> tenants;                         // by user name
     bool is_late = false;         // every login has to be proved; the answers are the test's
     std::deque<Waiting> waiting;  // for World::answer()
+    Instant valid_until = Instant::never();  // of every login
+    /// How an exchange by method "knock" goes on after each Authentication Data; without it no
+    /// method is offered.
+    std::function<Exchange::Step(const Login& login, ByteView data)> knock;
 
     [[nodiscard]] std::shared_ptr<const Profile> profile_of(std::string_view client_id) const;
+    [[nodiscard]] Admitted admitted(const Login& login) const;
 
 private:
     std::shared_ptr<const Profile> open_ = open_profile();
