@@ -2,7 +2,6 @@
 // A shard's door to its connections. Byte streams only: what the bytes mean is known elsewhere.
 // Beside it: epoll and io_uring (mitu/runtime), and a virtual one in the simulator.
 
-#include <array>
 #include <compare>
 #include <cstdint>
 #include <span>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "mitu/base/bytes.hpp"
+#include "mitu/base/ip_network.hpp"
 #include "mitu/base/time.hpp"
 
 namespace mitu::ports {
@@ -24,7 +24,7 @@ struct ConnectionId {
 
 /// Where a peer connects from. IPv4 is kept as an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2).
 struct PeerAddress {
-    std::array<std::uint8_t, 16> ip{};
+    IpAddress ip{};
     std::uint16_t port = 0;
     constexpr auto operator<=>(const PeerAddress&) const noexcept = default;
 };
