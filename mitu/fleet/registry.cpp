@@ -9,12 +9,15 @@
 #include "mitu/fleet/credential.hpp"
 #include "mitu/fleet/csv.hpp"
 #include "mitu/fleet/names.hpp"
-#include "mitu/fleet/yaml_document.hpp"
+#include "mitu/yaml/document.hpp"
 
 namespace mitu::fleet {
 namespace {
 
 using nlohmann::json;
+using yaml::join_path;
+using yaml::LineMap;
+using yaml::show;
 
 enum class Column : std::uint8_t { device, tenant, class_name, labels, credential, password };
 constexpr std::array<std::string_view, 6> column_names{"device", "tenant",     "class",
@@ -230,11 +233,11 @@ public:
     YamlReader(const RegistryOptions& options, Collector& out) : options_{options}, out_{out} {}
 
     void read(const SourceFile& file) {
-        const YamlDocument document =
-            parse_yaml_list(file, "devices", out_.problems(),
-                            [this](json& item, std::string_view path, const LineMap& lines) {
-                                read_record(item, path, lines);
-                            });
+        const yaml::Document document =
+            yaml::parse_list(file, "devices", out_.problems(),
+                             [this](json& item, std::string_view path, const LineMap& lines) {
+                                 read_record(item, path, lines);
+                             });
         if (document.value.is_null()) return;  // empty: no devices
         if (!document.value.is_object()) {
             out_.add(document.lines.line_of(""), "the document is no map; use devices: and a list");

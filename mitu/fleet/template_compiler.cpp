@@ -13,11 +13,14 @@ namespace mitu::fleet {
 namespace {
 
 using nlohmann::json;
+using yaml::join_path;
+using yaml::LineMap;
+using yaml::show;
 
 /// The parts of one policy, each with the problems that it has.
 class Compiler {
 public:
-    Compiler(const YamlDocument& document, const std::string& file, const TemplateSchema& schema,
+    Compiler(const yaml::Document& document, const std::string& file, const TemplateSchema& schema,
              Problems& problems)
         : document_{document.value},
           lines_{document.lines},
@@ -203,12 +206,12 @@ std::optional<Duration> parse_duration(std::string_view text) noexcept {
     return Duration::seconds(count * unit_s);
 }
 
-Tenant compile_tenant(const YamlDocument& document, const std::string& file) {
+Tenant compile_tenant(const yaml::Document& document, const std::string& file) {
     return {document.value.at("name").get<std::string>(), document.value.value("description", ""),
             file, document.lines.line_of("")};
 }
 
-std::optional<Policy> compile_policy(const YamlDocument& document, const std::string& file,
+std::optional<Policy> compile_policy(const yaml::Document& document, const std::string& file,
                                      const TemplateSchema& schema, Problems& problems) {
     const std::size_t before = problems.size();
     Policy policy = Compiler{document, file, schema, problems}.compile();

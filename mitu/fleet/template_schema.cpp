@@ -21,6 +21,8 @@ namespace mitu::fleet {
 namespace {
 
 using nlohmann::json;
+using yaml::join_path;
+using yaml::show;
 
 constexpr std::array<std::string_view, 2> kinds{"Policy", "Tenant"};
 /// Longer text does not go to std::regex, which recurses once per character.
@@ -112,7 +114,7 @@ namespace {
 /// Collects the problems of one document.
 class Explainer {
 public:
-    Explainer(const YamlDocument& document, const std::string& file, Problems& problems)
+    Explainer(const yaml::Document& document, const std::string& file, Problems& problems)
         : document_{document}, file_{file}, problems_{problems} {}
 
     void add(std::string_view path, std::string text) {
@@ -157,7 +159,7 @@ public:
     }
 
 private:
-    const YamlDocument& document_;
+    const yaml::Document& document_;
     const std::string& file_;
     Problems& problems_;
     std::set<std::string, std::less<>> told_;
@@ -185,7 +187,7 @@ bool check_text_sizes(const json& value, const std::string& path, Explainer& exp
 
 }  // namespace
 
-std::string_view TemplateSchema::check(const YamlDocument& document, const std::string& file,
+std::string_view TemplateSchema::check(const yaml::Document& document, const std::string& file,
                                        Problems& problems) {
     Explainer explainer{document, file, problems};
     if (!document.value.is_object()) {

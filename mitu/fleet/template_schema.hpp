@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "mitu/fleet/problem.hpp"
-#include "mitu/fleet/yaml_document.hpp"
+#include "mitu/yaml/document.hpp"
 
 namespace mitu::fleet {
 
@@ -23,7 +23,7 @@ public:
     TemplateSchema& operator=(const TemplateSchema&) = delete;
 
     /// "Tenant" or "Policy" if the document is a valid one; empty if not, with its problems added.
-    [[nodiscard]] std::string_view check(const YamlDocument& document, const std::string& file,
+    [[nodiscard]] std::string_view check(const yaml::Document& document, const std::string& file,
                                          Problems& problems);
 
     /// What `x-use` of the value at `path` ("heartbeat.interval") says.

@@ -39,7 +39,7 @@ Layer read_layer(std::span<const SourceFile> files, TemplateSchema& schema, Prob
     Layer layer;
     for (const SourceFile& file : files) {
         const auto first = static_cast<std::ptrdiff_t>(problems.size());
-        for (const YamlDocument& document : parse_yaml(file, problems)) {
+        for (const yaml::Document& document : yaml::parse(file, problems)) {
             const std::string_view kind = schema.check(document, file.name, problems);
             if (kind == "Tenant") {
                 add_once(layer.tenants, compile_tenant(document, file.name), problems);

@@ -1,4 +1,4 @@
-#include "mitu/fleet/files.hpp"
+#include "mitu/yaml/files.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-namespace mitu::fleet {
+namespace mitu::yaml {
 namespace {
 
 namespace fs = std::filesystem;
@@ -64,7 +64,7 @@ TEST_F(Files, errors_name_the_file) {
     EXPECT_EQ(to_text(missing.error()),
               path("none") + ": cannot open it: No such file or directory");
     EXPECT_TRUE(replace_file(path("no/such/place"), "x"));
-    EXPECT_FALSE(load_template_directory(path("none")));
+    EXPECT_FALSE(load_directory(path("none")));
     EXPECT_FALSE(load_file(root_.string()));
 }
 
@@ -74,7 +74,7 @@ TEST_F(Files, template_directory_gives_visible_yaml_files_by_name) {
     write(path(".hidden.yaml"), "x");
     write(path("notes.txt"), "x");
     fs::create_directory(path("..data.yaml"));
-    const auto files = load_template_directory(root_.string());
+    const auto files = load_directory(root_.string());
     ASSERT_TRUE(files);
     ASSERT_EQ(files->size(), 2u);
     EXPECT_EQ((*files)[0].text, "a");
@@ -100,4 +100,4 @@ TEST_F(Files, lock_makes_writers_wait_for_each_other) {
 }
 
 }  // namespace
-}  // namespace mitu::fleet
+}  // namespace mitu::yaml

@@ -1,5 +1,5 @@
 #pragma once
-// YAML text to JSON values that remember their lines. Inside mitu/fleet only.
+// YAML text to JSON values that remember their lines.
 
 #include <cstdint>
 #include <functional>
@@ -9,9 +9,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "mitu/fleet/problem.hpp"
+#include "mitu/yaml/problem.hpp"
 
-namespace mitu::fleet {
+namespace mitu::yaml {
 
 /// Where each value stands, by its path as a person writes it: `access.publish.allow[1]`.
 class LineMap {
@@ -24,7 +24,7 @@ private:
     std::unordered_map<std::string, std::uint32_t> lines_;  // looked up only, never walked
 };
 
-struct YamlDocument {
+struct Document {
     nlohmann::json value;
     LineMap lines;
 };
@@ -33,11 +33,11 @@ struct YamlDocument {
 /// Shape   the core schema of YAML 1.2: plain null, true, false and JSON numbers are what they look
 ///         like, all else is text. Anchors, aliases, tags and keys that are not text are refused.
 /// Errors  added to `problems`.
-[[nodiscard]] std::vector<YamlDocument> parse_yaml(const SourceFile& file, Problems& problems);
+[[nodiscard]] std::vector<Document> parse(const SourceFile& file, Problems& problems);
 
 /// One document, a map whose key `list_key` is a list that may be long: its items go to `sink` one
 /// by one (lines are those of `list_key[i]...`) and are not kept. The rest of the map is returned.
-[[nodiscard]] YamlDocument parse_yaml_list(
+[[nodiscard]] Document parse_list(
     const SourceFile& file, std::string_view list_key, Problems& problems,
     const std::function<void(nlohmann::json&, std::string_view path, const LineMap&)>& sink);
 
@@ -47,4 +47,4 @@ struct YamlDocument {
 /// `parent.key`, or `key` at the top.
 [[nodiscard]] std::string join_path(std::string_view parent, std::string_view key);
 
-}  // namespace mitu::fleet
+}  // namespace mitu::yaml

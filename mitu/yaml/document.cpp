@@ -1,4 +1,4 @@
-#include "mitu/fleet/yaml_document.hpp"
+#include "mitu/yaml/document.hpp"
 
 #include <fmt/format.h>
 #include <yaml-cpp/eventhandler.h>
@@ -12,7 +12,7 @@
 #include <streambuf>
 #include <utility>
 
-namespace mitu::fleet {
+namespace mitu::yaml {
 namespace {
 
 using nlohmann::json;
@@ -127,7 +127,7 @@ public:
         list_key_ = key;
         sink_ = &sink;
     }
-    std::optional<YamlDocument> take() { return std::exchange(document_, std::nullopt); }
+    std::optional<Document> take() { return std::exchange(document_, std::nullopt); }
 
     void OnDocumentStart(const YAML::Mark& mark) override {
         // yaml-cpp 0.7 does not step over a stray , ] or }: it would give empty documents for ever
@@ -283,7 +283,7 @@ private:
     Problems& problems_;
     std::string_view list_key_;
     const Sink* sink_ = nullptr;
-    std::optional<YamlDocument> document_;
+    std::optional<Document> document_;
     std::vector<Frame> frames_;
     int last_start_ = -1;  // of a document, as an offset in the text
     LineMap outer_lines_;  // what goes on when the lines of a streamed item are dropped
@@ -327,22 +327,21 @@ std::uint32_t LineMap::line_of(std::string_view path) const {
     }
 }
 
-std::vector<YamlDocument> parse_yaml(const SourceFile& file, Problems& problems) {
-    std::vector<YamlDocument> documents;
+std::vector<Document> parse(const SourceFile& file, Problems& problems) {
+    std::vector<Document> documents;
     Builder builder{file, problems};
     run(file, problems, builder,
-        [&](YamlDocument document) { documents.push_back(std::move(document)); });
+        [&](Document document) { documents.push_back(std::move(document)); });
     return documents;
 }
 
-YamlDocument parse_yaml_list(
-    const SourceFile& file, std::string_view list_key, Problems& problems,
-    const std::function<void(json&, std::string_view, const LineMap&)>& sink) {
-    YamlDocument first;
+Document parse_list(const SourceFile& file, std::string_view list_key, Problems& problems,
+                    const std::function<void(json&, std::string_view, const LineMap&)>& sink) {
+    Document first;
     bool seen = false;
     Builder builder{file, problems};
     builder.stream_list(list_key, sink);
-    run(file, problems, builder, [&](YamlDocument document) {
+    run(file, problems, builder, [&](Document document) {
         if (seen) {
             problems.push_back(
                 {file.name, document.lines.line_of(""), "a second document; use one, without ---"});
@@ -370,4 +369,4 @@ std::string join_path(std::string_view parent, std::string_view key) {
     return path;
 }
 
-}  // namespace mitu::fleet
+}  // namespace mitu::yaml

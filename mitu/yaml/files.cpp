@@ -1,4 +1,4 @@
-#include "mitu/fleet/files.hpp"
+#include "mitu/yaml/files.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,7 +13,7 @@
 #include <system_error>
 #include <utility>
 
-namespace mitu::fleet {
+namespace mitu::yaml {
 namespace {
 
 namespace fs = std::filesystem;
@@ -75,7 +75,7 @@ Result<LoadedFile, Problem> load_file(const std::string& path) {
     }
 }
 
-Result<std::vector<LoadedFile>, Problems> load_template_directory(const std::string& path) {
+Result<std::vector<LoadedFile>, Problems> load_directory(const std::string& path) {
     std::error_code error;
     std::vector<std::string> paths;
     for (fs::directory_iterator at{path, error}; !error && at != fs::directory_iterator{};
@@ -168,4 +168,4 @@ FileLock::~FileLock() {
     if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-}  // namespace mitu::fleet
+}  // namespace mitu::yaml

@@ -1,11 +1,11 @@
-#include "mitu/fleet/problem.hpp"
+#include "mitu/yaml/problem.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 
-namespace mitu::fleet {
+namespace mitu::yaml {
 namespace {
 
 constexpr std::size_t word_bytes_max = 32;
@@ -65,4 +65,4 @@ std::string_view did_you_mean(std::string_view word,
     return best;
 }
 
-}  // namespace mitu::fleet
+}  // namespace mitu::yaml
