@@ -6,8 +6,8 @@
 #include <mutex>
 
 #include "mitu/base/check.hpp"
-#include "mitu/fleet/credential.hpp"
 #include "mitu/fleet/templates.hpp"
+#include "mitu/identity/credential.hpp"
 
 namespace mitu::sim {
 namespace {
@@ -68,11 +68,11 @@ std::shared_ptr<const fleet::Catalog> make(std::uint32_t revision) {
     auto templates = fleet::load_templates({&file, 1});
     if (!templates) MITU_CHECK_MSG(false, fleet::to_text(templates.error()).c_str());
     std::string registry = "device,tenant,class,labels,credential\n";
-    const fleet::Salt salt{1, 2, 3};
+    const identity::Salt salt{1, 2, 3};
     const auto add = [&](std::string_view tenant, std::string_view id, std::string_view kind) {
         // As cheap as argon2id goes: guessing is no concern here.
         registry += fmt::format("{},{},{},,\"{}\"\n", id, tenant, kind,
-                                fleet::hash_password(id, salt, {1, 8}));
+                                identity::hash_password(id, salt, {1, 8}));
     };
     for (const char* tenant : {"acme", "borealis"}) {
         add(tenant, reader_id, "client");

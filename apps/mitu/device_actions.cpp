@@ -59,7 +59,7 @@ std::optional<Problem> check_secrets_path(const std::string& path) {
 
 }  // namespace
 
-std::string random_secret() { return fleet::format_secret(random_bytes<16>()); }
+std::string random_secret() { return identity::format_secret(random_bytes<16>()); }
 
 bool hash_passwords(std::vector<NewDevice>& devices) {
     std::atomic<std::size_t> next{0};
@@ -68,9 +68,10 @@ bool hash_passwords(std::vector<NewDevice>& devices) {
         for (std::size_t i = next++; i < devices.size() && !failed; i = next++) {
             NewDevice& device = devices[i];
             if (device.password.empty()) continue;
-            device.record.credential = fleet::hash_password(
-                device.password, random_bytes<std::tuple_size_v<fleet::Salt>>(),
-                device.is_random ? fleet::credential_cost_random : fleet::credential_cost_chosen);
+            device.record.credential = identity::hash_password(
+                device.password, random_bytes<std::tuple_size_v<identity::Salt>>(),
+                device.is_random ? identity::credential_cost_random
+                                 : identity::credential_cost_chosen);
             if (device.record.credential.empty()) failed = true;
         }
     };

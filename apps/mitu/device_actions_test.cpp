@@ -59,8 +59,8 @@ TEST_F(DeviceActions, an_added_device_logs_in_with_its_password) {
         const auto device = devices->find_login("b@acme");
         ASSERT_TRUE(device);
         const std::string credential = devices->credential_of(device->index);
-        EXPECT_TRUE(fleet::verify_credential(credential, "pa,\"ss"));
-        EXPECT_FALSE(fleet::verify_credential(credential, "pa"));
+        EXPECT_TRUE(identity::verify_credential(credential, "pa,\"ss"));
+        EXPECT_FALSE(identity::verify_credential(credential, "pa"));
     }
 }
 
@@ -102,7 +102,7 @@ TEST_F(DeviceActions, secrets_are_private_complete_and_never_overwritten) {
         const auto device = devices->find_login(fields[0] + "@" + fields[1]);
         ASSERT_TRUE(device);
         EXPECT_EQ(device->class_name, fields[2]);
-        opened += fleet::verify_credential(devices->credential_of(device->index), fields[3]);
+        opened += identity::verify_credential(devices->credential_of(device->index), fields[3]);
     }
     EXPECT_EQ(opened, 12u);
 

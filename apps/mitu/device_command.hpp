@@ -8,7 +8,7 @@
 
 #include "apps/mitu/commands.hpp"
 #include "mitu/base/result.hpp"
-#include "mitu/fleet/credential.hpp"
+#include "mitu/identity/credential.hpp"
 #include "mitu/fleet/problem.hpp"
 #include "mitu/fleet/registry.hpp"
 

@@ -124,7 +124,7 @@ std::string Catalog::credential_of(DeviceIndex index) const {
     const DeviceTable::Record& record = devices_->records[index.value];
     if (record.credential == 0) return {};
     const auto& packed = devices_->credentials[record.credential - 1];
-    return format_credential({devices_->costs[record.cost], packed.salt, packed.hash});
+    return identity::format_credential({devices_->costs[record.cost], packed.salt, packed.hash});
 }
 
 std::span<const Label> Catalog::labels_of(DeviceIndex index) const noexcept {

@@ -7,8 +7,8 @@
 #include "mitu/base/check.hpp"
 #include "mitu/base/random.hpp"
 #include "mitu/fleet/catalog.hpp"
-#include "mitu/fleet/credential.hpp"
 #include "mitu/fleet/shadow.hpp"
+#include "mitu/identity/credential.hpp"
 
 namespace mitu::fleet {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 std::string device_name(std::uint64_t i) { return "device-" + std::to_string(i); }
 
 std::string registry_of(std::uint32_t count) {
-    const std::string phc = hash_password("x", Salt{}, {1, 8});
+    const std::string phc = identity::hash_password("x", identity::Salt{}, {1, 8});
     std::string csv = "device,tenant,class,labels,credential\n";
     for (std::uint32_t i = 0; i < count; ++i) {
         csv += device_name(i) + ",acme,thermostat,floor=" + std::to_string(i % 40) + ",\"" + phc +
@@ -50,13 +50,15 @@ void find_login(benchmark::State& state) {
 }
 
 void verify_random_secret(benchmark::State& state) {
-    const std::string phc = hash_password("secret", Salt{}, credential_cost_random);
-    for ([[maybe_unused]] auto _ : state) MITU_CHECK(verify_credential(phc, "secret"));
+    const std::string phc =
+        identity::hash_password("secret", identity::Salt{}, identity::credential_cost_random);
+    for ([[maybe_unused]] auto _ : state) MITU_CHECK(identity::verify_credential(phc, "secret"));
 }
 
 void verify_chosen_password(benchmark::State& state) {
-    const std::string phc = hash_password("secret", Salt{}, credential_cost_chosen);
-    for ([[maybe_unused]] auto _ : state) MITU_CHECK(verify_credential(phc, "secret"));
+    const std::string phc =
+        identity::hash_password("secret", identity::Salt{}, identity::credential_cost_chosen);
+    for ([[maybe_unused]] auto _ : state) MITU_CHECK(identity::verify_credential(phc, "secret"));
 }
 
 void report_to_shadow(benchmark::State& state) {

@@ -164,7 +164,7 @@ std::uint32_t Catalog::Builder::intern(const std::vector<Label>& labels) {
 }
 
 bool Catalog::Builder::pack_credential(const std::string& phc, DeviceTable::Record& record) {
-    const auto credential = parse_credential(phc);
+    const auto credential = identity::parse_credential(phc);
     if (!credential) return true;  // empty: parse_registry() has refused all others
     auto cost = std::find(table_.costs.begin(), table_.costs.end(), credential->cost);
     if (cost == table_.costs.end()) {

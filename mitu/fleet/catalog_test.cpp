@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "mitu/fleet/credential.hpp"
+#include "mitu/identity/credential.hpp"
 
 namespace mitu::fleet {
 namespace {
@@ -80,7 +80,7 @@ TEST(catalog, groups_devices_by_tenant_class_and_policy) {
 }
 
 TEST(catalog, keeps_labels_and_credentials) {
-    const std::string phc = hash_password("x", Salt{7}, {1, 8});
+    const std::string phc = identity::hash_password("x", identity::Salt{7}, {1, 8});
     const auto catalog = build("device,tenant,class,labels,credential\na,acme,gateway,z=1;b=2,\"" +
                                phc + "\"\nb,acme,gateway,,\n");
     const auto a = *catalog->find_login("a");
@@ -130,7 +130,7 @@ TEST(catalog, needs_a_policy_for_clients_without_login) {
 
 TEST(catalog, finds_each_of_many_devices_in_little_memory) {
     constexpr std::uint32_t count = 20'000;
-    const std::string phc = hash_password("x", Salt{7}, {1, 8});
+    const std::string phc = identity::hash_password("x", identity::Salt{7}, {1, 8});
     std::string csv = "device,tenant,class,credential\n";
     for (std::uint32_t i = 0; i < count; ++i) {
         csv += "device-" + std::to_string(i) + ",acme,thermostat,\"" + phc + "\"\n";

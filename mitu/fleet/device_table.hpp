@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "mitu/fleet/catalog.hpp"
-#include "mitu/fleet/credential.hpp"
+#include "mitu/identity/credential.hpp"
 
 namespace mitu::fleet {
 
@@ -30,7 +30,7 @@ struct Catalog::DeviceTable {
         std::uint8_t cost = 0;  // index into costs
     };
     struct PackedCredential {
-        Salt salt;
+        identity::Salt salt;
         std::array<std::uint8_t, 32> hash;
     };
     struct LabelSet {
@@ -41,7 +41,7 @@ struct Catalog::DeviceTable {
     std::vector<Record> records;
     std::string ids;
     std::vector<PackedCredential> credentials;
-    std::vector<CredentialCost> costs;
+    std::vector<identity::CredentialCost> costs;
     std::vector<Label> labels;
     std::vector<LabelSet> label_sets;
     /// Open addressing by the hash of the id alone, so that "id" and "id@tenant" are one look-up:

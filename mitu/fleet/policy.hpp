@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "mitu/base/time.hpp"
-#include "mitu/fleet/access.hpp"
 #include "mitu/fleet/desired.hpp"
+#include "mitu/identity/access.hpp"
 
 namespace mitu::fleet {
 
@@ -63,7 +63,7 @@ struct Policy {
     Selector selector;
     std::optional<HeartbeatRule> heartbeat;  // nullopt: silence is never missed
     Limits limits;
-    Access access;
+    identity::Access access;
     /// {"revision":N,"settings":{...}}, as the device gets it. Null: the policy has no settings,
     /// and its clients (operators, anonymous ones) have nothing to drift from.
     std::shared_ptr<const DesiredState> desired;

@@ -11,6 +11,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace mitu::fleet;
+    namespace identity = mitu::identity;
     const std::string_view text{reinterpret_cast<const char*>(data), size};
     const SourceFile file{"fuzz.yaml", text};
     const auto templates = load_templates({&file, 1});
@@ -23,8 +24,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (policy->heartbeat)
             MITU_CHECK(policy->heartbeat->timeout >= policy->heartbeat->interval);
         for (const auto* rules : {&policy->access.publish, &policy->access.subscribe}) {
-            for (const auto& filter : rules->allow) MITU_CHECK(!check_access_filter(filter));
-            for (const auto& filter : rules->deny) MITU_CHECK(!check_access_filter(filter));
+            for (const auto& filter : rules->allow)
+                MITU_CHECK(!identity::check_access_filter(filter));
+            for (const auto& filter : rules->deny)
+                MITU_CHECK(!identity::check_access_filter(filter));
         }
         if (policy->desired) {
             MITU_CHECK(policy->desired->hash() == mitu::hash_bytes(policy->desired->json()));

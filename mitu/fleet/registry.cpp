@@ -6,9 +6,9 @@
 #include <array>
 #include <optional>
 
-#include "mitu/fleet/credential.hpp"
 #include "mitu/fleet/csv.hpp"
 #include "mitu/fleet/names.hpp"
+#include "mitu/identity/credential.hpp"
 #include "mitu/yaml/document.hpp"
 
 namespace mitu::fleet {
@@ -92,7 +92,7 @@ public:
         require(record.line, "class", record.class_name, is_valid_name(record.class_name),
                 name_use);
         check_labels(record);
-        if (!record.credential.empty() && !parse_credential(record.credential)) {
+        if (!record.credential.empty() && !identity::parse_credential(record.credential)) {
             add(record.line,
                 "credential is not an argon2id PHC string of known cost; write it "
                 "with `mitu device add`");

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "mitu/fleet/credential.hpp"
 #include "mitu/fleet/csv.hpp"
+#include "mitu/identity/credential.hpp"
 
 namespace mitu::fleet {
 namespace {
@@ -23,7 +23,7 @@ Parsed parse(const std::string& name, std::string_view text, RegistryOptions opt
     return parsed;
 }
 
-std::string cheap_phc() { return hash_password("x", Salt{}, {1, 8}); }
+std::string cheap_phc() { return identity::hash_password("x", identity::Salt{}, {1, 8}); }
 
 TEST(registry, reads_csv_by_the_names_of_its_columns) {
     const auto parsed = parse("r.csv",

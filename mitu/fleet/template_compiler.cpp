@@ -129,15 +129,16 @@ private:
         if (list == part.end()) return result;
         for (std::size_t i = 0; i < list->size(); ++i) {
             const auto& text = (*list)[i].get_ref<const std::string&>();
-            if (const auto error = check_access_filter(text)) {
+            if (const auto error = identity::check_access_filter(text)) {
                 const std::string path = fmt::format("{}.{}[{}]", parent, key, i);
-                add(path, fmt::format("{} is {}; {}", path, show((*list)[i]), remedy(*error)));
+                add(path,
+                    fmt::format("{} is {}; {}", path, show((*list)[i]), identity::remedy(*error)));
             }
             result.push_back(text);
         }
         return result;
     }
-    AccessRules rules(const char* what) {
+    identity::AccessRules rules(const char* what) {
         const json& part = document_.at("access").at(what);
         const std::string path = join_path("access", what);
         return {filters(part, path, "allow"), filters(part, path, "deny")};

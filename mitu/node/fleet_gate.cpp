@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "mitu/fleet/credential.hpp"
+#include "mitu/identity/credential.hpp"
 #include "mitu/node/profiles.hpp"
 
 namespace mitu::node {
@@ -62,7 +62,7 @@ broker::Gate::Verdict FleetGate::judge_device(const broker::AdmissionTicket& tic
     auto job = [this, ticket, admitted = std::move(admitted), index = device.index,
                 password = std::move(password)] {
         const std::string credential = catalog_->credential_of(index);
-        if (credential.empty() || !fleet::verify_credential(credential, password)) {
+        if (credential.empty() || !identity::verify_credential(credential, password)) {
             options_.answer(Admission{ticket, Refusal{ReasonCode::bad_user_name_or_password, ""}});
             return;
         }

@@ -6,8 +6,8 @@
 
 #include "mitu/base/check.hpp"
 #include "mitu/fleet/catalog.hpp"
-#include "mitu/fleet/credential.hpp"
 #include "mitu/fleet/templates.hpp"
+#include "mitu/identity/credential.hpp"
 #include "mitu/ports/clock.hpp"
 
 namespace mitu::node {
@@ -55,10 +55,10 @@ access: {publish: {allow: ["x/#"]}, subscribe: {allow: ["x/#"]}}
     if (!templates) MITU_CHECK_MSG(false, fleet::to_text(templates.error()).c_str());
 
     std::string registry = "device,tenant,class,labels,credential\n";
-    const fleet::Salt salt{1, 2, 3};
+    const identity::Salt salt{1, 2, 3};
     const auto add = [&](std::string_view id, std::string_view rest) {
         registry.append(id).append(rest).append(",\"");
-        registry.append(fleet::hash_password(id, salt, {1, 8})).append("\"\n");
+        registry.append(identity::hash_password(id, salt, {1, 8})).append("\"\n");
     };
     add("th-1", ",acme,thermostat,");
     add("th-2", ",acme,thermostat,");

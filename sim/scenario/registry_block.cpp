@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
-#include "mitu/fleet/credential.hpp"
 #include "mitu/fleet/csv.hpp"
+#include "mitu/identity/credential.hpp"
 
 namespace mitu::sim::scenario {
 namespace {
 
-constexpr fleet::CredentialCost cost_least{1, 8};
+constexpr identity::CredentialCost cost_least{1, 8};
 
 }  // namespace
 
@@ -50,7 +50,7 @@ Registry read_registry(const std::string& file, std::uint32_t line, std::string_
             std::string& password = fields[column("password")];
             const std::string& device = fields[column("device")];
             registry.logins[device] = {device + '@' + fields[column("tenant")], password};
-            password = fleet::hash_password(password, fleet::Salt{1, 2, 3}, cost_least);
+            password = identity::hash_password(password, identity::Salt{1, 2, 3}, cost_least);
         }
         for (std::size_t i = 0; i < fields.size(); ++i) {
             registry.csv += (i == 0 ? "" : ",") + fleet::quote_csv(fields[i]);

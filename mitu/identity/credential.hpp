@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace mitu::fleet {
+namespace mitu::identity {
 
 /// What one check of a password costs.
 struct CredentialCost {
@@ -52,4 +52,4 @@ struct Credential {
 ///       passwords; so not on a shard. Allocates the memory that the cost names.
 [[nodiscard]] bool verify_credential(std::string_view phc, std::string_view password) noexcept;
 
-}  // namespace mitu::fleet
+}  // namespace mitu::identity

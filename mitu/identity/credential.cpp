@@ -1,11 +1,11 @@
-#include "mitu/fleet/credential.hpp"
+#include "mitu/identity/credential.hpp"
 
 #include <fmt/format.h>
 #include <sodium.h>
 
 #include <charconv>
 
-namespace mitu::fleet {
+namespace mitu::identity {
 namespace {
 
 constexpr std::uint32_t passes_max = 16;
@@ -115,4 +115,4 @@ bool verify_credential(std::string_view phc, std::string_view password) noexcept
     return crypto_pwhash_argon2id_str_verify(text.data(), password.data(), password.size()) == 0;
 }
 
-}  // namespace mitu::fleet
+}  // namespace mitu::identity

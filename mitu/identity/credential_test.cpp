@@ -1,8 +1,8 @@
-#include "mitu/fleet/credential.hpp"
+#include "mitu/identity/credential.hpp"
 
 #include <gtest/gtest.h>
 
-namespace mitu::fleet {
+namespace mitu::identity {
 namespace {
 
 constexpr CredentialCost cheap{1, 8};
@@ -65,4 +65,4 @@ TEST(credential, secret_is_22_characters_without_quoting_needs) {
 }
 
 }  // namespace
-}  // namespace mitu::fleet
+}  // namespace mitu::identity
