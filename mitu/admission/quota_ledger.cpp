@@ -1,0 +1,220 @@
+#include "mitu/admission/quota_ledger.hpp"
+
+#include <algorithm>
+
+namespace mitu::admission {
+namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed;
+
+std::int64_t bounded(std::uint64_t n) noexcept {
+    return static_cast<std::int64_t>(std::min(n, no_maximum));
+}
+
+/// Adds as much of n as keeps the count at or under `maximum`. Returns how much that was.
+std::int64_t add_up_to(std::atomic<std::int64_t>& count, std::int64_t n,
+                       std::int64_t maximum) noexcept {
+    std::int64_t before = count.load(relaxed);
+    for (;;) {
+        const std::int64_t added = std::min(n, maximum - before);
+        if (added <= 0) return 0;
+        if (count.compare_exchange_weak(before, before + added, relaxed)) return added;
+    }
+}
+
+/// All of n, or nothing.
+bool add_all(std::atomic<std::int64_t>& count, std::int64_t n, std::int64_t maximum) noexcept {
+    std::int64_t before = count.load(relaxed);
+    do {
+        if (before > maximum - n) return false;
+    } while (!count.compare_exchange_weak(before, before + n, relaxed));
+    return true;
+}
+
+}  // namespace
+
+Limit limit_of(Quota quota) noexcept {
+    switch (quota) {
+        case Quota::connections:
+            return Limit::connections;
+        case Quota::sessions:
+            return Limit::sessions;
+        case Quota::subscriptions:
+            return Limit::subscriptions;
+        case Quota::retained_messages:
+            return Limit::retained_messages;
+        case Quota::retained_bytes:
+            return Limit::retained_bytes;
+        case Quota::message_bytes:
+            return Limit::message_bytes;
+    }
+    return Limit::memory;
+}
+
+std::uint64_t TenantAccount::used(Quota quota) const noexcept {
+    const Holding& held = holdings_[static_cast<std::size_t>(quota)];
+    return static_cast<std::uint64_t>(held.own.load(relaxed) + held.common.load(relaxed));
+}
+
+QuotaLedger::~QuotaLedger() {
+    for (auto& chunk : chunks_) delete chunk.load(relaxed);
+}
+
+TenantAccount& QuotaLedger::tenant(TenantId id) {
+    auto& place = chunks_[id.value / chunk_tenants];
+    Chunk* chunk = place.load(std::memory_order_acquire);
+    if (chunk == nullptr) {
+        auto fresh = std::make_unique<Chunk>();
+        if (place.compare_exchange_strong(chunk, fresh.get(), std::memory_order_acq_rel)) {
+            chunk = fresh.release();
+        }
+    }
+    const std::size_t at = id.value % chunk_tenants;
+    if (!chunk->is_named[at].load(relaxed)) chunk->is_named[at].store(true, relaxed);
+    return chunk->tenants[at];
+}
+
+// --- what is allowed ---
+
+bool QuotaLedger::set_server(const ServerLimits& limits) {
+    for (std::size_t q = 0; q < quota_count; ++q) {
+        if (bounded(limits.maximum[q]) < server_[q].reserved.load(relaxed)) return false;
+    }
+    for (std::size_t q = 0; q < quota_count; ++q) {
+        server_[q].maximum.store(bounded(limits.maximum[q]), relaxed);
+    }
+    connect_rate_.set_rate(limits.connect_rate);
+    return true;
+}
+
+bool QuotaLedger::set_tenant(TenantId id, const TenantLimits& limits) {
+    TenantAccount& account = tenant(id);
+    std::array<std::int64_t, quota_count> reserved_by_all{};
+    for (std::size_t q = 0; q < quota_count; ++q) {
+        const std::int64_t others =
+            server_[q].reserved.load(relaxed) - account.holdings_[q].reserved.load(relaxed);
+        const std::int64_t wanted =
+            std::min(bounded(limits.quotas[q].reserved), bounded(limits.quotas[q].maximum));
+        if (wanted > server_[q].maximum.load(relaxed) - others) return false;
+        reserved_by_all[q] = others + wanted;
+    }
+    for (std::size_t q = 0; q < quota_count; ++q) {
+        const Allowance& allowed = limits.quotas[q];
+        account.holdings_[q].maximum.store(bounded(allowed.maximum), relaxed);
+        account.holdings_[q].reserved.store(
+            std::min(bounded(allowed.reserved), bounded(allowed.maximum)), relaxed);
+        server_[q].reserved.store(reserved_by_all[q], relaxed);
+    }
+    account.connect_rate_.set_rate(limits.connect_rate);
+    account.message_rate_.set_rate(limits.message_rate);
+    account.byte_rate_.set_rate(limits.byte_rate);
+    return true;
+}
+
+void QuotaLedger::set_listener(std::uint16_t index, const ListenerLimits& limits) {
+    Listener& changed = listener(index);
+    changed.maximum.store(bounded(limits.connections_max), relaxed);
+    changed.packet_bytes_max.store(limits.packet_bytes_max, relaxed);
+    changed.connect_rate.set_rate(limits.connect_rate);
+}
+
+// --- what is held ---
+
+std::optional<Scope> QuotaLedger::try_take(TenantId id, Quota quota, std::uint64_t count) {
+    TenantAccount::Holding& held = holding(tenant(id), quota);
+    Server& server = server_[static_cast<std::size_t>(quota)];
+    const std::int64_t n = bounded(count);
+    const std::int64_t reserved = held.reserved.load(relaxed);
+    const std::int64_t maximum = held.maximum.load(relaxed);
+    const std::int64_t from_own = add_up_to(held.own, n, reserved);
+    const std::int64_t rest = n - from_own;
+    if (rest == 0) return std::nullopt;
+    const auto refuse = [&](Scope scope) {
+        if (from_own != 0) held.own.fetch_sub(from_own, relaxed);
+        return scope;
+    };
+    if (held.common.load(relaxed) > maximum - reserved - rest) return refuse(Scope::tenant);
+    // The tenant's own count last: what stands in it may be given back by another shard at once.
+    const std::int64_t for_all = server.maximum.load(relaxed) - server.reserved.load(relaxed);
+    if (!add_all(server.common, rest, for_all)) return refuse(Scope::server);
+    if (!add_all(held.common, rest, maximum - reserved)) {
+        server.common.fetch_sub(rest, relaxed);
+        return refuse(Scope::tenant);
+    }
+    return std::nullopt;
+}
+
+void QuotaLedger::take(TenantId id, Quota quota, std::uint64_t count) {
+    TenantAccount::Holding& held = holding(tenant(id), quota);
+    const std::int64_t n = bounded(count);
+    const std::int64_t rest = n - add_up_to(held.own, n, held.reserved.load(relaxed));
+    server_[static_cast<std::size_t>(quota)].common.fetch_add(rest, relaxed);
+    held.common.fetch_add(rest, relaxed);
+}
+
+void QuotaLedger::give_back(TenantId id, Quota quota, std::uint64_t count) noexcept {
+    TenantAccount::Holding& held = holding(tenant(id), quota);
+    Server& server = server_[static_cast<std::size_t>(quota)];
+    std::int64_t rest = bounded(count);
+    // What is for all goes back first, so that others can have it.
+    std::int64_t common = held.common.load(relaxed);
+    std::int64_t returned = 0;
+    do {
+        returned = std::clamp(common, std::int64_t{0}, rest);
+        if (returned == 0) break;
+    } while (!held.common.compare_exchange_weak(common, common - returned, relaxed));
+    server.common.fetch_sub(returned, relaxed);
+    rest -= returned;
+    if (rest != 0) held.own.fetch_sub(rest, relaxed);
+}
+
+bool QuotaLedger::is_unlimited(TenantId id, Quota quota) {
+    const Server& server = server_[static_cast<std::size_t>(quota)];
+    return holding(tenant(id), quota).maximum.load(relaxed) == bounded(no_maximum) &&
+           server.maximum.load(relaxed) == bounded(no_maximum);
+}
+
+std::uint64_t QuotaLedger::portion(TenantId id, Quota quota, std::uint32_t shards) {
+    const TenantAccount::Holding& held = holding(tenant(id), quota);
+    const std::int64_t reserved = held.reserved.load(relaxed);
+    const std::int64_t all =
+        reserved != 0 ? reserved
+                      : std::min(held.maximum.load(relaxed),
+                                 server_[static_cast<std::size_t>(quota)].maximum.load(relaxed));
+    return static_cast<std::uint64_t>(all) / 16 / std::max(shards, 1u);
+}
+
+std::uint64_t QuotaLedger::used(Quota quota) const noexcept {
+    std::uint64_t sum = 0;
+    for_each_tenant([&](TenantId, const TenantAccount& account) { sum += account.used(quota); });
+    return sum;
+}
+
+// --- listeners ---
+
+bool QuotaLedger::try_take_listener(std::uint16_t index) noexcept {
+    Listener& taken = listener(index);
+    return add_all(taken.used, 1, taken.maximum.load(relaxed));
+}
+
+void QuotaLedger::take_listener(std::uint16_t index) noexcept {
+    listener(index).used.fetch_add(1, relaxed);
+}
+
+void QuotaLedger::give_back_listener(std::uint16_t index) noexcept {
+    listener(index).used.fetch_sub(1, relaxed);
+}
+
+std::uint64_t QuotaLedger::listener_connections(std::uint16_t index) const noexcept {
+    return static_cast<std::uint64_t>(listener(index).used.load(relaxed));
+}
+
+std::uint32_t QuotaLedger::listener_packet_bytes_max(std::uint16_t index) const noexcept {
+    return listener(index).packet_bytes_max.load(relaxed);
+}
+
+SharedBucket& QuotaLedger::listener_connect_rate(std::uint16_t index) noexcept {
+    return listener(index).connect_rate;
+}
+
+}  // namespace mitu::admission
