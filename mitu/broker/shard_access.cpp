@@ -32,8 +32,10 @@ std::optional<std::uint32_t> Shard::renew_profiles(std::uint32_t first, std::uin
     now_ = now;
     // What happens to one may end it: first whom, then what.
     std::vector<SessionRef> visited;
-    const auto next = sessions_.visit_some(
-        first, count, [&](const Session& session) { visited.push_back(session.self()); });
+    const auto next = sessions_.visit_from(first, count, [&](const Session& session) {
+        visited.push_back(session.self());
+        return true;
+    });
     for (const SessionRef& ref : visited) {
         Session* const session = sessions_.get(ref);
         if (session == nullptr) continue;
