@@ -1,5 +1,5 @@
 #pragma once
-// SHA-2, HMAC and PBKDF2 by OpenSSL. Inside mitu/identity only.
+// SHA-2, HMAC and PBKDF2, by OpenSSL.
 
 #include <array>
 #include <cstdint>
