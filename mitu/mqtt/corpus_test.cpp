@@ -47,8 +47,9 @@ void expect_files_hold_what_they_are_named_for(const std::string& folder, Sender
         const Bytes bytes = read(path);
         testing::check_stream(bytes, sender);
         const std::string name = path.stem().string();
-        const ProtocolVersion version =
-            name.find("_3_1") == std::string::npos ? ProtocolVersion::v5 : ProtocolVersion::v3_1_1;
+        const ProtocolVersion version = name.contains("_3_1_1") ? ProtocolVersion::v3_1_1
+                                        : name.contains("_3_1") ? ProtocolVersion::v3_1
+                                                                : ProtocolVersion::v5;
         EXPECT_EQ(decodes(bytes, {sender, version}), !name.starts_with("invalid_"));
     }
 }

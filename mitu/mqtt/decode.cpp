@@ -46,6 +46,9 @@ std::optional<DecodeError> check_first_byte(std::uint8_t first_byte,
                                             const DecodeOptions& options) noexcept {
     const PacketType type = type_of(first_byte);
     const auto flags = static_cast<std::uint8_t>(first_byte & 0x0F);
+    // What 3.1 asks for with QoS 1 may be sent again, and then has DUP (its section 2.1).
+    const bool is_request =
+        flags == 2 || (flags == 0x0A && options.version == ProtocolVersion::v3_1);
     if (type == PacketType::publish) {
         const unsigned qos = flags >> 1 & 3U;
         if (qos == 3) return malformed_at(0, "[MQTT-3.3.1-4] QoS is 0, 1 or 2");
@@ -66,17 +69,17 @@ std::optional<DecodeError> check_first_byte(std::uint8_t first_byte,
     }
     switch (type) {
         case PacketType::pubrel:
-            if (flags != 2) {
+            if (!is_request) {
                 return malformed_at(0, "[MQTT-3.6.1-1] the flags of PUBREL are 0, 0, 1, 0");
             }
             break;
         case PacketType::subscribe:
-            if (flags != 2) {
+            if (!is_request) {
                 return malformed_at(0, "[MQTT-3.8.1-1] the flags of SUBSCRIBE are 0, 0, 1, 0");
             }
             break;
         case PacketType::unsubscribe:
-            if (flags != 2) {
+            if (!is_request) {
                 return malformed_at(0, "[MQTT-3.10.1-1] the flags of UNSUBSCRIBE are 0, 0, 1, 0");
             }
             break;

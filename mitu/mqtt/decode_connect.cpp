@@ -216,10 +216,19 @@ void decode_connect(Reader& in, Connect& out) noexcept {
     const std::uint8_t* const client_id_at = in.at();
     out.client_id = in.text();
     if ((flags & flag_will) != 0) read_will(in, flags, v5, out.will.emplace());
-    if ((flags & flag_user_name) != 0) out.user_name = in.text();
-    if ((flags & flag_password) != 0) out.password = in.binary();
+    // In 3.1 the length of the packet counts for more than these two flags (its section 3.1).
+    const bool v3_1 = out.version == ProtocolVersion::v3_1;
+    const auto is_there = [&](unsigned flag) {
+        return (flags & flag) != 0 && !(v3_1 && in.left() == 0);
+    };
+    if (is_there(flag_user_name)) out.user_name = in.text();
+    if (is_there(flag_password)) out.password = in.binary();
     in.expect_end();  // malformed comes before what is only not allowed
-    if (!v5 && out.client_id.empty() && !out.clean_start) {
+    if (!out.client_id.empty()) return;
+    if (v3_1) {
+        in.fail(ReasonCode::client_identifier_not_valid,
+                "MQTT 3.1 section 3.1: the client id has at least one character", client_id_at);
+    } else if (!v5 && !out.clean_start) {
         in.fail(ReasonCode::client_identifier_not_valid,
                 "MQTT 3.1.1 [MQTT-3.1.3-8] an empty client id needs a clean session", client_id_at);
     }

@@ -37,6 +37,21 @@ TEST(decode, refuses_what_the_first_byte_gives_away) {
     });
 }
 
+TEST(decode, lets_a_client_of_3_1_repeat_its_requests) {
+    constexpr ProtocolVersion v3_1 = ProtocolVersion::v3_1;
+    const char* const section = "MQTT 3.1 section 2.1";
+    expect_rows({
+        {section, "PUBREL again", client, v3_1, wire("6A 02 00 01"), valid},
+        {section, "SUBSCRIBE again", client, v3_1, packet(0x8A, "0001 <a> 01"), valid},
+        {section, "UNSUBSCRIBE again", client, v3_1, packet(0xAA, "0001 <a>"), valid},
+        {"MQTT-3.6.1-1", "but with QoS 1", client, v3_1, wire("60 02 00 01"), malformed},
+        {"MQTT-3.8.1-1", "and without RETAIN", client, v3_1, packet(0x83, "0001 <a> 01"),
+         malformed},
+        {"MQTT-3.8.1-1", "3.1.1 has no DUP there", client, v3, packet(0x8A, "0001 <a> 01"),
+         malformed},
+    });
+}
+
 TEST(decode, refuses_packets_that_flow_in_the_other_direction) {
     const char* const section = "MQTT 5.0 section 2.1.2";
     expect_rows({

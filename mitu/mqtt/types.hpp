@@ -25,7 +25,8 @@ enum class PacketType : std::uint8_t {
     auth = 15,
 };
 
-/// The protocol level byte of CONNECT. 3.1 ("MQIsdp") is decoded; its rules are those of 3.1.1.
+/// The protocol level byte of CONNECT. The rules of 3.1 ("MQIsdp") are those of 3.1.1, except where
+/// the code names it.
 enum class ProtocolVersion : std::uint8_t { v3_1 = 3, v3_1_1 = 4, v5 = 5 };
 
 enum class QoS : std::uint8_t { at_most_once = 0, at_least_once = 1, exactly_once = 2 };

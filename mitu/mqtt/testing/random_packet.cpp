@@ -120,6 +120,7 @@ Connect PacketMaker::connect(ProtocolVersion version) {
     out.keep_alive_s = u16();
     out.client_id = text();
     if (!v5 && out.client_id.empty()) out.clean_start = true;
+    if (out.version == ProtocolVersion::v3_1 && out.client_id.empty()) out.client_id = "c";
     out.user_name = perhaps([this] { return text(); });
     if (v5 || out.user_name) out.password = perhaps([this] { return binary(); });
     if (coin()) {

@@ -149,7 +149,8 @@ void check_limit(ByteView bytes, DecodeOptions options) {
 }  // namespace
 
 void check_stream(ByteView bytes, Sender sender) {
-    for (const ProtocolVersion version : {ProtocolVersion::v5, ProtocolVersion::v3_1_1}) {
+    for (const ProtocolVersion version :
+         {ProtocolVersion::v5, ProtocolVersion::v3_1_1, ProtocolVersion::v3_1}) {
         const DecodeOptions options{sender, version};
         const std::vector<Step> at_once = read_at_once(bytes, options);
         const std::vector<Step> in_bytes = read_byte_by_byte(bytes, options);

@@ -19,6 +19,7 @@ struct Seed {
 constexpr Seed client_seeds[] = {
     {"connect", 0x10, "<MQTT> 05 02 003C 00 <client>"},
     {"connect_3_1", 0x10, "<MQIsdp> 03 02 003C <client>"},
+    {"connect_3_1_without_the_user_name_of_its_flag", 0x10, "<MQIsdp> 03 82 003C <client>"},
     {"connect_3_1_1", 0x10, "<MQTT> 04 02 003C <client>"},
     {"connect_3_1_1_with_will_and_password", 0x10, "<MQTT> 04 EE 003C <client> <gone> <bye> <user> <secret>"},
     {"connect_with_every_property", 0x10, "<MQTT> 05 02 003C {11 0000000A 21 0014 27 00010000 22 0005 19 01 17 00 15 <scram> 16 <data> 26 <k> <v>} <client>"},
@@ -38,6 +39,9 @@ constexpr Seed client_seeds[] = {
     {"puback_with_properties", 0x40, "0001 80 {1F <why> 26 <k> <v>}"},
     {"pubrec", 0x50, "0001 97 00"},
     {"pubrel", 0x62, "0001"},
+    {"pubrel_3_1_again", 0x6A, "0001"},
+    {"subscribe_3_1_again", 0x8A, "0001 <a/+/b> 01"},
+    {"unsubscribe_3_1_again", 0xAA, "0001 <a/+/b>"},
     {"pubrel_not_found", 0x62, "0001 92"},
     {"pubcomp", 0x70, "0001"},
     {"subscribe", 0x82, "0001 00 <a/+/#> 01"},
