@@ -66,10 +66,10 @@ Result<void, Refusal> ClientSession::on_open(Instant now, Output& out) {
     const bool may_resume = options_.version == ProtocolVersion::v5
                                 ? options_.session_expiry_interval_s > 0
                                 : !options_.clean_start;
-    const bool clean = was_connected_ ? !may_resume : options_.clean_start;
+    asked_to_forget_ = was_connected_ ? !may_resume : options_.clean_start;
     // A session that the server is told to forget cannot hold messages half received.
-    if (clean) unreleased_ids_.clear();
-    if (!append(options_.view(clean), options_.version, out.bytes)) {
+    if (asked_to_forget_) unreleased_ids_.clear();
+    if (!append(options_.view(asked_to_forget_), options_.version, out.bytes)) {
         return std::unexpected(Refusal::packet_too_large);
     }
     state_ = State::connecting;

@@ -160,6 +160,7 @@ private:
     State state_ = State::closed;
     bool ping_outstanding_ = false;
     bool was_connected_ = false;
+    bool asked_to_forget_ = false;    // this connection's Clean Start
     std::uint16_t keep_alive_s_ = 0;  // of this connection
     Instant opened_at_;
     Instant last_sent_at_;

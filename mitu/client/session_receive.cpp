@@ -102,6 +102,12 @@ void ClientSession::on_connack(const mqtt::Connack& connack, Instant now, Output
             properties.server_reference.value_or("");
         return;
     }
+    if (connack.session_present && asked_to_forget_) {
+        // Its messages would meet nothing here that knows of them.
+        fail(ReasonCode::protocol_error,
+             "a session is present that the server was to discard [MQTT-3.2.2-4]", out);
+        return;
+    }
 
     state_ = State::connected;
     was_connected_ = true;
