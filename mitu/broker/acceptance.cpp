@@ -93,6 +93,7 @@ Result<Acceptance, ReasonCode> Acceptance::judge(const mqtt::Connect& connect,
                                                  const Applicant& applicant, const Limits& limits,
                                                  MessageStore& messages) {
     Acceptance acceptance{messages};
+    acceptance.tells_session_present_ = connect.version != ProtocolVersion::v3_1;
     acceptance.terms_ = terms_for(connect, applicant.profile, limits);
     acceptance.connack_ = connack_for(connect, applicant, acceptance.terms_, limits);
     if (mqtt::encoded_size(acceptance.connack_, connect.version) >
@@ -109,6 +110,7 @@ Result<Acceptance, ReasonCode> Acceptance::judge(const mqtt::Connect& connect,
 
 Acceptance::Acceptance(Acceptance&& other) noexcept
     : messages_{other.messages_},
+      tells_session_present_{other.tells_session_present_},
       terms_{other.terms_},
       connack_{other.connack_},
       will_{std::exchange(other.will_, std::nullopt)} {}
@@ -119,7 +121,7 @@ Acceptance::~Acceptance() {
 
 mqtt::Connack Acceptance::connack(bool session_present) const {
     mqtt::Connack connack = connack_;
-    connack.session_present = session_present;
+    connack.session_present = session_present && tells_session_present_;
     return connack;
 }
 

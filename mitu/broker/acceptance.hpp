@@ -63,6 +63,7 @@ private:
     explicit Acceptance(MessageStore& messages) noexcept : messages_{&messages} {}
 
     MessageStore* messages_;
+    bool tells_session_present_ = true;  // not in 3.1
     ConnectTerms terms_;
     mqtt::Connack connack_;
     std::optional<StoredWill> will_;

@@ -183,6 +183,19 @@ TEST(session_connect, keeps_the_session_of_a_v3_client_that_is_not_clean) {
     EXPECT_EQ(world.session("a"), nullptr);
 }
 
+TEST(session_connect, tells_no_v3_1_client_of_a_session) {  // its CONNACK has no place for it
+    World world;
+    ConnectOptions options{.version = ProtocolVersion::v3_1, .clean_start = false};
+    Client& client = world.client("a").connect(options);
+    client.subscribe("x", {.qos = qos1});
+    client.cut();
+    world.run();
+    world.client("p").connect().publish("x", "meanwhile", {.qos = qos1});
+    client.connect(options);
+    EXPECT_FALSE(client.session_present());
+    EXPECT_EQ(client.take_payloads(), Strings{"meanwhile"});
+}
+
 TEST(session_connect, refuses_more_sessions_than_allowed) {
     World world{{.limits = {.sessions_max = 1}}};
     world.client("a").connect();

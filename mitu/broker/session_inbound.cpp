@@ -344,7 +344,11 @@ void Session::on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effect
             if (added == FilterSet::Added::no_room) reason = ReasonCode::quota_exceeded;
         }
         const auto index = static_cast<std::uint32_t>(operation.reasons.size());
-        operation.reasons.push_back(own, static_cast<std::uint8_t>(reason));
+        // 3.1 has no code for a refusal: what was asked for is granted, and nothing comes of it.
+        const auto answer = version_ == ProtocolVersion::v3_1
+                                ? static_cast<std::uint8_t>(entry->options.qos)
+                                : static_cast<std::uint8_t>(reason);
+        operation.reasons.push_back(own, answer);
         if (mqtt::is_error(reason)) continue;
 
         const auto shared = mqtt::parse_shared(entry->filter);
@@ -407,7 +411,7 @@ void Session::on_unsubscribe(const mqtt::Unsubscribe& unsubscribe, Effects& effe
 void Session::finish_operation(PendingOperation& operation, Effects& effects) {
     SessionMemory own = memory();
     if (operation.is_subscribe) {
-        if (version_ != ProtocolVersion::v5) {
+        if (version_ == ProtocolVersion::v3_1_1) {
             for (auto& reason : operation.reasons) {
                 if (reason >= 0x80) reason = 0x80;  // the one failure code of 3.1.1
             }
@@ -469,7 +473,8 @@ void Session::on_completion(Token token, ReasonCode reason, Instant now, Effects
     for (std::size_t i = 0; i < operations.size(); ++i) {
         PendingOperation& operation = operations[i];
         if (operation.serial != token.serial) continue;
-        if (mqtt::is_error(reason) && token.entry < operation.reasons.size()) {
+        if (mqtt::is_error(reason) && version_ != ProtocolVersion::v3_1 &&
+            token.entry < operation.reasons.size()) {
             operation.reasons[token.entry] = static_cast<std::uint8_t>(reason);
         }
         if (--operation.remaining == 0) {

@@ -383,6 +383,16 @@ TEST(session_publish, answers_each_filter_of_a_subscribe) {
     EXPECT_EQ(world.counted(&Counters::subscriptions), 3u);
 }
 
+TEST(session_publish, gives_a_v3_1_client_no_failure_code) {  // 3.1 has none
+    World world;
+    world.gate().profiles["a"] =
+        profile_with([](Profile& p) { p.subscribe = AccessList{{"ok"}, {}}; });
+    Client& client = world.client("a").connect({.version = ProtocolVersion::v3_1});
+    EXPECT_EQ(client.subscribe("no", {.qos = qos2}), std::vector{ReasonCode::granted_qos_2});
+    world.client("p").connect().publish("no", "x", {.qos = qos2});
+    EXPECT_TRUE(client.take_payloads().empty());
+}
+
 TEST(session_publish, gives_a_v3_client_one_failure_code) {
     World world;
     world.gate().profiles["a"] =
