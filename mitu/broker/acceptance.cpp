@@ -5,6 +5,7 @@
 
 #include "mitu/base/check.hpp"
 #include "mitu/broker/level_tree.hpp"
+#include "mitu/broker/placement.hpp"
 #include "mitu/mqtt/encode.hpp"
 
 namespace mitu::broker {
@@ -79,6 +80,7 @@ Result<StoredWill, ReasonCode> store_will(const mqtt::Will& will, const Applican
     view.tenant = applicant.tenant;
     view.qos = will.qos;
     view.retain = will.retain;
+    if (will.retain) view.publisher_key = publisher_key(applicant.tenant, applicant.client_id);
     view.topic = will.topic;
     view.properties = properties;
     view.payload = will.payload;

@@ -12,6 +12,7 @@ namespace {
 struct MessageHeader {
     Instant expires_at;
     LargeBlock* large;
+    std::uint64_t publisher_key;
     SessionRef publisher;
     std::uint32_t properties_bytes;
     std::uint32_t payload_bytes;
@@ -31,6 +32,7 @@ struct PublishTail {
 };
 
 struct SubscriptionHeader {
+    std::uint64_t subscriber_key;
     Subscriber subscriber;
     Token token;
     TenantId tenant;
@@ -83,6 +85,7 @@ MessageHeader header_of(const MailedMessage& content, ByteView recipients,
     MessageHeader h{};
     h.expires_at = m.expires_at;
     h.large = content.large;
+    h.publisher_key = m.publisher_key;
     h.publisher = m.publisher;
     h.properties_bytes = static_cast<std::uint32_t>(m.properties.size());
     h.payload_bytes = static_cast<std::uint32_t>(m.payload.size());
@@ -114,6 +117,7 @@ MailedMessage take_content(Reader& in, const MessageHeader& h) noexcept {
     m.qos = h.qos;
     m.retain = h.retain;
     m.expires_at = h.expires_at;
+    m.publisher_key = h.publisher_key;
     m.publisher = h.publisher;
     const std::size_t size = std::size_t{h.topic_bytes} + h.properties_bytes + h.payload_bytes;
     const ByteView bytes = h.large != nullptr ? ByteView{h.large->data(), size} : in.take(size);
@@ -198,7 +202,7 @@ bool write_subscription(memory::Lane& lane, MailKind kind, const SubscriptionMai
     const auto room = lane.try_reserve(static_cast<std::uint16_t>(kind), size);
     if (!room) return false;
     Writer out{*room};
-    out.put(SubscriptionHeader{mail.subscriber, mail.token, mail.tenant,
+    out.put(SubscriptionHeader{mail.subscriber_key, mail.subscriber, mail.token, mail.tenant,
                                static_cast<std::uint16_t>(mail.filter.size()),
                                static_cast<std::uint16_t>(mail.group.size()), mail.send_retained});
     out.put(mail.filter.data(), mail.filter.size());
@@ -213,6 +217,7 @@ SubscriptionMail read_subscription(ByteView record) {
     SubscriptionMail mail;
     mail.tenant = header.tenant;
     mail.token = header.token;
+    mail.subscriber_key = header.subscriber_key;
     mail.subscriber = header.subscriber;
     mail.send_retained = header.send_retained;
     mail.filter = as_text(in.take(header.filter_bytes));

@@ -96,6 +96,7 @@ struct SubscriptionMail {
     TenantId tenant;
     Token token;
     Subscriber subscriber;
+    std::uint64_t subscriber_key = 0;  // with No Local: publisher_key of its own messages
     bool send_retained = false;
     std::string_view filter;
     std::string_view group;

@@ -32,6 +32,7 @@ MessageView message(std::string_view topic, std::string_view payload) {
     m.retain = true;
     m.expires_at = Instant::from_ns(123'456'789'012);
     m.publisher = {1, 2, ShardId{3}};
+    m.publisher_key = 0x8000'0000'0000'0001;
     m.topic = topic;
     m.properties = properties;
     m.payload = as_bytes(payload);
@@ -44,6 +45,7 @@ void expect_equal(const MessageView& a, const MessageView& b) {
     EXPECT_EQ(a.retain, b.retain);
     EXPECT_EQ(a.expires_at, b.expires_at);
     EXPECT_EQ(a.publisher, b.publisher);
+    EXPECT_EQ(a.publisher_key, b.publisher_key);
     EXPECT_EQ(a.topic, b.topic);
     EXPECT_TRUE(equal(a.properties, b.properties));
     EXPECT_TRUE(equal(a.payload, b.payload));

@@ -76,6 +76,10 @@ MessageStore::Parts MessageStore::take_apart(std::span<std::uint8_t> record) noe
         std::memcpy(static_cast<void*>(&parts.expires_at), record.data() + front, sizeof(Instant));
         front += sizeof(Instant);
     }
+    if (parts.header.retain != 0) {
+        std::memcpy(&parts.publisher_key, record.data() + front, sizeof parts.publisher_key);
+        front += sizeof parts.publisher_key;
+    }
     parts.content = record.data() + front;
     parts.content_bytes = record.size() - front;
     if (parts.header.is_large != 0) {
@@ -104,7 +108,8 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
     const std::uint64_t bytes = message.content_bytes();
     if (bytes > bytes_max_ - live_bytes_) return std::nullopt;
     const bool expires = !message.expires_at.is_never();
-    const std::size_t front = sizeof(Header) + (expires ? sizeof(Instant) : 0);
+    const std::size_t key_at = sizeof(Header) + (expires ? sizeof(Instant) : 0);
+    const std::size_t front = key_at + (message.retain ? sizeof message.publisher_key : 0);
     const auto handle =
         records_.add(static_cast<std::uint32_t>(front + (is_large ? sizeof(LargeBlock*) : bytes)));
     if (!handle) return std::nullopt;
@@ -122,6 +127,9 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
     std::uint8_t* const record = records_.data(*handle);
     std::memcpy(record, &header, sizeof header);
     if (expires) std::memcpy(record + sizeof header, &message.expires_at, sizeof(Instant));
+    if (message.retain) {
+        std::memcpy(record + key_at, &message.publisher_key, sizeof message.publisher_key);
+    }
     content = record + front;
     live_bytes_ += bytes;
     return handle;
@@ -190,6 +198,7 @@ MessageView MessageStore::view(MessageHandle handle) const noexcept {
     view.retain = header.retain != 0;
     view.expires_at = found.expires_at;
     view.publisher = {header.publisher_index, header.publisher_generation, header.publisher_shard};
+    view.publisher_key = found.publisher_key;
     view.topic = {reinterpret_cast<const char*>(found.content), header.topic_bytes};
     view.properties = {found.content + header.topic_bytes, header.properties_bytes};
     const std::size_t before_payload = std::size_t{header.topic_bytes} + header.properties_bytes;

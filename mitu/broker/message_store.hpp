@@ -31,6 +31,8 @@ struct MessageView {
     bool retain = false;
     Instant expires_at = Instant::never();
     SessionRef publisher;  // for No Local
+    /// With retain, also for No Local: the publisher's name outlives its session. 0: the server.
+    std::uint64_t publisher_key = 0;
     std::string_view topic;
     ByteView properties;  // forwarded ones, encoded (mqtt::encode_forwarded_properties)
     ByteView payload;
@@ -124,8 +126,8 @@ private:
         TenantId tenant;
         std::uint16_t topic_bytes = 0;
         std::uint8_t qos : 2 = 0;
-        std::uint8_t retain : 1 = 0;
         std::uint8_t expires : 1 = 0;  // an Instant follows
+        std::uint8_t retain : 1 = 0;   // a publisher_key follows
         std::uint8_t is_large : 1 = 0;
         std::uint8_t unused = 0;
         std::uint32_t properties_bytes = 0;
@@ -139,6 +141,7 @@ private:
     struct Parts {
         Header header;
         Instant expires_at = Instant::never();
+        std::uint64_t publisher_key = 0;
         std::uint8_t* content = nullptr;
         std::size_t content_bytes = 0;
         LargeBlock* block = nullptr;  // that the content is in

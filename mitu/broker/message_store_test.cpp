@@ -72,6 +72,7 @@ TEST_F(MessageStoreTest, keeps_everything_a_message_says) {
         in.qos = mqtt::QoS::exactly_once;
         in.retain = true;
         in.publisher = {5, 6, ShardId{7}};
+        in.publisher_key = 0x0123'4567'89AB'CDEF;
         in.properties = as_bytes("properties");
         for (const bool expires : {false, true}) {
             if (expires) in.expires_at = Instant::from_ns(99);
@@ -82,6 +83,7 @@ TEST_F(MessageStoreTest, keeps_everything_a_message_says) {
             EXPECT_EQ(out.qos, in.qos);
             EXPECT_EQ(out.retain, in.retain);
             EXPECT_EQ(out.publisher, in.publisher);
+            EXPECT_EQ(out.publisher_key, in.publisher_key);
             EXPECT_EQ(out.expires_at, in.expires_at);
             EXPECT_EQ(out.topic, in.topic);
             EXPECT_EQ(as_text(out.properties), "properties");

@@ -41,6 +41,11 @@ ShardId session_home(TenantId tenant, std::string_view client_id,
     return reduce(hash_bytes(client_id, session_seed + tenant.value), shard_count);
 }
 
+std::uint64_t publisher_key(TenantId tenant, std::string_view client_id) noexcept {
+    const std::uint64_t hash = hash_bytes(client_id, session_seed + tenant.value);
+    return hash != 0 ? hash : 1;
+}
+
 ShardId topic_home(TenantId tenant, std::string_view topic, std::uint16_t shard_count) noexcept {
     if (shard_count == 1) return ShardId{0};
     if (const auto thing = parse_thing_topic(topic)) {

@@ -20,6 +20,10 @@ inline constexpr std::string_view things_prefix = "$mitu/things/";
 [[nodiscard]] ShardId session_home(TenantId tenant, std::string_view client_id,
                                    std::uint16_t shard_count) noexcept;
 
+/// A name for (tenant, client id) that never changes, 64 bits of hash: two clients that share one
+/// by chance would not get each other's retained messages under No Local. Never 0.
+[[nodiscard]] std::uint64_t publisher_key(TenantId tenant, std::string_view client_id) noexcept;
+
 /// The shard that sees every publish to `topic`: matches it, and keeps what it retains.
 [[nodiscard]] ShardId topic_home(TenantId tenant, std::string_view topic,
                                  std::uint16_t shard_count) noexcept;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "mitu/broker/placement.hpp"
 #include "mitu/broker/session.hpp"
 #include "mitu/mqtt/encode.hpp"
 #include "mitu/mqtt/topic.hpp"
@@ -166,6 +167,7 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
             now + Duration::seconds(*publish.properties.message_expiry_interval_s);
     }
     route.message.publisher = self_;
+    if (publish.retain) route.message.publisher_key = publisher_key(tenant_, client_id());
     route.message.topic = *topic;
     route.message.payload = publish.payload;
     const auto properties_bytes =

@@ -151,6 +151,21 @@ TEST_P(RetainedTest, are_bounded_and_a_refusal_means_that_nothing_happened) {
     EXPECT_EQ(small.stored_messages(), kept);
 }
 
+TEST_P(RetainedTest, do_not_come_back_to_a_new_session_of_their_publisher) {  // [MQTT-3.8.3-3]
+    client.connect({.session_expiry_s = 100,
+                    .will = WillOptions{.topic = "x/will", .payload = "will", .retain = true}});
+    client.publish("x/mine", "mine", {.qos = qos1, .retain = true});
+    retain("x/other", "other");
+    client.reset();
+    world.advance(Duration::seconds(101));
+    EXPECT_EQ(world.session("client"), nullptr);
+    client.connect();
+    client.subscribe("x/+", {.qos = qos1, .no_local = true});
+    EXPECT_EQ(client.take_payloads(), Strings{"other"});
+    publisher.subscribe("x/+", {.qos = qos1, .no_local = true});
+    EXPECT_EQ(sorted(publisher.take_payloads()), (Strings{"mine", "will"}));
+}
+
 TEST_P(RetainedTest, do_not_come_back_to_their_publisher_with_no_local) {  // [MQTT-3.8.3-3]
     client.publish("x/mine", "mine", {.qos = qos1, .retain = true});
     retain("x/other", "other");

@@ -278,6 +278,11 @@ void Shard::subscribe(TenantId tenant, const SubscribeEffect& effect) {
     mail.token = effect.token;
     mail.subscriber = effect.subscriber;
     mail.send_retained = effect.send_retained;
+    if (effect.subscriber.no_local && effect.send_retained) {
+        if (const Session* const session = sessions_.get(effect.subscriber.session)) {
+            mail.subscriber_key = publisher_key(tenant, session->client_id());
+        }
+    }
     mail.filter = effect.filter;
     mail.group = effect.group;
     const auto home = filter_home(tenant, effect.filter, ports_.mailroom.shard_count());
@@ -354,7 +359,8 @@ void Shard::send_retained(const SubscriptionMail& mail) {
     const SessionRef session = mail.subscriber.session;
     retained_.match(mail.tenant, mail.filter, now_, [&](MessageHandle handle) {
         const MessageView view = messages_.view(handle);
-        if (mail.subscriber.no_local && view.publisher == session) return;
+        // By name: the session that published it may be long gone [MQTT-3.8.3-3].
+        if (mail.subscriber.no_local && view.publisher_key == mail.subscriber_key) return;
         MailRecipient r;
         r.index = session.index;
         r.generation = session.generation;
