@@ -165,6 +165,8 @@ public:
     [[nodiscard]] TenantId tenant() const noexcept { return tenant_; }
     /// Lifetime  the session.
     [[nodiscard]] std::string_view client_id() const noexcept { return client_id_.view(); }
+    /// The largest packet that the client takes on this connection.
+    [[nodiscard]] std::uint32_t packet_bytes_max() const noexcept { return packet_bytes_max_; }
     [[nodiscard]] ports::ConnectionId connection() const noexcept { return connection_; }
     [[nodiscard]] bool is_attached() const noexcept { return !connection_.is_none(); }
     [[nodiscard]] mqtt::ProtocolVersion version() const noexcept { return version_; }

@@ -231,8 +231,9 @@ private:
     [[nodiscard]] std::optional<std::size_t> process_challenged(Connection& connection,
                                                                 ByteView bytes);
     void authenticate(const SessionRef& session, const AuthenticateEffect& effect);
-    void send_auth(Connection& connection, mqtt::ReasonCode reason, std::string_view method,
-                   std::string_view data);
+    [[nodiscard]] bool send_auth(Connection& connection, mqtt::ReasonCode reason,
+                                 std::string_view method, std::string_view data,
+                                 std::uint32_t bytes_max);
     void adopt_profile(const SessionRef& session, std::shared_ptr<const Profile> profile);
     void note_standing(Connection& connection, std::string_view method, const Admitted& admitted);
     [[nodiscard]] Instant valid_until(const Connection& connection) const noexcept;

@@ -35,9 +35,14 @@ void Shard::go_on(Connection& connection, const mqtt::Connect& connect, ByteView
         // Its bytes stay until the exchange is over: who the client is to be stands there.
         Connection::Work& work = work_of(connection);
         if (work.connect.empty()) work.connect = to_bytes(packet);
-        connection.state = Connection::State::challenged;
-        send_auth(connection, ReasonCode::continue_authentication, standing.method,
-                  challenge->authentication_data);
+        const std::uint32_t bytes_max =
+            work.packet_bytes_max != 0 ? work.packet_bytes_max : mqtt::packet_bytes_limit;
+        if (send_auth(connection, ReasonCode::continue_authentication, standing.method,
+                      challenge->authentication_data, bytes_max)) {
+            connection.state = Connection::State::challenged;
+        } else {
+            refuse_connect(connection, ReasonCode::packet_too_large, "AUTH would be too large");
+        }
         return;
     }
     standing.exchange.reset();
@@ -127,10 +132,16 @@ void Shard::authenticate(const SessionRef& self, const AuthenticateEffect& effec
     } else if (effect.reason != ReasonCode::continue_authentication || !standing.exchange) {
         return wrong("no authentication is under way");
     }
+    const auto say = [&](ReasonCode reason, std::string_view data) {
+        const std::string method = standing.method;
+        const bool is_said =
+            send_auth(*connection, reason, method, data, session->packet_bytes_max());
+        if (!is_said) end(ReasonCode::packet_too_large, "AUTH would be too large");
+        return is_said;
+    };
     Exchange::Step step = standing.exchange->step(effect.data);
     if (const auto* const challenge = std::get_if<Challenge>(&step)) {
-        send_auth(*connection, ReasonCode::continue_authentication, standing.method,
-                  challenge->authentication_data);
+        static_cast<void>(say(ReasonCode::continue_authentication, challenge->authentication_data));
         return;
     }
     standing.exchange.reset();
@@ -143,23 +154,27 @@ void Shard::authenticate(const SessionRef& self, const AuthenticateEffect& effec
     }
     const std::string method = standing.method;
     note_standing(*connection, method, admitted);
-    send_auth(*connection, ReasonCode::success, method, admitted.authentication_data);
+    if (!say(ReasonCode::success, admitted.authentication_data)) return;
     adopt_profile(self, admitted.profile);
 }
 
-void Shard::send_auth(Connection& connection, ReasonCode reason, std::string_view method,
-                      std::string_view data) {
+/// False: it would be larger than `bytes_max`, and was not sent [MQTT-3.1.2-24].
+bool Shard::send_auth(Connection& connection, ReasonCode reason, std::string_view method,
+                      std::string_view data, std::uint32_t bytes_max) {
     mqtt::Auth auth;
     auth.reason = reason;
     auth.authentication_method = method;
     if (!data.empty()) auth.authentication_data = as_bytes(data);
+    const std::uint32_t size = mqtt::encoded_size(auth, connection.version);
+    if (size == 0 || size > bytes_max) return false;
     Bytes& out = output_of(connection);
     const std::size_t before = out.size();
-    out.resize(before + mqtt::encoded_size(auth, connection.version));
+    out.resize(before + size);
     const auto written =
         mqtt::encode(auth, connection.version, MutableByteView{out}.subspan(before));
     MITU_CHECK(written != 0);
     touch(connection);
+    return true;
 }
 
 // --- how long it holds ---

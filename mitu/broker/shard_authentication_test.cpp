@@ -150,6 +150,29 @@ TEST_F(AuthenticationTest, ends_with_the_connect_timeout) {
     EXPECT_EQ(world.counted(&Counters::connections), 0u);
 }
 
+TEST_F(AuthenticationTest, sends_no_packet_that_the_client_cannot_take) {  // [MQTT-3.1.2-24]
+    const auto plain = world.gate().knock;
+    const auto long_winded = [](const Login&, ByteView) -> Exchange::Step {
+        return Challenge{std::string(200, 'x')};
+    };
+    const ConnectOptions options{
+        .maximum_packet_size = 100, .authentication_method = "knock", .authentication_data = "2"};
+    world.gate().knock = long_winded;
+    Client& refused = world.client("a").connect(options);
+    ASSERT_NE(refused.connack(), nullptr);
+    EXPECT_EQ(refused.connack()->reason, ReasonCode::packet_too_large);
+    EXPECT_FALSE(refused.is_open());
+    EXPECT_EQ(refused.count(PacketType::auth), 0u);
+
+    world.gate().knock = plain;
+    Client& client = world.client("a").connect(options);
+    ASSERT_TRUE(client.is_connected());
+    world.gate().knock = long_winded;
+    client.send(auth("1", ReasonCode::re_authenticate));
+    EXPECT_EQ(client.goodbye(), ReasonCode::packet_too_large);
+    EXPECT_EQ(client.count(PacketType::auth), 0u);
+}
+
 TEST_F(AuthenticationTest, is_not_offered_by_other_names) {  // [MQTT-4.12.0-1]
     Client& client = world.client("a").connect({.authentication_method = "SCRAM-SHA-1"});
     ASSERT_NE(client.connack(), nullptr);
