@@ -85,10 +85,21 @@ class TestsThatThereAre(unittest.TestCase):
         self.assertIsNone(table.plain_name("shards/DISABLED_Routing", "reaches/0"))
 
     def test_tests_of_this_folder_name_their_statements(self):
-        rows = [row("MQTT-1.1.0-1")]
-        self.assertEqual(list(table.check_tests(rows, self.TESTS, {"a.b": "[MQTT-1.1.0-1]"})), [])
-        self.assertEqual(list(table.check_tests(rows, self.TESTS, {})), [])
-        self.assertEqual(len(list(table.check_tests(rows, self.TESTS, {"a.b": "[MQTT-1.1.0-12]"}))), 1)
+        def problems_with(text, is_ours=True):
+            sources = table.sources_in(text, is_ours)
+            return list(table.check_tests([row("MQTT-1.1.0-1")], self.TESTS, sources))
+
+        self.assertEqual(problems_with("// [MQTT-1.1.0-1]\nTEST(a, b) {}\n"), [])
+        self.assertEqual(problems_with("TEST(a, b) {}\n", is_ours=False), [])
+        self.assertEqual(problems_with(""), [], "those of other folders need no comment")
+        self.assertEqual(len(problems_with("// [MQTT-1.1.0-12]\nTEST(a, b) {}\n")), 1)
+
+    def test_a_test_that_may_skip_itself_holds_nothing(self):
+        text = "TEST_F(a, b) {\n  if (x) GTEST_SKIP();\n}\n\nTEST(a, c) {}\n"
+        rows = [row("MQTT-1.1.0-1"), row("MQTT-1.1.0-3", tests=["a.c"])]
+        tests = table.Tests({"a.b", "a.c"}, set(), set())
+        found = list(table.check_tests(rows, tests, table.sources_in(text, False)))
+        self.assertEqual(found, ["MQTT-1.1.0-1: a.b: it may skip itself"])
 
     def test_statement_that_no_standard_has_is_found_where_it_stands(self):
         found = table.check_citations([("a.cpp", 7, "MQTT-9.9.9-9")], {"MQTT-1.1.0-1"})
