@@ -1,15 +1,12 @@
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
 #include "apps/mitu/device_command.hpp"
+#include "apps/mitu/password_input.hpp"
 #include "mitu/fleet/csv.hpp"
 #include "mitu/fleet/files.hpp"
 #include "mitu/fleet/registry_edit.hpp"
@@ -20,16 +17,6 @@ namespace {
 
 using fleet::Problem;
 using fleet::Problems;
-
-template <std::size_t Size>
-std::array<std::uint8_t, Size> random_bytes() {
-    std::array<std::uint8_t, Size> bytes{};
-    static_assert(Size <= 256, "getrandom() gives that much at once");
-    while (::getrandom(bytes.data(), Size, 0) != static_cast<ssize_t>(Size)) {
-        if (errno != EINTR) std::abort();  // a secret that is none must not be handed out
-    }
-    return bytes;
-}
 
 /// The registry's text; empty where there is no file yet.
 Result<std::string, Problem> load_registry(const std::string& path) {

@@ -8,9 +8,9 @@
 
 #include "apps/mitu/commands.hpp"
 #include "mitu/base/result.hpp"
-#include "mitu/identity/credential.hpp"
 #include "mitu/fleet/problem.hpp"
 #include "mitu/fleet/registry.hpp"
+#include "mitu/identity/credential.hpp"
 
 namespace mitu::cli {
 
