@@ -28,7 +28,7 @@ std::unexpected<Problems> refuse(const std::string& path, std::string why) {
 }
 
 /// The file's text; empty where there is none yet.
-Result<std::string, Problems> load(const std::string& path) {
+Result<std::string, Problems> load_password_file(const std::string& path) {
     std::error_code unknown;  // then opening it will tell
     if (!std::filesystem::exists(path, unknown) && !unknown) return std::string{};
     auto file = yaml::load_file(path);
@@ -72,7 +72,7 @@ Result<bool, Problems> set_password(const PasswdRequest& request) {
     if (!hash) return refuse(request.path, hash.error());
     const auto lock = yaml::FileLock::acquire(request.path);
     if (!lock) return std::unexpected(Problems{lock.error()});
-    const auto text = load(request.path);
+    const auto text = load_password_file(request.path);
     if (!text) return std::unexpected(text.error());
     const auto edit =
         identity::put_user(*text, {request.user, *hash, request.tenant, request.device_class});

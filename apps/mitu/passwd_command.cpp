@@ -19,12 +19,12 @@ namespace {
 
 using nlohmann::ordered_json;
 
-ExitCode complain_all(const yaml::Problems& problems) {
+ExitCode complain_of(const yaml::Problems& problems) {
     for (const auto& problem : problems) complain(ExitCode::usage, yaml::to_text(problem));
     return ExitCode::usage;
 }
 
-void print_json(const ordered_json& value) {
+void print_line(const ordered_json& value) {
     std::puts(value.dump(-1, ' ', false, ordered_json::error_handler_t::replace).c_str());
 }
 
@@ -40,10 +40,10 @@ struct PasswdFlags {
 
 ExitCode run_delete(const PasswdFlags& flags) {
     if (const auto problems = delete_user(flags.request.path, flags.request.user)) {
-        return complain_all(*problems);
+        return complain_of(*problems);
     }
     if (flags.json) {
-        print_json({{"user", flags.request.user}, {"done", "deleted"}});
+        print_line({{"user", flags.request.user}, {"done", "deleted"}});
     } else {
         fmt::print("deleted   {}\n", flags.request.user);
     }
@@ -87,12 +87,12 @@ ExitCode run_passwd(PasswdFlags& flags, bool has_tenant, bool has_class) {
         return complain(ExitCode::usage, wrong);
     }
     const auto replaced = set_password(flags.request);
-    if (!replaced) return complain_all(replaced.error());
+    if (!replaced) return complain_of(replaced.error());
     const char* done = *replaced ? "changed" : "added";
     if (flags.json) {
         ordered_json body{{"user", flags.request.user}, {"done", done}};
         if (flags.generate) body["password"] = flags.request.password;
-        print_json(body);
+        print_line(body);
         return ExitCode::ok;
     }
     fmt::print("{:9} {}\n", done, flags.request.user);
@@ -102,7 +102,7 @@ ExitCode run_passwd(PasswdFlags& flags, bool has_tenant, bool has_class) {
 
 ExitCode run_check(const std::string& path, bool json) {
     const auto check = check_password_file(path);
-    if (!check) return complain_all(check.error());
+    if (!check) return complain_of(check.error());
     if (check->others_may_read) {
         fmt::print(
             stderr,
@@ -113,7 +113,7 @@ ExitCode run_check(const std::string& path, bool json) {
     if (json) {
         ordered_json hashes = ordered_json::object();
         for (std::size_t i = 0; i < std::size(kinds); ++i) hashes[kinds[i]] = check->by_kind[i];
-        print_json({{"users", check->users}, {"hashes", hashes}});
+        print_line({{"users", check->users}, {"hashes", hashes}});
         return ExitCode::ok;
     }
     fmt::print("users     {}\n", check->users);

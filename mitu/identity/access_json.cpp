@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 /// Collects rules; the first problem stays.
-class Reader {
+class RuleReader {
 public:
     void add(const json& filter, bool allow, bool publish, bool subscribe) {
         if (problem_) return;
@@ -44,7 +44,7 @@ private:
     std::size_t count_ = 0;
 };
 
-void read_lists(const json& object, Reader& reader) {
+void read_lists(const json& object, RuleReader& reader) {
     for (const auto& [name, filters] : object.items()) {
         const bool all = name == "all";
         const bool publish = all || name == "publish" || name == "pub";
@@ -58,7 +58,7 @@ void read_lists(const json& object, Reader& reader) {
     }
 }
 
-void read_rule(const json& rule, Reader& reader) {
+void read_rule(const json& rule, RuleReader& reader) {
     if (!rule.is_object()) return reader.fail("a rule is no object");
     const auto text = [&](const char* name) {
         const auto found = rule.find(name);
@@ -87,7 +87,7 @@ void read_rule(const json& rule, Reader& reader) {
 }  // namespace
 
 Result<Access, std::string> read_access(const json& value) {
-    Reader reader;
+    RuleReader reader;
     if (value.is_object()) {
         read_lists(value, reader);
     } else if (value.is_array()) {

@@ -2,23 +2,16 @@
 
 #include <fmt/format.h>
 
+#include "mitu/identity/lines.hpp"
 #include "mitu/identity/secret.hpp"
 
 namespace mitu::identity {
 namespace {
 
-constexpr std::size_t text_bytes_max = std::size_t{256} << 20;
-constexpr std::size_t problems_max = 100;
-constexpr std::string_view blanks = " \t\r\v\f";
-
-std::string_view trim(std::string_view text) noexcept {
-    const std::size_t first = text.find_first_not_of(blanks);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
+constexpr std::size_t acl_text_bytes_max = std::size_t{256} << 20;
 
 std::string_view take_word(std::string_view& rest) noexcept {
-    const std::string_view word = rest.substr(0, rest.find_first_of(blanks));
+    const std::string_view word = rest.substr(0, rest.find_first_of(line_blanks));
     rest = trim(rest.substr(word.size()));
     return word;
 }
@@ -77,17 +70,10 @@ void append(Access& access, const Access& other) {
     put(access.subscribe.deny, other.subscribe.deny);
 }
 
-std::string_view take_line(std::string_view& rest) noexcept {
-    const std::size_t end = rest.find('\n');
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    return line;
-}
-
 }  // namespace
 
 Result<AclFile, LineProblems> AclFile::parse(std::string_view text) {
-    if (text.size() > text_bytes_max) {
+    if (text.size() > acl_text_bytes_max) {
         return std::unexpected(LineProblems{{0, "the file has more than 256 MiB; split it"}});
     }
     AclFile file;
@@ -95,7 +81,7 @@ Result<AclFile, LineProblems> AclFile::parse(std::string_view text) {
     Access anonymous;
     Access* section = &anonymous;
     std::uint32_t number = 0;
-    for (std::string_view rest = text; !rest.empty() && problems.size() < problems_max;) {
+    for (std::string_view rest = text; !rest.empty() && problems.size() < line_problems_max;) {
         std::string_view line = take_line(rest);
         ++number;
         if (line.starts_with('#') || (line = trim(line)).empty()) continue;

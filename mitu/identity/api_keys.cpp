@@ -12,12 +12,12 @@
 namespace mitu::identity {
 namespace {
 
-constexpr std::uint64_t version = 1;
-constexpr std::string_view prefix = "mitu_";
+constexpr std::uint64_t api_keys_version = 1;
+constexpr std::string_view api_key_prefix = "mitu_";
 constexpr std::size_t id_bytes = 12;
 constexpr std::size_t secret_bytes = 43;
-constexpr std::size_t text_bytes = prefix.size() + id_bytes + 1 + secret_bytes;
-constexpr std::size_t name_bytes_max = 256;
+constexpr std::size_t text_bytes = api_key_prefix.size() + id_bytes + 1 + secret_bytes;
+constexpr std::size_t key_name_bytes_max = 256;
 
 bool is_id(std::string_view text) noexcept {
     return text.size() == id_bytes && std::all_of(text.begin(), text.end(), [](char c) {
@@ -26,7 +26,7 @@ bool is_id(std::string_view text) noexcept {
 }
 
 std::optional<ApiKeyError> check_fields(const ApiKey& key) {
-    if (key.name.empty() || key.name.size() > name_bytes_max || !is_utf8(key.name) ||
+    if (key.name.empty() || key.name.size() > key_name_bytes_max || !is_utf8(key.name) ||
         std::any_of(key.name.begin(), key.name.end(), is_control)) {
         return ApiKeyError::bad_name;
     }
@@ -35,7 +35,7 @@ std::optional<ApiKeyError> check_fields(const ApiKey& key) {
     return std::nullopt;
 }
 
-Result<ApiKey, std::string> read_key(const nlohmann::json& object) {
+Result<ApiKey, std::string> read_api_key(const nlohmann::json& object) {
     ApiKey key;
     std::string role;
     std::string hash;
@@ -72,8 +72,8 @@ NewApiKey make_api_key(std::string_view random, UnixSeconds now) {
     for (const char byte : random.substr(0, id_bytes / 2)) {
         made.key.id += fmt::format("{:02x}", static_cast<unsigned char>(byte));
     }
-    made.text =
-        fmt::format("{}{}_{}", prefix, made.key.id, to_base64url(random.substr(id_bytes / 2)));
+    made.text = fmt::format("{}{}_{}", api_key_prefix, made.key.id,
+                            to_base64url(random.substr(id_bytes / 2)));
     MITU_CHECK(made.text.size() == text_bytes);
     made.key.hash = sha256(made.text);
     made.key.created = now;
@@ -81,11 +81,11 @@ NewApiKey make_api_key(std::string_view random, UnixSeconds now) {
 }
 
 Result<ApiKey, ApiKeyError> ApiKeyTable::check(std::string_view text, UnixSeconds now) const {
-    if (text.size() != text_bytes || !text.starts_with(prefix) ||
-        text[prefix.size() + id_bytes] != '_') {
+    if (text.size() != text_bytes || !text.starts_with(api_key_prefix) ||
+        text[api_key_prefix.size() + id_bytes] != '_') {
         return std::unexpected(ApiKeyError::unknown);
     }
-    const ApiKey* key = find(text.substr(prefix.size(), id_bytes));
+    const ApiKey* key = find(text.substr(api_key_prefix.size(), id_bytes));
     const Sha256 none{};
     const Sha256& expected = key != nullptr ? key->hash : none;
     const bool is_right = equal_in_constant_time(as_view(sha256(text)), as_view(expected));
@@ -131,9 +131,9 @@ Result<ApiKeyTable, std::string> ApiKeyTable::from_json(std::string_view text,
                                                         std::size_t keys_max) {
     ApiKeyTable table{keys_max};
     std::uint64_t revision = 0;
-    const auto problem =
-        read_records(text, "api_keys", version, revision, [&](const nlohmann::json& object) {
-            auto key = read_key(object);
+    const auto problem = read_records(
+        text, "api_keys", api_keys_version, revision, [&](const nlohmann::json& object) {
+            auto key = read_api_key(object);
             if (!key) return std::optional{key.error()};
             const std::string id = key->id;
             if (const auto error = table.add(*std::move(key))) {
@@ -149,7 +149,7 @@ Result<ApiKeyTable, std::string> ApiKeyTable::from_json(std::string_view text,
 }
 
 std::string ApiKeyTable::to_json() const {
-    RecordWriter writer{"api_keys", version, revision_};
+    RecordWriter writer{"api_keys", api_keys_version, revision_};
     for (const auto& [id, key] : keys_) {
         nlohmann::ordered_json object{{"id", id}, {"name", key.name}};
         if (!key.tenant.empty()) object["tenant"] = key.tenant;

@@ -9,7 +9,6 @@
 namespace mitu::identity {
 namespace {
 
-constexpr std::size_t name_bytes_max = 1'024;
 constexpr std::string_view id_mark = "{id}";
 constexpr std::string_view tenant_mark = "{tenant}";
 
@@ -19,7 +18,7 @@ struct Match {
 };
 
 bool is_name(std::string_view text) noexcept {
-    return !text.empty() && text.size() <= name_bytes_max && is_utf8(text) &&
+    return !text.empty() && text.size() <= identity_name_bytes_max && is_utf8(text) &&
            std::none_of(text.begin(), text.end(), is_control);
 }
 

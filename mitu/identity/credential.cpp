@@ -5,6 +5,8 @@
 
 #include <charconv>
 
+#include "mitu/identity/secret.hpp"
+
 namespace mitu::identity {
 namespace {
 
@@ -35,9 +37,9 @@ std::string to_base64(const std::array<std::uint8_t, Size>& bytes, int variant) 
 }
 
 /// Walks a PHC string.
-class Reader {
+class PhcReader {
 public:
-    explicit Reader(std::string_view text) noexcept : rest_{text} {}
+    explicit PhcReader(std::string_view text) noexcept : rest_{text} {}
     bool skip(std::string_view text) noexcept {
         if (!rest_.starts_with(text)) return false;
         rest_.remove_prefix(text.size());
@@ -56,7 +58,7 @@ public:
         constexpr std::size_t length = (Size * 8 + 5) / 6;
         const std::string_view text = rest_.substr(0, length);
         std::size_t read = 0;
-        if (text.size() != length ||
+        if (text.size() != length || !is_ascii(text) ||
             sodium_base642bin(bytes.data(), Size, text.data(), text.size(), nullptr, &read, nullptr,
                               phc_base64) != 0 ||
             read != Size) {
@@ -91,7 +93,7 @@ std::string format_secret(const std::array<std::uint8_t, 16>& random) {
 
 std::optional<Credential> parse_credential(std::string_view phc) noexcept {
     Credential credential;
-    Reader reader{phc};
+    PhcReader reader{phc};
     const bool parsed = reader.skip(phc_prefix) && reader.number(credential.cost.memory_kib) &&
                         reader.skip(",t=") && reader.number(credential.cost.passes) &&
                         reader.skip(",p=1$") && reader.base64(credential.salt) &&

@@ -51,6 +51,11 @@ TEST(credential, refuses_other_strings_and_unbearable_costs) {
     EXPECT_FALSE(parse_credential(with("m=8", "m=08")));
     EXPECT_FALSE(parse_credential(with("m=8", "m=4194304")));
     EXPECT_FALSE(parse_credential(phc + "A"));
+    for (int byte = 0x80; byte <= 0xFF; ++byte) {  // libsodium takes some for base64
+        std::string changed = phc;
+        changed[changed.size() - 20] = static_cast<char>(byte);
+        EXPECT_FALSE(parse_credential(changed)) << byte;
+    }
     EXPECT_FALSE(parse_credential(phc.substr(0, phc.size() - 1)));
     EXPECT_FALSE(parse_credential(""));
     EXPECT_FALSE(verify_credential(with("t=1", "t=17"), "x"));

@@ -7,17 +7,13 @@
 namespace mitu::identity {
 namespace {
 
-const unsigned char* bytes_of(std::string_view text) noexcept {
-    return reinterpret_cast<const unsigned char*>(text.data());
-}
-
 template <std::size_t Size>
 std::optional<std::array<std::uint8_t, Size>> pbkdf2(std::string_view password,
                                                      std::string_view salt,
                                                      std::uint32_t iterations,
                                                      const EVP_MD* hash) noexcept {
     std::array<std::uint8_t, Size> key{};
-    if (PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), bytes_of(salt),
+    if (PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), unsigned_bytes(salt),
                           static_cast<int>(salt.size()), static_cast<int>(iterations), hash,
                           static_cast<int>(Size), key.data()) != 1) {
         return std::nullopt;
@@ -29,13 +25,13 @@ std::optional<std::array<std::uint8_t, Size>> pbkdf2(std::string_view password,
 
 Sha256 sha256(std::string_view bytes) noexcept {
     Sha256 digest{};
-    SHA256(bytes_of(bytes), bytes.size(), digest.data());
+    SHA256(unsigned_bytes(bytes), bytes.size(), digest.data());
     return digest;
 }
 
 Sha512 sha512(std::string_view bytes) noexcept {
     Sha512 digest{};
-    SHA512(bytes_of(bytes), bytes.size(), digest.data());
+    SHA512(unsigned_bytes(bytes), bytes.size(), digest.data());
     return digest;
 }
 
@@ -47,7 +43,7 @@ std::string hmac(HmacHash hash, std::string_view key, std::string_view bytes) {
     unsigned int size = 0;
     // An empty key must not be a null pointer: OpenSSL takes that for "the key of before".
     const char empty = '\0';
-    HMAC(md, key.empty() ? &empty : key.data(), static_cast<int>(key.size()), bytes_of(bytes),
+    HMAC(md, key.empty() ? &empty : key.data(), static_cast<int>(key.size()), unsigned_bytes(bytes),
          bytes.size(), mac.data(), &size);
     return {reinterpret_cast<const char*>(mac.data()), size};
 }
@@ -57,7 +53,7 @@ Sha256 hmac_sha256(std::string_view key, std::string_view bytes) noexcept {
     const char empty = '\0';
     unsigned int size = 0;
     HMAC(EVP_sha256(), key.empty() ? &empty : key.data(), static_cast<int>(key.size()),
-         bytes_of(bytes), bytes.size(), mac.data(), &size);
+         unsigned_bytes(bytes), bytes.size(), mac.data(), &size);
     return mac;
 }
 

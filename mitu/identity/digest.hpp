@@ -26,6 +26,10 @@ enum class HmacHash : std::uint8_t { sha256, sha384, sha512 };
 [[nodiscard]] std::optional<Sha512> pbkdf2_sha512(std::string_view password, std::string_view salt,
                                                   std::uint32_t iterations) noexcept;
 
+[[nodiscard]] inline const unsigned char* unsigned_bytes(std::string_view text) noexcept {
+    return reinterpret_cast<const unsigned char*>(text.data());
+}
+
 template <std::size_t Size>
 [[nodiscard]] std::string_view as_view(const std::array<std::uint8_t, Size>& bytes) noexcept {
     return {reinterpret_cast<const char*>(bytes.data()), Size};

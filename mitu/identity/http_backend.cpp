@@ -13,21 +13,19 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t reply_bytes_max = std::size_t{256} << 10;
-constexpr std::size_t name_bytes_max = 1'024;
 constexpr std::size_t error_bytes_max = 256;
-constexpr double unix_seconds_max = 9'007'199'254'740'992.0;  // 2^53
 
 /// Names from a CONNECT are UTF-8 by then; from a certificate they may be anything.
 void put(json& object, const char* name, std::string_view value) {
     if (!value.empty() && is_utf8(value)) object[name] = value;
 }
 
-Result<std::string, std::string> name_of(const json& object, const char* name) {
+Result<std::string, std::string> member_name(const json& object, const char* name) {
     const auto found = object.find(name);
     if (found == object.end() || found->is_null()) return std::string{};
     if (!found->is_string()) return std::unexpected(fmt::format("{} is no text", name));
     const auto& text = found->get_ref<const std::string&>();
-    if (text.size() > name_bytes_max || !is_utf8(text)) {
+    if (text.size() > identity_name_bytes_max || !is_utf8(text)) {
         return std::unexpected(fmt::format("{} is no name", name));
     }
     return text;
@@ -39,7 +37,7 @@ Result<Verdict, std::string> read_allow(const json& object, const Login& login, 
          {std::pair{"user", &identity.user}, std::pair{"tenant", &identity.tenant},
           std::pair{"client_id", &identity.client_id},
           std::pair{"class", &identity.device_class}}) {
-        auto name = name_of(object, member);
+        auto name = member_name(object, member);
         if (!name) return std::unexpected(std::move(name.error()));
         *text = *std::move(name);
     }
@@ -113,7 +111,7 @@ Result<Verdict, std::string> read_reply(const BackendReply& reply, const Login& 
     }
     const json object = json::parse(reply.body, nullptr, false);
     if (!object.is_object()) return std::unexpected("the reply is no JSON object");
-    const auto result = name_of(object, "result");
+    const auto result = member_name(object, "result");
     if (!result) return std::unexpected(result.error());
     if (*result == "allow") return read_allow(object, login, now);
     if (*result == "deny") {

@@ -13,6 +13,12 @@ namespace mitu::identity {
 /// Wall-clock time as tokens write it. Units: seconds since the Unix epoch, UTC.
 using UnixSeconds = std::int64_t;
 
+/// 2^53: beyond it a JSON number does not hold every second.
+inline constexpr double unix_seconds_max = 9'007'199'254'740'992.0;
+
+/// Of a user, tenant, client or class that a certificate, a token or a backend names.
+inline constexpr std::size_t identity_name_bytes_max = 1'024;
+
 /// What a method of the chain has found out. An empty field says nothing: the caller goes by what
 /// it knows otherwise (the listener's tenant, the policy's access).
 struct Identity {

@@ -46,12 +46,8 @@ struct ErrorQueue {
     ~ErrorQueue() { ERR_clear_error(); }
 };
 
-const unsigned char* bytes_of(std::string_view text) noexcept {
-    return reinterpret_cast<const unsigned char*>(text.data());
-}
-
 Number to_number(std::string_view bytes) {
-    return Number{BN_bin2bn(bytes_of(bytes), static_cast<int>(bytes.size()), nullptr)};
+    return Number{BN_bin2bn(unsigned_bytes(bytes), static_cast<int>(bytes.size()), nullptr)};
 }
 
 /// A public key of that kind from its parameters, checked.
@@ -223,7 +219,7 @@ PublicKey make_ed25519_key(std::string_view x) {
     const ErrorQueue errors;
     if (x.size() != 32) return nullptr;
     return PublicKey{
-        EVP_PKEY_new_raw_public_key_ex(nullptr, "ED25519", nullptr, bytes_of(x), x.size())};
+        EVP_PKEY_new_raw_public_key_ex(nullptr, "ED25519", nullptr, unsigned_bytes(x), x.size())};
 }
 
 Result<PemKey, std::string> take_pem_key(std::string_view& pem) {
@@ -307,8 +303,8 @@ bool verify_signature(const JoseKey& key, JwsAlgorithm algorithm, std::string_vi
          EVP_PKEY_CTX_set_rsa_pss_saltlen(options, RSA_PSS_SALTLEN_DIGEST) != 1)) {
         return false;
     }
-    return EVP_DigestVerify(context.get(), bytes_of(signature), signature.size(),
-                            bytes_of(signed_bytes), signed_bytes.size()) == 1;
+    return EVP_DigestVerify(context.get(), unsigned_bytes(signature), signature.size(),
+                            unsigned_bytes(signed_bytes), signed_bytes.size()) == 1;
 }
 
 }  // namespace mitu::identity

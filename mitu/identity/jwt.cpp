@@ -17,7 +17,6 @@ using nlohmann::json;
 
 constexpr std::size_t keys_tried_max = 16;  // a token without kid costs at most so many checks
 constexpr std::size_t shown_bytes_max = 128;
-constexpr std::size_t name_bytes_max = 1'024;
 constexpr std::int64_t leeway_s_max = 86'400;
 
 std::unexpected<JwtRefusal> refuse(JwtError kind, std::string text) {
@@ -135,10 +134,8 @@ std::optional<JwtRefusal> check_signature(const TokenParts& parts, const KeySet&
 Result<std::optional<UnixSeconds>, JwtRefusal> read_time(const json& claims, const char* name) {
     const auto found = claims.find(name);
     if (found == claims.end()) return std::optional<UnixSeconds>{};
-    // 2^53: beyond it a double does not hold every second, and the sun is no more.
-    constexpr double seconds_max = 9'007'199'254'740'992.0;
     const double value = found->is_number() ? found->get<double>() : -1.0;
-    if (!(value >= 0.0 && value <= seconds_max)) {
+    if (!(value >= 0.0 && value <= unix_seconds_max)) {
         return refuse(JwtError::malformed,
                       fmt::format("{} is {}; it is to be seconds since 1970", name, show(*found)));
     }
@@ -208,7 +205,7 @@ std::optional<JwtRefusal> take_name(const json& claims, const std::string& name,
         return JwtRefusal{JwtError::missing_claim, fmt::format("the token has no {}", name)};
     }
     if (!claim->is_string() || claim->get_ref<const std::string&>().empty() ||
-        claim->get_ref<const std::string&>().size() > name_bytes_max ||
+        claim->get_ref<const std::string&>().size() > identity_name_bytes_max ||
         !is_utf8(claim->get_ref<const std::string&>())) {
         return JwtRefusal{JwtError::malformed,
                           fmt::format("{} is {}; it is to be a name", name, show(*claim))};

@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t keys_max = 256;
-constexpr std::size_t document_bytes_max = std::size_t{1} << 20;
+constexpr std::size_t jwks_bytes_max = std::size_t{1} << 20;
 constexpr std::size_t kid_bytes_max = 256;
 
 /// A key; or why it is left out (skipped), or why the document is refused.
@@ -23,14 +23,14 @@ struct Unusable {
     bool is_error = false;
 };
 
-std::optional<std::string> text_of(const json& object, const char* name) {
+std::optional<std::string> member_text(const json& object, const char* name) {
     const auto found = object.find(name);
     if (found == object.end() || !found->is_string()) return std::nullopt;
     return found->get_ref<const std::string&>();
 }
 
-std::optional<std::string> bytes_of(const json& object, const char* name) {
-    const auto text = text_of(object, name);
+std::optional<std::string> member_bytes(const json& object, const char* name) {
+    const auto text = member_text(object, name);
     return text ? from_base64url(*text) : std::nullopt;
 }
 
@@ -39,7 +39,7 @@ Unusable refuse(std::string why) { return {std::move(why), true}; }
 
 /// `use` and `key_ops` (RFC 7517 sections 4.2, 4.3).
 bool is_for_signatures(const json& object) {
-    const auto use = text_of(object, "use");
+    const auto use = member_text(object, "use");
     if (use && *use != "sig") return false;
     const auto operations = object.find("key_ops");
     if (operations == object.end() || !operations->is_array()) return true;
@@ -49,19 +49,19 @@ bool is_for_signatures(const json& object) {
 }
 
 std::optional<Unusable> read_numbers(const json& object, JoseKey& key) {
-    const auto kty = text_of(object, "kty");
+    const auto kty = member_text(object, "kty");
     if (!kty) return refuse("no kty");
-    const auto curve = text_of(object, "crv").value_or("");
-    const auto x = bytes_of(object, "x");
+    const auto curve = member_text(object, "crv").value_or("");
+    const auto x = member_bytes(object, "x");
     if (*kty == "RSA") {
-        const auto n = bytes_of(object, "n");
-        const auto e = bytes_of(object, "e");
+        const auto n = member_bytes(object, "n");
+        const auto e = member_bytes(object, "e");
         if (!n || !e) return refuse("n or e is missing or not base64url");
         key.family = KeyFamily::rsa;
         key.public_key = make_rsa_key(*n, *e);
         if (!key.public_key) return refuse("n and e are no RSA key of 2048..16384 bits");
     } else if (*kty == "EC" && (curve == "P-256" || curve == "P-384")) {
-        const auto y = bytes_of(object, "y");
+        const auto y = member_bytes(object, "y");
         if (!x || !y) return refuse("x or y is missing or not base64url");
         key.family = curve == "P-256" ? KeyFamily::p256 : KeyFamily::p384;
         key.public_key = make_ec_key(key.family, *x, *y);
@@ -72,7 +72,7 @@ std::optional<Unusable> read_numbers(const json& object, JoseKey& key) {
         key.public_key = make_ed25519_key(*x);
         if (!key.public_key) return refuse("x is no Ed25519 key");
     } else if (*kty == "oct") {
-        auto secret = bytes_of(object, "k");
+        auto secret = member_bytes(object, "k");
         if (!secret) return refuse("k is missing or not base64url");
         const std::size_t size = secret->size();
         key.family = KeyFamily::hmac;
@@ -90,10 +90,10 @@ std::optional<Unusable> read_numbers(const json& object, JoseKey& key) {
 
 std::optional<Unusable> read_key(const json& object, JoseKey& key) {
     if (!object.is_object()) return refuse("no JSON object");
-    key.kid = text_of(object, "kid").value_or("");
+    key.kid = member_text(object, "kid").value_or("");
     if (key.kid.size() > kid_bytes_max) return refuse("kid has more than 256 bytes");
     if (!is_for_signatures(object)) return skip("it is not for signatures");
-    const auto algorithm = text_of(object, "alg");
+    const auto algorithm = member_text(object, "alg");
     if (algorithm) {
         key.algorithm = parse_jws_algorithm(*algorithm);
         if (!key.algorithm) {
@@ -110,7 +110,7 @@ std::optional<Unusable> read_key(const json& object, JoseKey& key) {
 }  // namespace
 
 Result<KeySet, std::string> KeySet::from_jwks(std::string_view text) {
-    if (text.size() > document_bytes_max) {
+    if (text.size() > jwks_bytes_max) {
         return std::unexpected("the JWKS document has more than 1 MiB");
     }
     const json document = json::parse(text, nullptr, false);

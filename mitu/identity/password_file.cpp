@@ -6,33 +6,16 @@
 #include <bit>
 
 #include "mitu/base/hash.hpp"
+#include "mitu/identity/lines.hpp"
 #include "mitu/identity/secret.hpp"
 
 namespace mitu::identity {
 namespace {
 
-constexpr std::size_t text_bytes_max = std::size_t{1} << 30;
+constexpr std::size_t password_file_bytes_max = std::size_t{1} << 30;
 constexpr std::size_t line_bytes_max = 4'096;
 constexpr std::size_t user_bytes_max = 1'024;
 constexpr std::size_t attribute_bytes_max = 64;
-constexpr std::size_t problems_max = 100;  // a file of another kind has a problem a line
-
-constexpr std::string_view blanks = " \t";
-
-std::string_view trim(std::string_view text) noexcept {
-    const std::size_t first = text.find_first_not_of(blanks);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
-/// Takes the first line off `rest`; without its end.
-std::string_view take_line(std::string_view& rest) noexcept {
-    const std::size_t end = rest.find('\n');
-    std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    return line;
-}
 
 bool is_comment(std::string_view line) noexcept {
     return line.starts_with('#') || trim(line).empty();
@@ -56,7 +39,7 @@ constexpr std::string_view attribute_use = "use 1..64 of a-z 0-9 _ -";
 Result<Attributes, std::string> parse_attributes(std::string_view text) {
     Attributes attributes;
     while (!(text = trim(text)).empty()) {
-        const std::string_view word = text.substr(0, text.find_first_of(blanks));
+        const std::string_view word = text.substr(0, text.find_first_of(line_blanks));
         text.remove_prefix(word.size());
         const std::size_t equals = word.find('=');
         const std::string_view name = word.substr(0, equals);
@@ -95,7 +78,7 @@ Result<Parts, std::string> parse_line(std::string_view line) {
         return std::unexpected(std::string{why});
     }
     const std::string_view behind = trim(line.substr(colon + 1));
-    parts.hash = behind.substr(0, behind.find_first_of(blanks));
+    parts.hash = behind.substr(0, behind.find_first_of(line_blanks));
     parts.rest = behind.substr(parts.hash.size());
     if (!kind_of_hash(parts.hash)) {
         return std::unexpected(
@@ -149,12 +132,13 @@ std::string_view PasswordFile::user_of(const Entry& entry) const noexcept {
 Result<PasswordFile, LineProblems> PasswordFile::parse(std::string text) {
     PasswordFile file;
     LineProblems problems;
-    if (text.size() > text_bytes_max) {
+    if (text.size() > password_file_bytes_max) {
         return std::unexpected(LineProblems{{0, "the file has more than 1 GiB; split it"}});
     }
     file.text_ = std::move(text);
     std::uint32_t number = 0;
-    for (std::string_view rest = file.text_; !rest.empty() && problems.size() < problems_max;) {
+    for (std::string_view rest = file.text_;
+         !rest.empty() && problems.size() < line_problems_max;) {
         const std::string_view line = take_line(rest);
         ++number;
         if (is_comment(line)) continue;

@@ -10,10 +10,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t text_bytes_max = 4'096;
-constexpr std::size_t document_bytes_max = std::size_t{1} << 30;
+constexpr std::size_t member_bytes_max = 4'096;
+constexpr std::size_t record_document_bytes_max = std::size_t{1} << 30;
 constexpr std::uint64_t number_max = std::uint64_t{1} << 53;  // what JSON carries without loss
-constexpr std::size_t name_bytes_max = 64;
+constexpr std::size_t record_name_bytes_max = 64;
 
 }  // namespace
 
@@ -31,7 +31,7 @@ const json* RecordReader::take(const char* name) {
 void RecordReader::text(const char* name, std::string& value) {
     const json* member = take(name);
     if (member == nullptr) return;
-    if (!member->is_string() || member->get_ref<const std::string&>().size() > text_bytes_max) {
+    if (!member->is_string() || member->get_ref<const std::string&>().size() > member_bytes_max) {
         problem_ = fmt::format("{} is no text of at most 4096 bytes", name);
         return;
     }
@@ -62,7 +62,7 @@ std::optional<std::string> RecordReader::problem() const {
     if (!problem_.empty()) return problem_;
     for (const auto& [name, value] : object_.items()) {
         if (std::find(asked_.begin(), asked_.end(), name) == asked_.end()) {
-            return fmt::format("\"{}\" is not known here", name.substr(0, name_bytes_max));
+            return fmt::format("\"{}\" is not known here", name.substr(0, record_name_bytes_max));
         }
     }
     return std::nullopt;
@@ -71,7 +71,7 @@ std::optional<std::string> RecordReader::problem() const {
 std::optional<std::string> read_records(
     std::string_view text, const char* list, std::uint64_t version, std::uint64_t& revision,
     const std::function<std::optional<std::string>(const json&)>& read) {
-    if (text.size() > document_bytes_max) return "the document has more than 1 GiB";
+    if (text.size() > record_document_bytes_max) return "the document has more than 1 GiB";
     const json document = json::parse(text, nullptr, false);
     if (!document.is_object()) return "the document is no JSON object";
     const auto number = [&](const char* name) -> std::optional<std::uint64_t> {
@@ -110,7 +110,7 @@ void RecordWriter::add(const nlohmann::ordered_json& object) {
 std::string RecordWriter::text() const { return text_ + (is_first_ ? "]}\n" : "\n]}\n"); }
 
 bool is_record_name(std::string_view text) noexcept {
-    return !text.empty() && text.size() <= name_bytes_max &&
+    return !text.empty() && text.size() <= record_name_bytes_max &&
            std::all_of(text.begin(), text.end(), [](char c) {
                return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
            });

@@ -189,6 +189,11 @@ TEST(scram_verifier, refuses_what_is_out_of_range) {
           text.substr(0, text.size() - 4), std::string{"SCRAM-SHA-256$"}, std::string{}}) {
         EXPECT_FALSE(parse_scram_verifier(changed)) << changed;
     }
+    for (int byte = 0x80; byte <= 0xFF; ++byte) {  // libsodium takes some for base64
+        std::string changed = text;
+        changed[changed.size() - 20] = static_cast<char>(byte);
+        EXPECT_FALSE(parse_scram_verifier(changed)) << byte;
+    }
     EXPECT_FALSE(make_scram_verifier("", "salt", 4'096));
     EXPECT_FALSE(make_scram_verifier("käse", "salt", 4'096));
     EXPECT_FALSE(make_scram_verifier("pencil", "", 4'096));

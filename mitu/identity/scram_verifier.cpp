@@ -11,7 +11,7 @@
 namespace mitu::identity {
 namespace {
 
-constexpr std::string_view prefix = "SCRAM-SHA-256$";
+constexpr std::string_view scram_prefix = "SCRAM-SHA-256$";
 
 struct Keys {
     Sha256 stored;
@@ -52,8 +52,8 @@ std::optional<ScramVerifier> make_scram_verifier(std::string_view password, std:
 }
 
 std::optional<ScramVerifier> parse_scram_verifier(std::string_view text) {
-    if (!text.starts_with(prefix)) return std::nullopt;
-    text.remove_prefix(prefix.size());
+    if (!text.starts_with(scram_prefix)) return std::nullopt;
+    text.remove_prefix(scram_prefix.size());
     ScramVerifier verifier;
     const char* end = text.data() + text.size();
     const auto [after, error] = std::from_chars(text.data(), end, verifier.iterations);
@@ -78,7 +78,7 @@ std::optional<ScramVerifier> parse_scram_verifier(std::string_view text) {
 }
 
 std::string format_scram_verifier(const ScramVerifier& verifier) {
-    return fmt::format("{}{}:{}${}:{}", prefix, verifier.iterations, to_base64(verifier.salt),
+    return fmt::format("{}{}:{}${}:{}", scram_prefix, verifier.iterations, to_base64(verifier.salt),
                        to_base64(as_view(verifier.stored_key)),
                        to_base64(as_view(verifier.server_key)));
 }

@@ -48,6 +48,7 @@ using KeyedDigest = std::array<std::uint8_t, 32>;
 [[nodiscard]] std::optional<std::string> from_base64(std::string_view text);
 [[nodiscard]] std::optional<std::string> from_base64url(std::string_view text);
 
+[[nodiscard]] bool is_ascii(std::string_view text) noexcept;
 /// Well-formed UTF-8 without U+0000 (MQTT 5.0 section 1.5.4).
 [[nodiscard]] bool is_utf8(std::string_view text) noexcept;
 /// A byte that no line of text should have.

@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::uint64_t version = 1;
+constexpr std::uint64_t users_version = 1;
 
 ordered_json write_user(const User& user) {
     ordered_json object{{"name", user.name}};
@@ -164,7 +164,7 @@ Result<UserTable, std::string> UserTable::from_json(std::string_view text, UserK
     UserTable table{kind, users_max};
     std::uint64_t revision = 0;
     const auto problem =
-        read_records(text, "users", version, revision, [&](const nlohmann::json& object) {
+        read_records(text, "users", users_version, revision, [&](const nlohmann::json& object) {
             auto user = read_user(object);
             if (!user) return std::optional{user.error()};
             if (table.find(user->tenant, user->name) != nullptr) {
@@ -186,7 +186,7 @@ Result<UserTable, std::string> UserTable::from_json(std::string_view text, UserK
 }
 
 std::string UserTable::to_json() const {
-    RecordWriter writer{"users", version, revision_};
+    RecordWriter writer{"users", users_version, revision_};
     for (const auto& [key, user] : users_) writer.add(write_user(user));
     return writer.text();
 }
