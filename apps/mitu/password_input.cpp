@@ -34,8 +34,9 @@ private:
 }  // namespace
 
 std::string read_password(const char* prompt) {
-    if (::isatty(STDIN_FILENO) != 0) std::fputs(prompt, stderr);
+    // First: what is typed before it would be thrown away, or show.
     const EchoOff echo_off;
+    if (::isatty(STDIN_FILENO) != 0) std::fputs(prompt, stderr);
     std::string line;
     std::getline(std::cin, line);
     if (line.ends_with('\r')) line.pop_back();

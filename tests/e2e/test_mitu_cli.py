@@ -1,7 +1,9 @@
-"""`mitu pub`, `mitu sub`, `mitu top` and `mitu device`, as people and scripts use them."""
+"""`mitu pub`, `mitu sub`, `mitu top`, `mitu device` and `mitu passwd`, as people and scripts use them."""
 
 import csv
 import json
+import os
+import pty
 import unittest
 
 import harness
@@ -279,6 +281,53 @@ class Devices(unittest.TestCase):
         self.assertEqual(status, 2, output)
         self.assertIn("th-1", output)
         self.assertEqual(self.registry.read_text(), before)
+
+
+class Passwords(unittest.TestCase):
+    """`mitu passwd` at a terminal, and beside mosquitto_passwd."""
+
+    def setUp(self):
+        self.file = harness.temporary_folder(self) / "users"
+
+    def at_terminal(self, *typed):
+        """Types one line at each prompt; what the terminal showed, and the exit code."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execv(MITU, [str(MITU), "passwd", str(self.file), "ann"])
+        shown = b""
+        lines = list(typed)
+        try:
+            while chunk := os.read(terminal, 4096):
+                shown += chunk
+                if shown.endswith((b"Password: ", b"Again: ")):
+                    os.write(terminal, lines.pop(0) + b"\n")
+        except OSError:  # the other end has gone
+            pass
+        os.close(terminal)
+        return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def test_a_typed_password_does_not_show_and_is_asked_for_twice(self):
+        shown, status = self.at_terminal(b"hunter2", b"hunter2")
+        self.assertEqual(status, 0, shown)
+        self.assertNotIn(b"hunter", shown)
+        self.assertEqual(self.file.stat().st_mode & 0o777, 0o600)
+        self.assertNotIn("hunter", self.file.read_text())
+        before = self.file.read_text()
+        self.assertEqual(self.at_terminal(b"hunter2", b"hunter3")[1], 2)
+        self.assertEqual(self.file.read_text(), before)
+
+    def test_users_of_mosquitto_passwd_stay_beside_ours(self):
+        harness.run(["mosquitto_passwd", "-c", "-b", self.file, "old", "secret"])
+        self.file.chmod(0o600)  # else check remarks on it
+        line = self.file.read_text()
+        made = json.loads(harness.run([MITU, "passwd", self.file, "new", "--generate", "--json"])[1])
+        self.assertEqual((made["user"], made["done"]), ("new", "added"))
+        self.assertTrue(self.file.read_text().startswith(line))
+        counts = json.loads(harness.run([MITU, "passwd", "check", self.file, "--json"])[1])
+        self.assertEqual(counts["users"], 2)
+        self.assertEqual((counts["hashes"]["argon2id"], counts["hashes"]["pbkdf2_sha512"]), (1, 1))
+        harness.run([MITU, "passwd", self.file, "old", "--delete"])
+        self.assertNotIn("old", self.file.read_text())
 
 
 if __name__ == "__main__":
