@@ -80,8 +80,7 @@ void World::start_server(std::shared_ptr<const fleet::Catalog> catalog) {
     if (server_) return;
     if (catalog) catalog_ = std::move(catalog);
     ++server_number_;
-    node::FleetGateOptions gate_options;
-    gate_options.allow_anonymous = options_.allow_anonymous;
+    node::GatekeeperOptions gate_options;
     gate_options.run_later = [this](std::function<void()> job) {
         const auto spread = static_cast<std::uint64_t>(options_.login_time_max.count_ns());
         const Duration time =
@@ -105,7 +104,12 @@ void World::start_server(std::shared_ptr<const fleet::Catalog> catalog) {
                          server_->network(shard).wake();
                      });
     };
-    gate_ = std::make_unique<node::FleetGate>(catalog_, std::move(gate_options));
+    gate_ = std::make_unique<node::Gatekeeper>(
+        clock_,
+        node::make_registry_authentication(catalog_, options_.allow_anonymous
+                                                         ? identity::AnonymousRule::always
+                                                         : identity::AnonymousRule::never),
+        std::move(gate_options));
     statuses_.clear();
     things_.clear();
     for (std::uint16_t i = 0; i < options_.server.shards; ++i) {

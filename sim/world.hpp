@@ -15,7 +15,7 @@
 #include "mitu/fleet/catalog.hpp"
 #include "mitu/fleet/status.hpp"
 #include "mitu/memory/fault_zone.hpp"
-#include "mitu/node/fleet_gate.hpp"
+#include "mitu/node/gatekeeper.hpp"
 #include "mitu/node/fleet_things.hpp"
 #include "mitu/node/testing.hpp"
 #include "sim/link.hpp"
@@ -124,7 +124,7 @@ private:
     node::StillClock clock_;
     Timeline timeline_;
     std::shared_ptr<const fleet::Catalog> catalog_;
-    std::unique_ptr<node::FleetGate> gate_;
+    std::unique_ptr<node::Gatekeeper> gate_;
     std::vector<std::unique_ptr<fleet::ShardStatus>> statuses_;
     std::vector<std::unique_ptr<node::FleetThings>> things_;
     std::unique_ptr<broker::testing::VirtualServer> server_;

@@ -66,7 +66,8 @@ Result<StoredWill, ReasonCode> store_will(const mqtt::Will& will, const Applican
                                           MessageStore& messages) {
     const Profile& profile = applicant.profile;
     if (Levels::is_too_deep(will.topic)) return std::unexpected(ReasonCode::topic_name_invalid);
-    const AccessVariables variables{applicant.client_id, profile.tenant_name, profile.device_class};
+    const AccessVariables variables{applicant.client_id, profile.tenant_name, profile.device_class,
+                                    profile.user};
     if (!profile.publish.may_publish(will.topic, variables)) {
         return std::unexpected(ReasonCode::not_authorized);
     }

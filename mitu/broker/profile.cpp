@@ -41,10 +41,11 @@ private:
             const std::size_t end = pattern.find('}');
             if (end == std::string_view::npos) return Fit::none;
             const std::string_view name = pattern.substr(2, end - 2);
-            const std::string_view value = name == "device"   ? values.device
-                                           : name == "tenant" ? values.tenant
-                                           : name == "class"  ? values.device_class
-                                                              : std::string_view{};
+            const std::string_view value = name == "device" || name == "client_id" ? values.device
+                                           : name == "tenant"                      ? values.tenant
+                                           : name == "class" ? values.device_class
+                                           : name == "user"  ? values.user
+                                                             : std::string_view{};
             if (value.empty()) return Fit::missing;
             if (value.find_first_of("+#/") != std::string_view::npos) return Fit::none;
             if (!append(value)) return Fit::none;

@@ -13,11 +13,13 @@
 
 namespace mitu::broker {
 
-/// The values of `${device}`, `${tenant}` and `${class}` for one client.
+/// The values of `${device}` (or `${client_id}`), `${tenant}`, `${class}` and `${user}` for one
+/// client.
 struct AccessVariables {
     std::string_view device;
     std::string_view tenant;
     std::string_view device_class;
+    std::string_view user{};
 };
 
 /// Publish or subscribe rules: filters with variables. Deny wins; what no filter allows is denied.
@@ -47,6 +49,10 @@ struct Profile {
     std::string tenant_name = "default";
     std::string device_class;
     std::string policy_name;
+    /// Where the rules come from; all but `policy` are one user's own.
+    enum class Rules : std::uint8_t { policy, acl_file, credential };
+    Rules rules = Rules::policy;
+    std::string user;  // whose rules they are
     AccessList publish;
     AccessList subscribe;
     /// PUBLISH packets per second; 0: no limit. Above it the client is read more slowly.

@@ -28,7 +28,7 @@ void Session::maybe_break() const {
 }
 
 AccessVariables Session::access_variables(const Profile& profile) const noexcept {
-    return {client_id(), profile.tenant_name, profile.device_class};
+    return {client_id(), profile.tenant_name, profile.device_class, profile.user};
 }
 
 std::uint32_t Session::next_serial() noexcept {

@@ -6,6 +6,7 @@
 #include "mitu/base/hash.hpp"
 #include "mitu/fleet/catalog_builder.hpp"
 #include "mitu/fleet/device_table.hpp"
+#include "mitu/fleet/selector.hpp"
 
 namespace mitu::fleet {
 
@@ -131,6 +132,20 @@ std::span<const Label> Catalog::labels_of(DeviceIndex index) const noexcept {
     MITU_CHECK(index.value < devices_->records.size());
     const auto& set = devices_->label_sets[devices_->records[index.value].label_set];
     return std::span{devices_->labels}.subspan(set.first, set.count);
+}
+
+const Policy* Catalog::select(TenantId tenant, std::string_view class_name,
+                              std::span<const Label> labels) const noexcept {
+    MITU_CHECK(tenant.value < templates_.tenants.size());
+    const std::string& tenant_name = templates_.tenants[tenant.value].name;
+    const Policy* best = nullptr;  // ties were refused when the policies were loaded
+    for (const auto& policy : templates_.policies) {
+        if (!selects(policy->selector, tenant_name, class_name, labels)) continue;
+        if (best == nullptr || policy->selector.specificity() > best->selector.specificity()) {
+            best = policy.get();
+        }
+    }
+    return best;
 }
 
 const std::shared_ptr<const Policy>& Catalog::policy_for(const Device& device) const {

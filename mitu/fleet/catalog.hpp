@@ -89,6 +89,10 @@ public:
     /// For clients without a login: tenant `default`, class `anonymous`.
     [[nodiscard]] const std::shared_ptr<const Policy>& policy_for_anonymous() const;
     [[nodiscard]] GroupIndex group_for_anonymous() const noexcept;
+    /// For a client of that tenant that is in no registry. Null: no policy selects it.
+    /// Labels  sorted by key.
+    [[nodiscard]] const Policy* select(TenantId tenant, std::string_view class_name,
+                                       std::span<const Label> labels) const noexcept;
 
     /// Bytes held for devices: records, ids, credentials, the index.
     [[nodiscard]] std::size_t device_bytes() const noexcept;

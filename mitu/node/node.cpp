@@ -7,7 +7,7 @@
 #include "mitu/fleet/files.hpp"
 #include "mitu/fleet/templates.hpp"
 #include "mitu/http/server.hpp"
-#include "mitu/node/fleet_gate.hpp"
+#include "mitu/node/gatekeeper.hpp"
 #include "mitu/node/http_api.hpp"
 #include "mitu/node/shard_host.hpp"
 #include "mitu/runtime/listener.hpp"
@@ -74,7 +74,7 @@ private:
     runtime::SystemClock clock_;
     std::unique_ptr<runtime::ConnectionBudget> budget_;
     std::unique_ptr<runtime::WorkerPool> logins_;
-    std::unique_ptr<FleetGate> gate_;
+    std::unique_ptr<Gatekeeper> gate_;
     std::unique_ptr<broker::Mailroom> mailroom_;
     std::vector<std::unique_ptr<ShardHost>> hosts_;
     std::unique_ptr<http::Server> http_;
@@ -95,15 +95,20 @@ std::optional<std::string> Node::Impl::start() {
     budget_ =
         std::make_unique<runtime::ConnectionBudget>(static_cast<std::uint32_t>(connections_max));
 
-    FleetGateOptions gate;
-    gate.allow_anonymous = options_.allow_anonymous;
+    GatekeeperOptions gate;
     gate.run_later = [this](std::function<void()> job) {
         return logins_->try_submit(std::move(job));
     };
     gate.answer = [this](broker::Admission admission) {
         hosts_[admission.ticket.shard.value]->post(std::move(admission));
     };
-    gate_ = std::make_unique<FleetGate>(catalog_, std::move(gate));
+    gate.random = [](std::size_t count) { return runtime::random_bytes(count); };
+    gate_ = std::make_unique<Gatekeeper>(
+        clock_,
+        make_registry_authentication(catalog_, options_.allow_anonymous
+                                                   ? identity::AnonymousRule::always
+                                                   : identity::AnonymousRule::never),
+        std::move(gate));
     logins_ =
         std::make_unique<runtime::WorkerPool>(options_.login_threads, options_.logins_waiting_max);
 

@@ -1,16 +1,48 @@
 #pragma once
-// From the fleet's policies to what the broker enforces.
+// From the fleet's policies, and what a login says besides, to what the broker enforces.
 
+#include <map>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "mitu/base/mutex.hpp"
+#include "mitu/base/thread_annotations.hpp"
 #include "mitu/broker/profile.hpp"
 #include "mitu/fleet/catalog.hpp"
+#include "mitu/identity/identity.hpp"
 
 namespace mitu::node {
 
-/// One profile for each of catalog.groups(), in their order.
-[[nodiscard]] std::vector<std::shared_ptr<const broker::Profile>> make_profiles(
-    const fleet::Catalog& catalog);
+/// Threading  any thread.
+/// Cost       one profile for each group of devices, and for each (tenant, class) that logged in
+///            without being registered; one more for each client with access rules of its own.
+class Profiles {
+public:
+    explicit Profiles(std::shared_ptr<const fleet::Catalog> catalog);
+
+    [[nodiscard]] const std::shared_ptr<const broker::Profile>& of_group(
+        fleet::GroupIndex group) const noexcept {
+        return groups_[group.value];
+    }
+
+    /// For a client that is no registered device. Null: no policy selects this class of the tenant.
+    [[nodiscard]] std::shared_ptr<const broker::Profile> of_class(
+        TenantId tenant, const std::string& class_name) const MITU_EXCLUDES(mutex_);
+
+    /// `base`, but with the user's own rules.
+    [[nodiscard]] static std::shared_ptr<const broker::Profile> with_access(
+        const broker::Profile& base, const identity::Access& access, std::string_view user,
+        broker::Profile::Rules rules);
+
+private:
+    std::shared_ptr<const fleet::Catalog> catalog_;
+    std::vector<std::shared_ptr<const broker::Profile>> groups_;
+    mutable Mutex mutex_;
+    mutable std::map<std::pair<TenantId, std::string>, std::shared_ptr<const broker::Profile>>
+        classes_ MITU_GUARDED_BY(mutex_);
+};
 
 }  // namespace mitu::node

@@ -33,6 +33,16 @@ Instant SystemClock::now() const noexcept {
 
 WallTime SystemClock::wall() const noexcept { return {read_ns(CLOCK_REALTIME) / 1'000'000}; }
 
+std::string random_bytes(std::size_t count) {
+    std::string bytes(count, '\0');
+    for (std::size_t done = 0; done < count;) {
+        const ssize_t got = getrandom(bytes.data() + done, count - done, 0);
+        MITU_CHECK(got > 0 || errno == EINTR);
+        if (got > 0) done += static_cast<std::size_t>(got);
+    }
+    return bytes;
+}
+
 std::uint64_t SystemEntropy::next() noexcept {
     if (left_ == 0) {
         ssize_t got = 0;

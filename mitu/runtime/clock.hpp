@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "mitu/ports/clock.hpp"
 #include "mitu/ports/entropy.hpp"
@@ -17,6 +18,9 @@ public:
     [[nodiscard]] Instant now() const noexcept override;
     [[nodiscard]] WallTime wall() const noexcept override;
 };
+
+/// From getrandom(2), for secrets and nonces. Any thread.
+[[nodiscard]] std::string random_bytes(std::size_t count);
 
 /// getrandom(2), 32 numbers per system call.
 /// Threading  shard-local.

@@ -36,7 +36,12 @@ Result<std::shared_ptr<const fleet::Catalog>, std::string> make_catalog(
 struct VirtualStage::Server {
     Server(const ServerOptions& options, std::shared_ptr<const fleet::Catalog> with,
            const VirtualStage& stage, Prng& prng)
-        : catalog{std::move(with)}, gate{catalog, gate_options(options)} {
+        : catalog{std::move(with)},
+          gate{stage.clock_,
+               node::make_registry_authentication(catalog, options.allow_anonymous
+                                                               ? identity::AnonymousRule::always
+                                                               : identity::AnonymousRule::never),
+               gate_options()} {
         VirtualServerOptions server;
         server.shards = options.shards;
         if (options.packet_bytes_max != 0) {
@@ -51,9 +56,8 @@ struct VirtualStage::Server {
         shards.emplace(server, gate, prng, [this](std::uint16_t i) { return things[i].get(); });
     }
 
-    node::FleetGateOptions gate_options(const ServerOptions& options) {
-        node::FleetGateOptions gate_with;
-        gate_with.allow_anonymous = options.allow_anonymous;
+    node::GatekeeperOptions gate_options() {
+        node::GatekeeperOptions gate_with;
         gate_with.run_later = [this](std::function<void()> job) {
             jobs.push_back(std::move(job));
             return true;
@@ -67,7 +71,7 @@ struct VirtualStage::Server {
     std::shared_ptr<const fleet::Catalog> catalog;
     std::deque<std::function<void()>> jobs;
     std::deque<broker::Admission> admissions;
-    node::FleetGate gate;
+    node::Gatekeeper gate;
     std::vector<std::unique_ptr<fleet::ShardStatus>> status;
     std::vector<std::unique_ptr<node::FleetThings>> things;
     std::optional<VirtualServer> shards;

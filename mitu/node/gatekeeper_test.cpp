@@ -1,4 +1,4 @@
-#include "mitu/node/fleet_gate.hpp"
+#include "mitu/node/gatekeeper.hpp"
 
 #include <gtest/gtest.h>
 
@@ -20,15 +20,18 @@ using mqtt::ReasonCode;
 /// A gate whose slow work waits until the test runs it.
 struct GateUnderTest {
     explicit GateUnderTest(bool allow_anonymous, bool is_busy = false) {
-        FleetGateOptions options;
-        options.allow_anonymous = allow_anonymous;
+        GatekeeperOptions options;
         options.run_later = [this, is_busy](std::function<void()> job) {
             if (is_busy) return false;
             jobs.push_back(std::move(job));
             return true;
         };
         options.answer = [this](Admission admission) { answers.push_back(std::move(admission)); };
-        gate.emplace(catalog, std::move(options));
+        gate.emplace(
+            clock,
+            make_registry_authentication(catalog, allow_anonymous ? identity::AnonymousRule::always
+                                                                  : identity::AnonymousRule::never),
+            std::move(options));
     }
     Gate::Verdict judge(const Login& login) { return gate->judge({ShardId{0}, {3, 4}, 5}, login); }
     /// Null: refused.
@@ -67,10 +70,11 @@ struct GateUnderTest {
         return found != nullptr ? found->profile : nullptr;
     }
 
+    StillClock clock;
     std::shared_ptr<const fleet::Catalog> catalog = make_catalog();
     std::deque<std::function<void()>> jobs;
     std::deque<Admission> answers;
-    std::optional<FleetGate> gate;
+    std::optional<Gatekeeper> gate;
     Gate::Verdict verdict;
 };
 
@@ -83,7 +87,7 @@ Login login_as(std::optional<std::string_view> user, std::string_view client_id 
 
 }  // namespace
 
-TEST(fleet_gate, a_device_has_its_own_id_as_client_id_and_no_other) {
+TEST(gatekeeper, a_device_has_its_own_id_as_client_id_and_no_other) {
     GateUnderTest test{true};
     EXPECT_TRUE(std::holds_alternative<broker::Pending>(test.judge(login_as("th-1@acme", "th-1"))))
         << "nothing is proved yet";
@@ -96,7 +100,7 @@ TEST(fleet_gate, a_device_has_its_own_id_as_client_id_and_no_other) {
     EXPECT_NE(other.text.find("th-1"), std::string::npos) << other.text;
 }
 
-TEST(fleet_gate, a_name_of_several_tenants_must_name_its_tenant) {
+TEST(gatekeeper, a_name_of_several_tenants_must_name_its_tenant) {
     GateUnderTest test{true};
     EXPECT_EQ(test.refusal(login_as("both")).reason, ReasonCode::bad_user_name_or_password);
     const AdmissionOutcome acme = test.prove("both@acme", "both");
@@ -106,7 +110,7 @@ TEST(fleet_gate, a_name_of_several_tenants_must_name_its_tenant) {
     EXPECT_NE(std::get<Admitted>(acme).tenant, std::get<Admitted>(borealis).tenant);
 }
 
-TEST(fleet_gate, who_is_not_registered_is_anonymous_or_refused) {
+TEST(gatekeeper, who_is_not_registered_is_anonymous_or_refused) {
     GateUnderTest open{true};
     const Admitted* const admitted = open.admitted(login_as(std::nullopt, "any"));
     ASSERT_NE(admitted, nullptr);
@@ -119,14 +123,14 @@ TEST(fleet_gate, who_is_not_registered_is_anonymous_or_refused) {
               ReasonCode::bad_user_name_or_password);
 }
 
-TEST(fleet_gate, an_anonymous_client_cannot_take_the_id_of_a_device) {
+TEST(gatekeeper, an_anonymous_client_cannot_take_the_id_of_a_device) {
     GateUnderTest test{true};
     EXPECT_EQ(test.refusal(login_as(std::nullopt, "reserved")).reason,
               ReasonCode::client_identifier_not_valid);
     EXPECT_NE(test.admitted(login_as(std::nullopt, "th-1")), nullptr) << "another tenant's name";
 }
 
-TEST(fleet_gate, proves_the_password_of_the_device_and_no_other) {
+TEST(gatekeeper, proves_the_password_of_the_device_and_no_other) {
     GateUnderTest test{true};
     const auto good = test.profile("th-1@acme", "th-1");
     ASSERT_NE(good, nullptr);
@@ -137,7 +141,7 @@ TEST(fleet_gate, proves_the_password_of_the_device_and_no_other) {
     EXPECT_EQ(test.profile("th-1@acme", ""), nullptr);
 }
 
-TEST(fleet_gate, remembers_a_proof_but_only_for_that_password) {
+TEST(gatekeeper, remembers_a_proof_but_only_for_that_password) {
     GateUnderTest test{true};
     ASSERT_NE(test.profile("th-1@acme", "th-1"), nullptr);
     Login login = login_as("th-1@acme");
@@ -147,7 +151,7 @@ TEST(fleet_gate, remembers_a_proof_but_only_for_that_password) {
     EXPECT_EQ(test.profile("th-1@acme", "wrong"), nullptr);
 }
 
-TEST(fleet_gate, says_busy_when_no_more_logins_can_wait) {
+TEST(gatekeeper, says_busy_when_no_more_logins_can_wait) {
     GateUnderTest test{true, /*is_busy=*/true};
     EXPECT_EQ(test.refusal(login_as("th-1@acme", "th-1")).reason, ReasonCode::server_busy);
 }
