@@ -79,7 +79,8 @@ Result<std::optional<std::string>, NotTls> peek_server_name(ByteView bytes) {
         const ByteView content = rest.subspan(record_header_bytes);
         const ByteView present = content.first(std::min(size, content.size()));
         message.insert(message.end(), present.begin(), present.end());
-        if (message[0] != message_client_hello) return std::unexpected(NotTls{});
+        if (!message.empty() && message[0] != message_client_hello)
+            return std::unexpected(NotTls{});
         if (message.size() >= 4) {
             const std::size_t wanted = Reader{ByteView{message}.subspan(1)}.number(3);
             if (wanted > client_hello_bytes_max) return std::unexpected(NotTls{});

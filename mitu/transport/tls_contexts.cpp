@@ -97,19 +97,19 @@ int refuse_passphrase(char* /*to*/, int /*size*/, int /*writes*/, void* asked) {
 Loaded<KeyPtr> read_key(const std::string& file) {
     auto text = read_file("key", file);
     if (!text) return std::unexpected(text.error());
+    const bool has_one = text->find("PRIVATE KEY-----") != std::string::npos;
     const BioPtr bio = open_text(*text);
     bool is_encrypted = false;
     KeyPtr key{PEM_read_bio_PrivateKey(bio.get(), nullptr, &refuse_passphrase, &is_encrypted)};
     OPENSSL_cleanse(text->data(), text->size());
     if (key) return key;
-    const bool has_none = ended_cleanly();
     const std::string reason = take_openssl_error();
     if (is_encrypted) {
         return refuse("key", file,
                       "is encrypted, and there is nobody to ask for the passphrase; decrypt it "
                       "with: openssl pkey -in FILE -out FILE.plain");
     }
-    if (has_none) {
+    if (!has_one) {
         return refuse("key", file,
                       "has no PEM key in it; it must have a line `-----BEGIN PRIVATE KEY-----`");
     }

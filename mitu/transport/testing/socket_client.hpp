@@ -1,5 +1,5 @@
 #pragma once
-// A ClientStack on a socket, as the peer of the contract of networks.
+// A ClientStack on a socket. Nothing waits: calls do what is possible now.
 
 #include <netinet/in.h>   // tidy-allow(sockets): the client's end of the tests
 #include <netinet/tcp.h>  // tidy-allow(sockets): the client's end of the tests
@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "mitu/base/check.hpp"
-#include "mitu/ports/network_contract.hpp"
 #include "mitu/runtime/unique_fd.hpp"
 #include "mitu/transport/testing/client_stack.hpp"
 
@@ -32,7 +31,7 @@ inline runtime::UniqueFd connect_to(std::uint16_t port) {
     return fd;
 }
 
-class SocketClient final : public ports::ContractPeer {
+class SocketClient {
 public:
     SocketClient(runtime::UniqueFd fd, ClientOptions options)
         : fd_{std::move(fd)}, stack_{std::move(options)} {
@@ -46,27 +45,27 @@ public:
         if (!stack_.is_ready()) read_socket(16'384);
         flush();
     }
-    std::size_t send(ByteView bytes) override {
+    std::size_t send(ByteView bytes) {
         const std::size_t room = queue_bytes_max - std::min(queue_bytes_max, queued());
         const ByteView some = bytes.first(std::min(room, bytes.size()));
         if (!some.empty()) stack_.send(some);
         pump();
         return some.size();
     }
-    Bytes receive() override {
+    Bytes receive() {
         pump();
         read_socket(SIZE_MAX);
         flush();
         return stack_.receive();
     }
-    bool has_seen_end() override { return seen_end_; }
-    bool has_seen_reset() override { return seen_reset_; }
-    void finish_sending() override {
+    bool has_seen_end() { return seen_end_; }
+    bool has_seen_reset() { return seen_reset_; }
+    void finish_sending() {
         stack_.finish();
         finishes_ = true;
         flush();
     }
-    void reset() override {
+    void reset() {
         const linger hard{1, 0};
         setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
         fd_.reset();
