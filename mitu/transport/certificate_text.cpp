@@ -1,7 +1,6 @@
 #include "mitu/transport/certificate_text.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <string_view>
 
 namespace mitu::transport {
@@ -77,6 +76,14 @@ std::string subject_text(const X509_NAME* name) {
     char* text = nullptr;
     const long size = BIO_get_mem_data(bio.get(), &text);
     return size > 0 ? std::string{text, static_cast<std::size_t>(size)} : std::string{};
+}
+
+std::string lower_case(std::string_view text) {
+    std::string result{text};
+    for (char& c : result) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return result;
 }
 
 WallTime to_wall(const ASN1_TIME* time) {

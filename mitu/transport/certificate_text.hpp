@@ -2,6 +2,7 @@
 // What stands in a certificate, as text that is safe to show and compare. Internal: OpenSSL.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mitu/base/time.hpp"
@@ -16,6 +17,8 @@ namespace mitu::transport {
 [[nodiscard]] std::vector<std::string> dns_names(X509* certificate);
 [[nodiscard]] std::string common_name(X509* certificate);
 [[nodiscard]] std::string subject_text(const X509_NAME* name);
+/// ASCII letters only, as host names compare.
+[[nodiscard]] std::string lower_case(std::string_view text);
 [[nodiscard]] WallTime to_wall(const ASN1_TIME* time);
 
 }  // namespace mitu::transport

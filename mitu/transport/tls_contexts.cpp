@@ -4,7 +4,6 @@
 #include <openssl/pem.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <fstream>
 #include <optional>
@@ -31,12 +30,6 @@ using Loaded = Result<T, Problem>;
 std::unexpected<Problem> refuse(std::string_view what, const std::string& file,
                                 std::string_view why) {
     return std::unexpected(fmt::format("{} `{}`: {}", what, file, why));
-}
-
-std::string lower(std::string_view text) {
-    std::string result{text};
-    for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return result;
 }
 
 Loaded<std::string> read_file(std::string_view what, const std::string& file) {
@@ -316,7 +309,7 @@ Loaded<void> TlsContexts::Loader::add_certificate(const CertificateFiles& files)
     std::vector<std::string> names =
         files.server_names.empty() ? dns_names(own) : files.server_names;
     for (std::string& name : names) {
-        name = lower(name);
+        name = lower_case(name);
         contexts_.by_name_.try_emplace(name, index);  // the first one that names it has it
     }
     contexts_.status_.push_back(
@@ -339,7 +332,7 @@ Result<std::shared_ptr<const TlsContexts>, std::string> TlsContexts::load(
 
 std::optional<std::uint32_t> TlsContexts::find(std::string_view server_name) const {
     if (server_name.empty() || server_name.size() > server_name_bytes_max) return std::nullopt;
-    std::string name = lower(server_name);
+    std::string name = lower_case(server_name);
     if (name.ends_with('.')) name.pop_back();
     if (const auto found = by_name_.find(name); found != by_name_.end()) return found->second;
     const std::size_t dot = name.find('.');

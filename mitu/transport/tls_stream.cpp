@@ -1,7 +1,6 @@
 #include "mitu/transport/tls_stream.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <climits>
 #include <cstring>
 #include <utility>
@@ -86,11 +85,6 @@ struct TlsBio {
 };
 
 namespace {
-
-std::string lower(std::string text) {
-    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return text;
-}
 
 HandshakeFailure classify(unsigned long error) noexcept {
     if (ERR_GET_LIB(error) != ERR_LIB_SSL) return HandshakeFailure::protocol;
@@ -220,7 +214,7 @@ void TlsStream::describe(ports::PeerFacts& facts) const {
     facts.tls_cipher = SSL_get_cipher_name(ssl_.get());
     facts.is_resumed = is_resumed();
     if (const char* const name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name)) {
-        facts.server_name = lower(name);
+        facts.server_name = lower_case(name);
     }
     X509* const certificate = SSL_get0_peer_certificate(ssl_.get());
     if (certificate != nullptr && SSL_get_verify_result(ssl_.get()) == X509_V_OK) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "mitu/base/bytes.hpp"
 #include "mitu/base/check.hpp"
