@@ -6,7 +6,24 @@
 
 namespace mitu::ports {
 
+std::string_view scheme_of(TransportKind kind) noexcept {
+    switch (kind) {
+        case TransportKind::tcp:
+            return "tcp";
+        case TransportKind::tls:
+            return "tls";
+        case TransportKind::websocket:
+            return "ws";
+        case TransportKind::secure_websocket:
+            return "wss";
+        case TransportKind::unix_socket:
+            return "unix";
+    }
+    return "";
+}
+
 std::string address_text(const PeerAddress& peer) {
+    if (peer.is_none()) return "unix";
     constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
     const auto& ip = peer.ip;
     if (std::equal(mapped.begin(), mapped.end(), ip.begin())) {

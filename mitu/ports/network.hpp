@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "mitu/base/bytes.hpp"
-#include "mitu/base/ip_network.hpp"
 #include "mitu/base/time.hpp"
+#include "mitu/ports/peer_facts.hpp"
 
 namespace mitu::ports {
 
@@ -22,22 +22,23 @@ struct ConnectionId {
     [[nodiscard]] constexpr bool is_none() const noexcept { return generation == 0; }
 };
 
-/// Where a peer connects from. IPv4 is kept as an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2).
-struct PeerAddress {
-    IpAddress ip{};
-    std::uint16_t port = 0;
-    constexpr auto operator<=>(const PeerAddress&) const noexcept = default;
-};
-
-/// For logs: "192.0.2.7:1883", "[2001:db8:0:0:0:0:0:7]:1883".
+/// For logs: "192.0.2.7:1883", "[2001:db8:0:0:0:0:0:7]:1883"; "unix" for none.
 [[nodiscard]] std::string address_text(const PeerAddress& peer);
 
+/// What stands between a connection's socket and its owner, TLS for one, as it moves with it.
+class ConnectionFilters {
+public:
+    virtual ~ConnectionFilters() = default;
+};
+
 /// A connection on its way from one shard to another: plain data, fit for a lane.
-/// Lifetime  whoever holds it owns the socket behind `handle`: attach() it or close it.
+/// Lifetime  whoever holds it owns the socket behind `handle` and the filters: attach() it or close
+///           it.
 struct DetachedConnection {
     std::uint64_t handle = 0;
     PeerAddress peer;
     std::uint16_t listener_index = 0;
+    ConnectionFilters* filters = nullptr;  // owned; null: bytes are the owner's as they come
 };
 
 struct NetworkEvent {
@@ -89,6 +90,14 @@ public:
     [[nodiscard]] virtual DetachedConnection detach(ConnectionId connection) = 0;
     /// Takes a connection over. ConnectionId{}: refused (no room); the socket has been closed.
     [[nodiscard]] virtual ConnectionId attach(DetachedConnection connection) = 0;
+
+    /// What is known of the peer beyond its address; null: nothing, it is plain TCP.
+    /// Lifetime  until the next call of this, or the next poll().
+    /// Cost      is put together anew each time: for CONNECT and for people, not for each packet.
+    [[nodiscard]] virtual const PeerFacts* facts(ConnectionId connection) {
+        static_cast<void>(connection);
+        return nullptr;
+    }
 
     /// Makes a poll() that is waiting return soon. Any thread.
     virtual void wake() noexcept = 0;

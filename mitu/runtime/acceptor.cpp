@@ -36,6 +36,16 @@ ports::PeerAddress to_peer(const sockaddr_storage& storage) {
 
 }  // namespace
 
+std::optional<ports::LocalPeer> local_peer(int fd) noexcept {
+    ucred who{};
+    socklen_t size = sizeof who;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 ||
+        who.uid == static_cast<uid_t>(-1)) {
+        return std::nullopt;
+    }
+    return ports::LocalPeer{who.uid, who.gid, who.pid};
+}
+
 Acceptor::Acceptor(int epoll, std::vector<UniqueFd> listeners, ConnectionBudget* budget,
                    NetworkCounters& counters)
     : epoll_{epoll},

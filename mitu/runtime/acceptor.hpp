@@ -22,6 +22,9 @@ struct Accepted {
     ports::PeerAddress peer;
 };
 
+/// Who has connected to our Unix socket. nullopt: the socket is of another family, or broken.
+[[nodiscard]] std::optional<ports::LocalPeer> local_peer(int fd) noexcept;
+
 /// Owns listening sockets, registered level-triggered with the owner's epoll.
 /// Threading  shard-local.
 class Acceptor {

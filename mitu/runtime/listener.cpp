@@ -11,6 +11,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "mitu/runtime/unix_listener.hpp"
+
 namespace mitu::runtime {
 namespace {
 
@@ -104,6 +106,7 @@ std::string describe(const ListenAddress& address, int error) {
 }  // namespace
 
 std::string ListenAddress::to_text(std::string_view scheme) const {
+    if (is_unix()) return "unix:" + path;
     const bool is_v6 = host.find(':') != std::string::npos;
     return fmt::format("{}://{}{}{}:{}", scheme, is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);
 }
@@ -114,6 +117,8 @@ Result<ListenAddress, std::string> parse_listen_address(std::string_view text,
         return std::unexpected(
             fmt::format("address `{}`: {}; write it as {}://127.0.0.1:1883", text, why, scheme));
     };
+    constexpr std::string_view unix_prefix = "unix:";
+    if (text.starts_with(unix_prefix)) return parse_unix_address(text.substr(unix_prefix.size()));
     const std::string prefix = fmt::format("{}://", scheme);
     if (!text.starts_with(prefix)) return refuse(fmt::format("it must begin with {}", prefix));
     const std::string_view rest = text.substr(prefix.size());
@@ -146,7 +151,9 @@ Result<ListenAddress, std::string> parse_listen_address(std::string_view text,
     return address;
 }
 
-Result<Listeners, std::string> listen_on(const ListenAddress& address, std::size_t count) {
+Result<Listeners, std::string> listen_on(const ListenAddress& address, std::size_t count,
+                                         const UnixSocketOptions& unix_socket) {
+    if (address.is_unix()) return listen_on_unix(address.path, count, unix_socket);
     ListenAddress wanted = address;
     if (wanted.port != 0) {
         // SO_REUSEPORT would let two servers of one user share the port and half the clients.

@@ -25,6 +25,7 @@ std::string io_uring_problem() {
 }
 
 void ServerNetwork::close_detached(const ports::DetachedConnection& connection) noexcept {
+    delete connection.filters;
     if (connection.handle != 0) ::close(to_fd(connection.handle));
 }
 

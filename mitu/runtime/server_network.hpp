@@ -36,7 +36,7 @@ public:
     /// Threading  the counters may be read by any thread.
     [[nodiscard]] virtual const NetworkCounters& counters() const noexcept = 0;
 
-    /// Closes a detached connection that nobody will attach. Any thread.
+    /// Closes a detached connection that nobody will attach, and frees its filters. Any thread.
     static void close_detached(const ports::DetachedConnection& connection) noexcept;
 };
 

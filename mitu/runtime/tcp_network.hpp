@@ -41,6 +41,7 @@ class TcpNetwork : public ServerNetwork {
 public:
     [[nodiscard]] ports::DetachedConnection detach(ports::ConnectionId connection) final;
     [[nodiscard]] ports::ConnectionId attach(ports::DetachedConnection connection) final;
+    [[nodiscard]] const ports::PeerFacts* facts(ports::ConnectionId connection) final;
     void wake() noexcept final { waker_.wake(); }
     void stop_accepting() final { acceptor_.stop(); }
     [[nodiscard]] const NetworkCounters& counters() const noexcept final { return counters_; }
@@ -88,6 +89,7 @@ private:
                                             std::uint16_t listener_index);
 
     ConnectionBudget* const budget_;
+    ports::PeerFacts facts_;  // of whom facts() was asked last
 };
 
 template <class Slot>
@@ -118,7 +120,7 @@ ports::DetachedConnection TcpNetwork<Slot>::detach(ports::ConnectionId connectio
     if (slot == nullptr) return {};
     let_go(connection, *slot);
     ports::DetachedConnection detached{to_handle(std::exchange(slot->fd, -1)), slot->peer,
-                                       slot->listener_index};
+                                       slot->listener_index, nullptr};
     counters_.detached_total.add();
     release(connection.index);
     return detached;
@@ -126,6 +128,11 @@ ports::DetachedConnection TcpNetwork<Slot>::detach(ports::ConnectionId connectio
 
 template <class Slot>
 ports::ConnectionId TcpNetwork<Slot>::attach(ports::DetachedConnection connection) {
+    if (connection.filters != nullptr) {
+        // Whoever can read through them took them off before: this is the wrong kind of network.
+        close_detached(connection);
+        return {};
+    }
     if (connection.handle == 0) return {};
     UniqueFd fd{to_fd(connection.handle)};
     if (slab_.used() >= limits_.connections_max) {
@@ -136,6 +143,16 @@ ports::ConnectionId TcpNetwork<Slot>::attach(ports::DetachedConnection connectio
     const ports::ConnectionId id = adopt(std::move(fd), connection.peer, connection.listener_index);
     if (!id.is_none()) counters_.attached_total.add();
     return id;
+}
+
+template <class Slot>
+const ports::PeerFacts* TcpNetwork<Slot>::facts(ports::ConnectionId connection) {
+    const Slot* const slot = slab_.find_open(connection);
+    if (slot == nullptr || !slot->peer.is_none()) return nullptr;
+    facts_ = {};
+    facts_.transport = ports::TransportKind::unix_socket;
+    facts_.local = local_peer(slot->fd);
+    return &facts_;
 }
 
 template <class Slot>
