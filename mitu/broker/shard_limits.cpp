@@ -26,7 +26,9 @@ constexpr Duration shed_interval = Duration::seconds(1);
 std::uint32_t seconds_until(Instant at, Instant now) noexcept {
     if (at <= now) return 1;
     constexpr std::int64_t week_s = 7 * 24 * 3'600;
-    return static_cast<std::uint32_t>(std::min((at - now).count_s() + 1, week_s));
+    constexpr std::int64_t second_ns = 1'000'000'000;
+    const std::int64_t wait_s = ((at - now).count_ns() - 1) / second_ns + 1;
+    return static_cast<std::uint32_t>(std::min(wait_s, week_s));
 }
 
 }  // namespace

@@ -90,6 +90,7 @@ public:
         return server_.network(index);
     }
     [[nodiscard]] DrawnFaults& faults(std::uint16_t index = 0) { return server_.faults(index); }
+    [[nodiscard]] bool has_admission() noexcept { return server_.admission() != nullptr; }
     /// Only where the options have it.
     [[nodiscard]] admission::Control& admission() noexcept { return *server_.admission(); }
     [[nodiscard]] ScriptedGate& gate() noexcept { return gate_; }
