@@ -84,6 +84,18 @@ public:
         return refused_[static_cast<std::size_t>(limit)].load(std::memory_order_relaxed);
     }
 
+    /// What was read from its clients.
+    void count_traffic(std::uint64_t messages, std::uint64_t bytes) noexcept {
+        messages_.fetch_add(messages, std::memory_order_relaxed);
+        bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::uint64_t messages_received() const noexcept {
+        return messages_.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::uint64_t bytes_received() const noexcept {
+        return bytes_.load(std::memory_order_relaxed);
+    }
+
 private:
     friend class QuotaLedger;
     struct Holding {
@@ -97,6 +109,8 @@ private:
     SharedBucket message_rate_;
     SharedBucket byte_rate_;
     std::array<std::atomic<std::uint64_t>, limit_count> refused_{};
+    std::atomic<std::uint64_t> messages_{0};
+    std::atomic<std::uint64_t> bytes_{0};
 };
 
 /// Counts what is held, in two parts for each tenant: of what is reserved for it, and of what is

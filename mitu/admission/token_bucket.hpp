@@ -78,7 +78,7 @@ private:
         const std::int64_t passed_ns = (now - at_).count_ns();
         at_ = now;
         // Division first: the product may not fit.
-        if (missing <= 0 || passed_ns > missing / rate.rate()) {
+        if (missing <= 0 || rate.rate() == 0 || passed_ns > missing / rate.rate()) {
             level_ = rate.capacity() * unit;
         } else {
             level_ += passed_ns * rate.rate();

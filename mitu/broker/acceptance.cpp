@@ -49,7 +49,8 @@ mqtt::Connack connack_for(const mqtt::Connect& connect, const Applicant& applica
         p.session_expiry_interval_s = terms.expiry_s;
     }
     p.receive_maximum = limits.receive_maximum;
-    p.maximum_packet_size = limits.packet_bytes_max;
+    p.maximum_packet_size =
+        applicant.packet_bytes_max != 0 ? applicant.packet_bytes_max : limits.packet_bytes_max;
     p.topic_alias_maximum = limits.topic_alias_maximum;
     if (terms.keep_alive_s != connect.keep_alive_s) p.server_keep_alive_s = terms.keep_alive_s;
     if (applicant.client_id_assigned) p.assigned_client_identifier = applicant.client_id;

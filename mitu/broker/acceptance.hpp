@@ -34,6 +34,7 @@ struct Applicant {
     const Profile& profile;
     bool client_id_assigned = false;
     std::string_view authentication_data;  // the server's last, of an exchange
+    std::uint32_t packet_bytes_max = 0;    // what it may send through its listener; 0: the server's
 };
 
 /// A CONNECT that nothing speaks against. Who is refused finds the session, its will and a

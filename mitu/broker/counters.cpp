@@ -26,6 +26,10 @@ std::string_view to_text(DropReason reason) noexcept {
             return "retained_quota";
         case DropReason::session_ended:
             return "session_ended";
+        case DropReason::tenant_quota:
+            return "tenant_quota";
+        case DropReason::memory_pressure:
+            return "memory_pressure";
     }
     return "unknown";
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "mitu/admission/limit.hpp"
 #include "mitu/memory/arena.hpp"
 #include "mitu/memory/fault_zone.hpp"
 #include "mitu/trace/counter.hpp"
@@ -24,9 +25,11 @@ enum class DropReason : std::uint8_t {
     no_shared_member,      // every member of the shared subscription is gone or full
     retained_quota,        // not stored as retained: retained_messages_max
     session_ended,         // it was still queued when its session ended
+    tenant_quota,          // what the tenant's messages may take in memory is spent
+    memory_pressure,       // QoS 0 for a slow client, given up for the sake of the process
 };
 inline constexpr std::size_t drop_reason_count =
-    static_cast<std::size_t>(DropReason::session_ended) + 1;
+    static_cast<std::size_t>(DropReason::memory_pressure) + 1;
 
 [[nodiscard]] std::string_view to_text(DropReason reason) noexcept;
 
@@ -70,11 +73,22 @@ struct Counters {
     trace::Counter rate_limited_total;  // times a client was paused for its message rate
     trace::Counter lane_stalls_total;   // turns in which another shard had no room
     std::array<trace::Counter, drop_reason_count> dropped;
+    /// What was refused or slowed down because a bound was met: [limit][whose].
+    std::array<std::array<trace::Counter, admission::scope_count>, admission::limit_count> refused;
+    trace::Counter flapping_bans_total;  // set by this shard
+    trace::Counter shed_clients_total;   // disconnected for want of memory
     trace::Counter turns_total;
     trace::Counter writes_total;  // write system calls
 
     void drop(DropReason reason, std::uint64_t n = 1) noexcept {
         dropped[static_cast<std::size_t>(reason)].add(n);
+    }
+    void refuse(const admission::Bound& bound) noexcept {
+        refused[static_cast<std::size_t>(bound.limit)][static_cast<std::size_t>(bound.scope)].add();
+    }
+    [[nodiscard]] std::uint64_t refused_by(const admission::Bound& bound) const noexcept {
+        return refused[static_cast<std::size_t>(bound.limit)][static_cast<std::size_t>(bound.scope)]
+            .read();
     }
 };
 
@@ -115,6 +129,8 @@ void for_each_counter(const Counters& c, Visit visit) {
     visit("escaped_to_heap_total", false, c.escaped_to_heap_total);
     visit("rate_limited_total", false, c.rate_limited_total);
     visit("lane_stalls_total", false, c.lane_stalls_total);
+    visit("flapping_bans_total", false, c.flapping_bans_total);
+    visit("shed_clients_total", false, c.shed_clients_total);
     visit("turns_total", false, c.turns_total);
     visit("writes_total", false, c.writes_total);
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "mitu/base/check.hpp"
 
@@ -59,8 +60,8 @@ void LargeBlock::release() noexcept {
 // --- the store ---
 
 MessageStore::MessageStore(std::uint64_t bytes_max, Counters& counters,
-                           const memory::RecordHeapOptions& heap)
-    : records_{heap}, bytes_max_{bytes_max}, counters_{counters} {}
+                           const memory::RecordHeapOptions& heap, TenantBytes tenants)
+    : records_{heap}, bytes_max_{bytes_max}, tenants_{std::move(tenants)}, counters_{counters} {}
 
 MessageStore::~MessageStore() {
     records_.for_each([](std::span<std::uint8_t> record) {
@@ -106,13 +107,21 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
                                                        std::uint8_t*& content) {
     MITU_CHECK(message.topic.size() <= 0xFFFF);
     const std::uint64_t bytes = message.content_bytes();
+    refusal_ = DropReason::no_memory;
     if (bytes > bytes_max_ - live_bytes_) return std::nullopt;
+    if (!tenants_.try_add(message.tenant, bytes)) {
+        refusal_ = DropReason::tenant_quota;
+        return std::nullopt;
+    }
     const bool expires = !message.expires_at.is_never();
     const std::size_t key_at = sizeof(Header) + (expires ? sizeof(Instant) : 0);
     const std::size_t front = key_at + (message.retain ? sizeof message.publisher_key : 0);
     const auto handle =
         records_.add(static_cast<std::uint32_t>(front + (is_large ? sizeof(LargeBlock*) : bytes)));
-    if (!handle) return std::nullopt;
+    if (!handle) {
+        tenants_.subtract(message.tenant, bytes);
+        return std::nullopt;
+    }
     Header header;
     header.publisher_index = message.publisher.index;
     header.publisher_generation = message.publisher.generation;
@@ -138,6 +147,7 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
 std::optional<MessageHandle> MessageStore::add(const MessageView& message) {
     constexpr std::size_t front_max = sizeof(Header) + sizeof(Instant);
     if (message.content_bytes() + front_max > records_.record_bytes_max()) {
+        refusal_ = DropReason::no_memory;
         if (message.content_bytes() > bytes_max_ - live_bytes_) return std::nullopt;
         LargeBlock* const block = LargeBlock::create(message);
         if (block == nullptr) return std::nullopt;
@@ -162,6 +172,7 @@ void MessageStore::release(MessageHandle handle) noexcept {
     if (records_.references(handle) == 1) {
         const Parts gone = parts(handle);
         live_bytes_ -= gone.content_bytes;
+        tenants_.subtract(gone.header.tenant, gone.content_bytes);
         if (gone.block != nullptr) gone.block->release();
     }
     records_.release(handle);

@@ -11,6 +11,7 @@
 #include "mitu/base/strong_id.hpp"
 #include "mitu/base/time.hpp"
 #include "mitu/broker/counters.hpp"
+#include "mitu/broker/tenant_bytes.hpp"
 #include "mitu/memory/record_heap.hpp"
 #include "mitu/mqtt/types.hpp"
 
@@ -72,17 +73,23 @@ using MessageHandle = memory::RecordHandle;
 class MessageStore {
 public:
     MessageStore(std::uint64_t bytes_max, Counters& counters,
-                 const memory::RecordHeapOptions& heap = {});
+                 const memory::RecordHeapOptions& heap = {}, TenantBytes tenants = {nullptr, 1});
     ~MessageStore();
     MessageStore(const MessageStore&) = delete;
     MessageStore& operator=(const MessageStore&) = delete;
 
     /// Copies the message in, with one reference that the caller owns. What is larger than a
     /// record may be gets a block of its own.
-    /// Errors  nullopt: bytes_max is reached, or the system has no memory; nothing changed.
+    /// Errors  nullopt: bytes_max or the tenant's quota is reached, or the system has no memory;
+    ///         nothing changed, and refusal() says which.
     [[nodiscard]] std::optional<MessageHandle> add(const MessageView& message);
     /// Takes over one reference to `block`, which holds the bytes of `message`.
     [[nodiscard]] std::optional<MessageHandle> adopt(const MessageView& message, LargeBlock* block);
+
+    /// Why there was no room the last time.
+    [[nodiscard]] DropReason refusal() const noexcept { return refusal_; }
+    void forget_refusal() noexcept { refusal_ = DropReason::no_memory; }
+    [[nodiscard]] const TenantBytes& tenants() const noexcept { return tenants_; }
 
     void retain(MessageHandle handle) noexcept { records_.retain(handle); }
     void release(MessageHandle handle) noexcept;
@@ -159,6 +166,8 @@ private:
     bool has_more_to_tidy_ = false;
     std::uint64_t live_bytes_ = 0;  // content
     std::uint64_t bytes_max_;
+    TenantBytes tenants_;
+    DropReason refusal_ = DropReason::no_memory;
     Counters& counters_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,6 +62,15 @@ struct Profile {
     std::uint32_t payload_bytes_max = 0;   // 0: only the packet size limits it
     std::uint32_t queue_messages_max = 0;  // 0: the shard's own limit
     std::uint64_t queue_bytes_max = 0;
+    /// Bytes of packets per second; 0: no limit. Above it the client is read more slowly.
+    std::uint64_t bytes_per_s = 0;
+    std::uint64_t bytes_burst = 0;        // bytes at once; 0: one second's worth
+    std::uint32_t subscriptions_max = 0;  // 0: the shard's own limit
+    std::uint16_t inflight_max = 0;       // 0: the shard's own limit
+    std::uint16_t topic_levels_max = 0;   // of topics and filters; 0: the server's
+    /// How many `+` and `#` a filter may have; nothing: as many as it likes.
+    std::optional<std::uint8_t> wildcard_levels_max;
+    std::uint32_t retained_payload_bytes_max = 0;  // 0: like every other payload
     /// A device is to be heard from this often; v5 clients get it as Server Keep Alive. 0: none.
     Duration heartbeat_interval;
 };

@@ -5,6 +5,10 @@
 
 namespace mitu::broker {
 
+using admission::Limit;
+using admission::Quota;
+using admission::Scope;
+
 bool RetainedStore::put(MessageHandle message) {
     const MessageView view = messages_.view(message);
     const Levels levels{view.topic};
@@ -14,7 +18,15 @@ bool RetainedStore::put(MessageHandle message) {
         if (held) remove(existing);
         return true;
     }
-    if (!held && count_ >= messages_max_) return false;
+    if (!held && count_ >= messages_max_) {
+        refusal_ = {Limit::retained_messages, Scope::server};
+        return false;
+    }
+    if (ledger_ != nullptr) {
+        const std::uint64_t before =
+            held ? messages_.content_bytes(tree_.node(existing).payload.message) : 0;
+        if (!try_take(view.tenant, !held, before, view.content_bytes())) return false;
+    }
     messages_.retain(message);
     const auto node = held ? existing : tree_.insert(view.tenant, levels);
     Entry& entry = tree_.node(node).payload;
@@ -25,6 +37,30 @@ bool RetainedStore::put(MessageHandle message) {
     }
     entry.message = message;
     if (!view.expires_at.is_never()) note_expiry({view.expires_at, node});
+    return true;
+}
+
+bool RetainedStore::try_take(TenantId tenant, bool is_new, std::uint64_t bytes_before,
+                             std::uint64_t bytes) {
+    const auto refuse = [&](Limit limit, Scope scope) {
+        refusal_ = {limit, scope};
+        ledger_->tenant(tenant).count_refusal(limit);
+        return false;
+    };
+    if (is_new) {
+        if (const auto whose = ledger_->try_take(tenant, Quota::retained_messages)) {
+            return refuse(Limit::retained_messages, *whose);
+        }
+    }
+    if (bytes > bytes_before) {
+        if (const auto whose =
+                ledger_->try_take(tenant, Quota::retained_bytes, bytes - bytes_before)) {
+            if (is_new) ledger_->give_back(tenant, Quota::retained_messages);
+            return refuse(Limit::retained_bytes, *whose);
+        }
+    } else if (bytes < bytes_before) {
+        ledger_->give_back(tenant, Quota::retained_bytes, bytes_before - bytes);
+    }
     return true;
 }
 
@@ -53,7 +89,13 @@ bool RetainedStore::erase(TenantId tenant, std::string_view topic) {
 }
 
 void RetainedStore::remove(std::uint32_t node) {
-    messages_.release(tree_.node(node).payload.message);
+    const MessageHandle gone = tree_.node(node).payload.message;
+    if (ledger_ != nullptr) {
+        const TenantId tenant = messages_.view(gone).tenant;
+        ledger_->give_back(tenant, Quota::retained_messages);
+        ledger_->give_back(tenant, Quota::retained_bytes, messages_.content_bytes(gone));
+    }
+    messages_.release(gone);
     tree_.node(node).payload.message = MessageHandle{};
     --count_;
     tree_.prune(node);

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "mitu/admission/limit.hpp"
+#include "mitu/admission/quota_ledger.hpp"
 #include "mitu/broker/chunked_list.hpp"
 #include "mitu/broker/level_tree.hpp"
 #include "mitu/broker/message_store.hpp"
@@ -14,13 +16,17 @@ namespace mitu::broker {
 /// Threading  shard-local.
 class RetainedStore {
 public:
-    RetainedStore(MessageStore& messages, std::uint32_t messages_max)
-        : messages_{messages}, messages_max_{messages_max} {}
+    /// `ledger` null: tenants have no quotas.
+    RetainedStore(MessageStore& messages, std::uint32_t messages_max,
+                  admission::QuotaLedger* ledger = nullptr)
+        : messages_{messages}, messages_max_{messages_max}, ledger_{ledger} {}
 
     /// Keeps `message` as the retained one of its topic (takes a reference of its own); an empty
     /// payload removes instead [MQTT-3.3.1-6].
-    /// Errors  false: messages_max topics have one already; nothing changed.
+    /// Errors  false: messages_max topics have one already, or a quota is spent; nothing changed,
+    ///         and refusal() says which.
     [[nodiscard]] bool put(MessageHandle message);
+    [[nodiscard]] const admission::Bound& refusal() const noexcept { return refusal_; }
 
     /// Calls visit(handle) for every retained message that `filter` matches and that has not
     /// expired. `visit` must not change the store.
@@ -65,10 +71,14 @@ private:
     };
 
     void remove(std::uint32_t node);
+    [[nodiscard]] bool try_take(TenantId tenant, bool is_new, std::uint64_t bytes_before,
+                                std::uint64_t bytes);
     void note_expiry(const Expiry& expiry);
 
     MessageStore& messages_;
     std::uint32_t messages_max_;
+    admission::QuotaLedger* ledger_;
+    admission::Bound refusal_{admission::Limit::retained_messages, admission::Scope::server};
     std::uint32_t count_ = 0;
     Tree tree_;
     ChunkedList<Expiry> expiries_;  // a heap, the earliest first

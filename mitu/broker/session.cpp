@@ -64,7 +64,7 @@ void Session::shed_idle_parts(Instant now) {
     }
     // A bucket that is full again, and a pause that no deadline counts from any more, say nothing.
     if (inbox_ != nullptr && inbox_->is_empty() && inbox_->rate_due <= now &&
-        inbox_->rate_pause_until <= last_heard_) {
+        inbox_->rate_pause_until <= last_heard_ && !has_spent_bytes(now)) {
         inbox_->free(own);
         own.give_back(inbox_, sizeof(Inbox));
         inbox_ = nullptr;
@@ -88,13 +88,19 @@ void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
     version_ = connect.version;
     detached_at_ = Instant::never();
     last_heard_ = now;
-    if (inbox_ != nullptr) inbox_->rate_due = inbox_->rate_pause_until = now;
+    if (inbox_ != nullptr) {
+        inbox_->rate_due = inbox_->rate_pause_until = now;
+        inbox_->bytes = {{profile.bytes_per_s, profile.bytes_burst}, now};
+    }
 
     const bool is_v5 = version_ == ProtocolVersion::v5;
     const auto& properties = connect.properties;
     wants_problem_information_ = !is_v5 || properties.request_problem_information;
     send_quota_max_ = std::min(is_v5 ? properties.receive_maximum : std::uint16_t{65'535},
                                context_.limits.inflight_max);
+    if (profile.inflight_max != 0) {
+        send_quota_max_ = std::min(send_quota_max_, profile.inflight_max);
+    }
     packet_bytes_max_ = terms.packet_bytes_max;
     expiry_s_ = terms.expiry_s;
     keep_alive_ms_ = std::uint32_t{terms.keep_alive_s} * 1'500;  // [MQTT-3.1.2-22]
@@ -368,18 +374,6 @@ void Session::on_deadline(Instant now, Effects& effects) {
     }
     if (will_ != nullptr && now >= will_at()) publish_will(now, effects);
     if (now >= expires_at()) end(now, effects);
-}
-
-void Session::count_drop(DropReason reason, std::uint64_t n) {
-    if (n == 0) return;
-    // Without memory for it the shard's own count has to do.
-    if (drops_ == nullptr) {
-        if (void* const room = memory().try_allocate(sizeof(DropCounts))) {
-            drops_ = ::new (room) DropCounts{};
-        }
-    }
-    if (drops_ != nullptr) (*drops_)[static_cast<std::size_t>(reason)] += n;
-    context_.counters.drop(reason, n);
 }
 
 }  // namespace mitu::broker

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "mitu/admission/memory_pressure.hpp"
+#include "mitu/admission/quota_ledger.hpp"
 #include "mitu/base/result.hpp"
 #include "mitu/base/time.hpp"
 #include "mitu/broker/acceptance.hpp"
@@ -19,6 +21,7 @@
 #include "mitu/broker/message_store.hpp"
 #include "mitu/broker/output_batch.hpp"
 #include "mitu/broker/profile.hpp"
+#include "mitu/broker/refusals.hpp"
 #include "mitu/broker/session_memory.hpp"
 #include "mitu/broker/session_parts.hpp"
 #include "mitu/broker/short_text.hpp"
@@ -36,6 +39,9 @@ struct SessionContext {
     Counters& counters;
     ports::Faults& faults;
     memory::SlabPool& memory;
+    const Instant& now;                                   // of the turn, for what is noted
+    admission::QuotaLedger* ledger = nullptr;             // null: tenants have no quotas
+    const admission::MemoryPressure* pressure = nullptr;  // null: there is no budget
     bool can_break = faults.can_fire();
 };
 
@@ -48,7 +54,9 @@ struct SessionNotes {
     ports::ConnectionId connection;
     Things::Cookie thing = 0;  // not 0: a device, and counted as connected
     std::uint32_t subscription_count = 0;
+    std::uint32_t subscriptions_taken = 0;  // of the tenant's quota
     TenantId tenant;
+    std::uint16_t listener_index = 0;  // of the connection
 };
 
 /// Why a connection and its session part.
@@ -136,6 +144,11 @@ public:
 
     // --- what happens to it (session_inbound.cpp) ---
 
+    /// A packet of so many bytes was read.
+    void on_bytes(std::uint32_t bytes, Instant now) {
+        if (profile_->bytes_per_s != 0) [[unlikely]]
+            charge_byte_rate(bytes, now);
+    }
     void on_packet(const mqtt::Packet& packet, Instant now, Effects& effects);
     void on_completion(Token token, mqtt::ReasonCode reason, Instant now, Effects& effects);
     /// Raises how many answers `serial` waits for (a filter that several shards must learn).
@@ -186,7 +199,15 @@ public:
         return outbox_ ? outbox_->identifier_set_count : 0;
     }
     [[nodiscard]] std::uint64_t dropped(DropReason reason) const noexcept {
-        return drops_ ? (*drops_)[static_cast<std::size_t>(reason)] : 0;
+        return losses_ != nullptr ? losses_->drops[static_cast<std::size_t>(reason)] : 0;
+    }
+    /// What was refused last; null: nothing ever was.
+    [[nodiscard]] const Refusals* refusals() const noexcept {
+        return losses_ != nullptr ? &losses_->last : nullptr;
+    }
+    /// Of messages that wait, retained ones that a SUBSCRIBE brought not counted.
+    [[nodiscard]] std::uint64_t queued_bytes() const noexcept {
+        return outbox_ != nullptr ? outbox_->waiting_bytes : 0;
     }
     /// Counts a message that did not reach this client, by reason, here and for the shard.
     void count_drop(DropReason reason, std::uint64_t n = 1);
@@ -199,7 +220,6 @@ public:
 private:
     static constexpr std::uint32_t set_flag = 0x8000'0000;
     static constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
-    using DropCounts = std::array<std::uint64_t, drop_reason_count>;
 
     // session.cpp
     [[nodiscard]] SessionMemory memory() const noexcept {
@@ -251,6 +271,18 @@ private:
     [[nodiscard]] mqtt::ReasonCode judge_subscription(const mqtt::SubscriptionList::Entry& entry);
     void finish_operation(PendingOperation& operation, Effects& effects);
     void on_disconnect(const mqtt::Disconnect& disconnect, Instant now, Effects& effects);
+
+    // session_limits.cpp
+    [[nodiscard]] Losses* try_use_losses();  // null: no memory
+    void note_refusal(RefusalKind kind, std::optional<admission::Bound> bound);
+    void charge_byte_rate(std::uint32_t bytes, Instant now);
+    [[nodiscard]] bool has_spent_bytes(Instant now) const noexcept;
+    [[nodiscard]] std::optional<mqtt::ReasonCode> judge_shape(std::string_view topic,
+                                                              const mqtt::Publish& publish);
+    [[nodiscard]] std::optional<admission::Bound> over_the_limit(
+        std::string_view filter) const noexcept;
+    [[nodiscard]] std::optional<admission::Bound> take_subscription();
+    void untake_subscription() noexcept;
 
     // session_outbound.cpp
     void on_puback(const mqtt::Puback& puback);
@@ -313,7 +345,7 @@ private:
     Outbox* outbox_ = nullptr;
     Aliases* aliases_ = nullptr;
     StoredWill* will_ = nullptr;
-    DropCounts* drops_ = nullptr;
+    Losses* losses_ = nullptr;
 };
 static_assert(std::is_trivially_destructible_v<Session>);
 

@@ -96,7 +96,7 @@ std::optional<ReasonCode> Session::judge_publish(std::string_view topic,
         count_drop(DropReason::payload_too_large);
         return ReasonCode::quota_exceeded;
     }
-    return std::nullopt;
+    return judge_shape(topic, publish);
 }
 
 void Session::charge_message_rate(Instant now) {
@@ -112,6 +112,8 @@ void Session::charge_message_rate(Instant now) {
     if (earliest > now && earliest > in.rate_pause_until) {
         in.rate_pause_until = earliest;
         context_.counters.rate_limited_total.add();
+        note_refusal(RefusalKind::slowed_down,
+                     admission::Bound{admission::Limit::message_rate, admission::Scope::client});
     }
 }
 
@@ -305,8 +307,15 @@ ReasonCode Session::judge_subscription(const mqtt::SubscriptionList::Entry& entr
     if (!profile_->subscribe.may_subscribe(filter, access_variables(*profile_))) {
         return ReasonCode::not_authorized;
     }
-    if (!filters_.contains(entry.filter) && filters_.size() >= context_.limits.subscriptions_max) {
+    if (const auto bound = over_the_limit(filter)) {
+        note_refusal(RefusalKind::subscription_refused, *bound);
         return ReasonCode::quota_exceeded;
+    }
+    if (!filters_.contains(entry.filter)) {
+        if (const auto bound = take_subscription()) {
+            note_refusal(RefusalKind::subscription_refused, *bound);
+            return ReasonCode::quota_exceeded;
+        }
     }
     return static_cast<ReasonCode>(entry.options.qos);
 }
@@ -343,7 +352,10 @@ void Session::on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effect
         auto added = FilterSet::Added::no_room;
         if (!mqtt::is_error(reason)) {
             added = filters_.add(own, entry->filter);
-            if (added == FilterSet::Added::no_room) reason = ReasonCode::quota_exceeded;
+            if (added == FilterSet::Added::no_room) {
+                untake_subscription();
+                reason = ReasonCode::quota_exceeded;
+            }
         }
         const auto index = static_cast<std::uint32_t>(operation.reasons.size());
         // 3.1 has no code for a refusal: what was asked for is granted, and nothing comes of it.
@@ -466,6 +478,9 @@ void Session::on_completion(Token token, ReasonCode reason, Instant now, Effects
         PendingAck& ack = inbox_->pending_acks.at(*position);
         ack.done = true;
         ack.reason = reason;
+        if (reason == ReasonCode::quota_exceeded) {
+            note_refusal(RefusalKind::publish_refused, std::nullopt);
+        }
         fault_point();
         if (*position == 0) send_due_acks(effects);
         return;

@@ -29,6 +29,11 @@ DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
         if (shared && !delivery.must_take()) return DeliveryOutcome::give_to_another;
         if (delivery.qos == QoS::at_most_once) return drop(DropReason::offline_qos0);
     }
+    if (delivery.qos == QoS::at_most_once && !shared && queued_count() != 0 &&
+        context_.pressure != nullptr &&
+        context_.pressure->is_on(admission::SheddingStep::drop_qos0_to_slow)) [[unlikely]] {
+        return drop(DropReason::memory_pressure);
+    }
     const std::uint64_t bytes = delivery.content_bytes;
     const auto no_room = [&] {
         if (shared && !delivery.must_take()) return DeliveryOutcome::give_to_another;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "mitu/admission/token_bucket.hpp"
 #include "mitu/base/time.hpp"
 #include "mitu/broker/message_store.hpp"
 #include "mitu/broker/session_memory.hpp"
@@ -103,6 +104,7 @@ struct Inbox {
     memory::ArenaVector<Incoming> incoming_qos2;  // by packet id
     Instant rate_due;  // message rate: when the bucket will be full again (GCRA)
     Instant rate_pause_until;
+    admission::TokenBucket bytes;  // byte rate
 
     [[nodiscard]] bool is_empty() const noexcept {
         return pending_acks.empty() && operations.empty() && incoming_qos2.empty();

@@ -60,6 +60,7 @@ public:
         return found->name_hash;
     }
 
+    /// Takes over one session of the tenant's quota, which erase() gives back.
     /// Errors  null: there is no memory for its name.
     [[nodiscard]] Session* create(TenantId tenant, std::string_view client_id) {
         const std::uint32_t index = take_slot();
@@ -102,6 +103,12 @@ public:
         Slot& gone = *found;
         by_name_.erase(gone.name_hash, ref.index);
         context_.memory.give_back_all(gone.notes.memory);
+        if (context_.ledger != nullptr) {
+            using admission::Quota;
+            context_.ledger->give_back(gone.notes.tenant, Quota::sessions);
+            context_.ledger->give_back(gone.notes.tenant, Quota::subscriptions,
+                                       gone.notes.subscriptions_taken);
+        }
         std::destroy_at(&gone.notes);
         gone.is_used = false;
         context_.counters.sessions.subtract();

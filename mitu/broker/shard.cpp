@@ -13,20 +13,35 @@ namespace {
 // Long enough for turns that come in bursts to find their memory again.
 constexpr Duration trim_interval = Duration::seconds(2);
 
+admission::QuotaLedger* ledger_of(const ShardPorts& ports) noexcept {
+    return ports.admission != nullptr ? &ports.admission->ledger : nullptr;
+}
+
+admission::ControlOptions options_of(const ShardPorts& ports) {
+    return ports.admission != nullptr ? ports.admission->options : admission::ControlOptions{};
+}
+
 }  // namespace
 
 Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
     : id_{id},
       limits_{limits},
       ports_{ports},
-      messages_{limits.message_bytes_max, counters_, limits.message_heap},
+      messages_{limits.message_bytes_max, counters_, limits.message_heap,
+                TenantBytes{ledger_of(ports), ports.mailroom.shard_count()}},
       session_memory_{{.pool_bytes_max = limits.session_pool_bytes_max,
                        .holding_bytes_max = limits.session_bytes_max}},
-      session_context_{limits_, messages_, counters_, ports_.faults, session_memory_},
+      session_context_{
+          limits_,          messages_,
+          counters_,        ports_.faults,
+          session_memory_,  now_,
+          ledger_of(ports), ports.admission != nullptr ? &ports.admission->memory : nullptr},
       sessions_{session_context_, id},
-      retained_{messages_, limits.retained_messages_max},
+      retained_{messages_, limits.retained_messages_max, ledger_of(ports)},
       batch_{messages_, limits.output_bytes_turn_max, limits.gather_bytes_min},
-      peers_(ports.mailroom.shard_count()) {
+      peers_(ports.mailroom.shard_count()),
+      flapping_{options_of(ports).flapping},
+      refused_attempts_{options_of(ports).refused_attempts_max} {
     counters_.escapes = &turn_memory_.escapes();
     for (std::uint16_t i = 0; i < ports_.mailroom.shard_count(); ++i) {
         if (ShardId{i} == id_) continue;
@@ -78,6 +93,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     take_mail();
     resume_all();
     run_timers();
+    shed_slowest();
     run_things();
     bury_broken();
     flush_backlogs();
@@ -90,6 +106,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     if (now_ >= trim_at_) {
         messages_.trim();
         session_memory_.trim();
+        settle_paces();
         trim_at_ = now_ + trim_interval;
     }
 }
@@ -126,6 +143,7 @@ Instant Shard::next_deadline() {
     }
     Instant deadline = std::min(timers_.next(), retained_.next_deadline());
     if (ports_.things != nullptr) deadline = std::min(deadline, ports_.things->next_deadline());
+    deadline = std::min(deadline, next_shedding());
     if (is_shutting_down_) deadline = std::min(deadline, shutdown_deadline_);
     if (has_lost_references_ || !lost_subscribers_.empty()) {
         deadline = std::min(deadline, mend_at_);
@@ -268,13 +286,11 @@ void Shard::note_subscriptions(const Session& session, SessionNotes& notes) {
     counters_.subscriptions.add(subscriptions);
     counters_.subscriptions.subtract(notes.subscription_count);
     notes.subscription_count = subscriptions;
+    give_back_subscriptions(notes);
 }
 
 void Shard::note_detached(const Session& session, SessionNotes& notes) {
-    if (!notes.connection.is_none()) {
-        counters_.clients.subtract();
-        notes.connection = ports::ConnectionId{};
-    }
+    if (!notes.connection.is_none()) leave_connection(notes);
     if (notes.thing == 0) return;
     ports_.things->on_detached(notes.thing, session.last_parting() == Parting::goodbye, now_);
     notes.thing = 0;

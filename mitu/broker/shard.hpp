@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "mitu/admission/control.hpp"
+#include "mitu/admission/refusal_log.hpp"
 #include "mitu/broker/connection.hpp"
 #include "mitu/broker/counters.hpp"
 #include "mitu/broker/effects.hpp"
@@ -44,7 +46,8 @@ struct ShardPorts {
     ports::Entropy& entropy;
     ports::Faults& faults;
     Gate& gate;
-    Things* things = nullptr;  // null: nobody answers on $mitu/things
+    Things* things = nullptr;                 // null: nobody answers on $mitu/things
+    admission::Control* admission = nullptr;  // null: no quotas of tenants, no bans, no shedding
 };
 
 /// One thread, one network, and every session whose (tenant, client id) hashes to it.
@@ -101,6 +104,14 @@ public:
         return subscriptions_.subscription_count();
     }
     [[nodiscard]] std::size_t timer_count() const noexcept { return timers_.size(); }
+    /// Who was refused at CONNECT, and why: the last few.
+    [[nodiscard]] const admission::RefusedAttempts& refused_attempts() const noexcept {
+        return refused_attempts_;
+    }
+    /// Of this shard.
+    [[nodiscard]] std::uint64_t tenant_message_bytes(TenantId tenant) const noexcept {
+        return messages_.tenants().stored(tenant);
+    }
 
 private:
     friend class ShardInspector;  // shard_inspect.hpp: what people and tools ask
@@ -212,7 +223,8 @@ private:
     void migrate(Connection& connection, ShardId to, ByteView packet, ByteView input,
                  Admitted admitted);
     void admit(Connection& connection, const mqtt::Connect& connect, const Admitted& admitted);
-    void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view text);
+    void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view text,
+                        std::uint32_t retry_after_s = 0, const admission::Bound* bound = nullptr);
     [[nodiscard]] std::string make_client_id(TenantId tenant);
 
     // shard_authentication.cpp: exchanges, and how long what was proved holds
@@ -238,6 +250,53 @@ private:
     void note_standing(Connection& connection, std::string_view method, const Admitted& admitted);
     [[nodiscard]] Instant valid_until(const Connection& connection) const noexcept;
     void outlive(Connection& connection);
+
+    // shard_limits.cpp: who is let in, who is slowed down, who has to go
+    struct Turnaway {
+        mqtt::ReasonCode reason;
+        admission::Bound bound;
+        Instant retry_at;  // never: it is of no use
+    };
+    /// Whose CONNECT is being dealt with, for the notes about who was refused.
+    /// Lifetime  the packet.
+    struct AtHand {
+        TenantId tenant;
+        std::string_view client_id;
+    };
+    /// What one tenant has done on this shard, and may still do.
+    struct TenantPace {
+        admission::TenantAccount* account = nullptr;
+        admission::LeasedTokens messages;
+        admission::LeasedTokens bytes;
+        std::uint64_t messages_read = 0;  // not yet in the account
+        std::uint64_t bytes_read = 0;
+    };
+    [[nodiscard]] std::optional<Turnaway> look_at_stranger(const Connection& connection);
+    [[nodiscard]] std::optional<Turnaway> look_at_proved(TenantId tenant,
+                                                         std::string_view client_id,
+                                                         std::string_view user);
+    [[nodiscard]] Turnaway turned_away(const admission::Ban& ban) const;
+    [[nodiscard]] Turnaway no_place(const admission::Bound& bound) const;
+    [[nodiscard]] std::optional<admission::Bound> take_places(TenantId tenant,
+                                                              std::uint16_t listener_index,
+                                                              const SessionNotes* replaced,
+                                                              bool is_new_session);
+    void give_back_connection(TenantId tenant, std::uint16_t listener_index) noexcept;
+    void leave_connection(SessionNotes& notes) noexcept;
+    void take_session_again(TenantId tenant);
+    void give_back_subscriptions(SessionNotes& notes) noexcept;
+    void turn_away(Connection& connection, const TenantId* tenant, const Turnaway& away);
+    void note_attempt(const Connection& connection, mqtt::ReasonCode reason, std::string_view text,
+                      const admission::Bound* bound);
+    [[nodiscard]] std::uint32_t packet_bytes_max(std::uint16_t listener_index) const noexcept;
+    [[nodiscard]] TenantPace& pace_of(TenantId tenant);
+    void charge_tenant(TenantId tenant, Connection& connection, std::size_t bytes, bool is_publish);
+    void resume_at(Connection& connection, Instant at);
+    void settle_paces() noexcept;
+    void count_no_room(std::uint64_t n = 1) noexcept;
+    [[nodiscard]] bool refuses_retained() const noexcept;
+    [[nodiscard]] Instant next_shedding() const noexcept;
+    void shed_slowest();
 
     // shard_routing.cpp: a message finds its way
     void route(const MessageView& message, Token token, const SessionRef& answer_to);
@@ -282,6 +341,7 @@ private:
     [[nodiscard]] std::uint32_t inline_bytes_max() const noexcept;
 
     ShardId id_;
+    Instant now_;
     const Limits& limits_;
     ShardPorts ports_;
     Counters counters_;
@@ -313,7 +373,12 @@ private:
     bool has_lost_references_ = false;
     std::vector<SessionRef> lost_subscribers_;  // gone, and some filters may still name them
     Instant mend_at_;
-    Instant now_;
+    admission::BanView bans_;
+    admission::FlappingDetector flapping_;
+    admission::RefusedAttempts refused_attempts_;
+    AtHand at_hand_;
+    std::vector<TenantPace> paces_;  // by tenant
+    Instant shed_at_;
     std::uint32_t next_admission_serial_ = 1;
     bool is_shutting_down_ = false;
     Instant shutdown_deadline_ = Instant::never();

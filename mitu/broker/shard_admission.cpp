@@ -34,12 +34,26 @@ bool has_return_code(ReasonCode reason) noexcept {
         case ReasonCode::quota_exceeded:
         case ReasonCode::bad_user_name_or_password:
         case ReasonCode::banned:
+        case ReasonCode::connection_rate_exceeded:
         case ReasonCode::not_authorized:
             return true;
         default:
             return false;
     }
 }
+
+/// Sets a value for as long as a call takes.
+template <class Value>
+class During {
+public:
+    During(Value& place, const Value& value) : place_{place} { place_ = value; }
+    ~During() { place_ = Value{}; }
+    During(const During&) = delete;
+    During& operator=(const During&) = delete;
+
+private:
+    Value& place_;
+};
 
 /// A client that leaves its shard; closed if it never got into a lane.
 class Departure {
@@ -72,6 +86,11 @@ void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView
                   ByteView input) {
     connection.version = connect.version;
     work_of(connection).packet_bytes_max = connect.properties.maximum_packet_size;
+    const During whose{at_hand_, AtHand{tenant_default, connect.client_id}};
+    if (const auto away = look_at_stranger(connection)) {
+        turn_away(connection, nullptr, *away);
+        return;
+    }
     const Login login = login_of(connect, connection);
     if (login.authentication_method) {
         begin_exchange(connection, connect, login, packet, input);
@@ -155,6 +174,7 @@ void Shard::on_connection_mail(const ConnectionMail& mail) {
     Connection& connection =
         add_connection(id, mail.connection.peer, mail.connection.listener_index);
     with_connect(arrival->connect, limits_.packet_bytes_max, [&](const mqtt::Connect& connect) {
+        const During whose{at_hand_, AtHand{tenant_default, connect.client_id}};
         connection.version = connect.version;
         work_of(connection).packet_bytes_max = connect.properties.maximum_packet_size;
         admit(connection, connect, arrival->admitted);
@@ -175,9 +195,11 @@ void Shard::on_admission(Admission admission, Instant now) {
     Bytes input;
     input.swap(work_of(*connection).input);
     const ports::ConnectionId id = connection->id;
-    with_connect(packet, limits_.packet_bytes_max, [&](const mqtt::Connect& connect) {
-        settle_outcome(*connection, connect, packet, input, std::move(admission.outcome));
-    });
+    with_connect(
+        packet, packet_bytes_max(connection->listener_index), [&](const mqtt::Connect& connect) {
+            const During whose{at_hand_, AtHand{tenant_default, connect.client_id}};
+            settle_outcome(*connection, connect, packet, input, std::move(admission.outcome));
+        });
     if (find(id) != connection || connection->state != Connection::State::attached) return;
     work_of(*connection).input = std::move(input);
     if (connection->has_input() || connection->is_paused) resume_later(*connection);
@@ -189,16 +211,26 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
     const std::string client_id =
         admitted.client_id.empty() ? make_client_id(tenant) : admitted.client_id;
 
+    at_hand_.tenant = tenant;
     bury_broken();  // one of them may have this name
     // First all that may fail: who is refused finds everything as it was.
+    if (const auto away = look_at_proved(
+            tenant, client_id,
+            admitted.user.empty() ? connect.user_name.value_or("") : admitted.user)) {
+        turn_away(connection, &tenant, *away);
+        return;
+    }
     Session* session = sessions_.find(tenant, client_id);
-    if (session == nullptr && sessions_.size() >= limits_.sessions_max) {
-        refuse_connect(connection, ReasonCode::quota_exceeded, "sessions_max is reached");
+    const bool is_new = session == nullptr;
+    if (is_new && sessions_.size() >= limits_.sessions_max) {
+        turn_away(connection, &tenant,
+                  no_place({admission::Limit::sessions, admission::Scope::server}));
         return;
     }
     auto acceptance = Acceptance::judge(
         connect,
-        {tenant, client_id, *profile, connect.client_id.empty(), admitted.authentication_data},
+        {tenant, client_id, *profile, connect.client_id.empty(), admitted.authentication_data,
+         packet_bytes_max(connection.listener_index)},
         limits_, messages_);
     if (!acceptance) {
         refuse_connect(connection, acceptance.error(),
@@ -207,7 +239,14 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
                            : "the will was refused");
         return;
     }
-    if (session != nullptr && session->is_attached()) {
+    const bool replaces = session != nullptr && session->is_attached();
+    if (const auto bound =
+            take_places(tenant, connection.listener_index,
+                        replaces ? &sessions_.notes(session->self()) : nullptr, is_new)) {
+        turn_away(connection, &tenant, no_place(*bound));
+        return;
+    }
+    if (replaces) {
         counters_.takeovers_total.add();
         Connection* const old = find(session->connection());
         MITU_CHECK(old != nullptr && old != &connection);
@@ -230,8 +269,12 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
         session = nullptr;
     }
     const bool session_present = session != nullptr;
-    if (session == nullptr) session = sessions_.create(tenant, client_id);
     if (session == nullptr) {
+        if (!is_new) take_session_again(tenant);  // the old one has given its own back
+        session = sessions_.create(tenant, client_id);
+    }
+    if (session == nullptr) {
+        give_back_connection(tenant, connection.listener_index);
         refuse_connect(connection, ReasonCode::quota_exceeded, "no memory for the client id");
         return;
     }
@@ -240,6 +283,7 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
     SessionNotes& notes = sessions_.notes(self);
     notes.profile = profile;
     notes.connection = connection.id;
+    notes.listener_index = connection.listener_index;
     counters_.clients.add();
     Effects effects{turn_memory_};
     const auto will = acceptance->take_will(self);
@@ -273,8 +317,10 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
     touch(connection);
 }
 
-void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::string_view text) {
+void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::string_view text,
+                           std::uint32_t retry_after_s, const admission::Bound* bound) {
     counters_.connections_refused_total.add();
+    note_attempt(connection, reason, text, bound);
     trace::log(trace::Level::info, "client_refused",
                {{"reason", mqtt::to_text(reason)},
                 {"text", text},
@@ -282,11 +328,18 @@ void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::strin
     if (connection.version == mqtt::ProtocolVersion::v5 || has_return_code(reason)) {
         mqtt::Connack connack;
         connack.reason = reason;
+        Bytes user;
         if (connection.version == mqtt::ProtocolVersion::v5 && !text.empty()) {
             connack.properties.reason_string = text;
+            if (retry_after_s != 0) {
+                static_cast<void>(mqtt::append_user_property(user, "retry-after-s",
+                                                             fmt::format("{}", retry_after_s)));
+                connack.properties.user.block = user;
+            }
             const std::uint32_t bytes_max = work_of(connection).packet_bytes_max;
             if (bytes_max != 0 && mqtt::encoded_size(connack, connection.version) > bytes_max) {
-                connack.properties.reason_string.reset();  // [MQTT-3.2.2-19]
+                connack.properties.reason_string.reset();  // [MQTT-3.2.2-19, 3.2.2-20]
+                connack.properties.user = {};
             }
         }
         Bytes& out = output_of(connection);

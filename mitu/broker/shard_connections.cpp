@@ -152,13 +152,15 @@ bool Shard::may_read_on(Connection& connection) {
     if (connection.state != Connection::State::attached) return true;
     const Session* const session = sessions_.get(session_of(connection));
     if (session == nullptr) return true;
+    // The session's own pace, and the tenant's if the last packet had to wait for it.
+    const Instant set_at = connection.resume_at();
+    const bool is_set = !set_at.is_never() && set_at > now_;
     const Instant not_before = session->read_not_before();
-    if (not_before <= now_) return true;
+    if (not_before <= now_ && !is_set) return true;
     pause(connection);
-    if (!not_before.is_never()) {  // never: completions will resume it
-        work_of(connection).resume_at = not_before;
-        timers_.add({not_before, TimerQueue::Kind::connection, connection.id.index,
-                     connection.id.generation});
+    // Never: completions will resume it.
+    if (not_before > now_ && !not_before.is_never() && (!is_set || set_at < not_before)) {
+        resume_at(connection, not_before);
     }
     return false;
 }
@@ -190,8 +192,9 @@ std::optional<std::size_t> Shard::process_packet(Connection& connection, ByteVie
     MITU_CHECK(session != nullptr && session->connection() == connection.id);
     mqtt::DecodeOptions options;
     options.version = connection.version;
-    options.packet_bytes_max = limits_.packet_bytes_max;
+    options.packet_bytes_max = packet_bytes_max(connection.listener_index);
     Effects effects{turn_memory_};
+    bool is_publish = false;
     enum class Step : std::uint8_t { needs_more, is_wrong, was_taken };
     Step step = Step::needs_more;
     std::size_t size_bytes = 0;
@@ -204,6 +207,8 @@ std::optional<std::size_t> Shard::process_packet(Connection& connection, ByteVie
             step = Step::is_wrong;
         } else if (*decoded) {
             size_bytes = (*decoded)->size_bytes;
+            is_publish = std::holds_alternative<mqtt::Publish>((*decoded)->packet);
+            session->on_bytes(static_cast<std::uint32_t>(size_bytes), now_);
             session->on_packet((*decoded)->packet, now_, effects);
             step = Step::was_taken;
         }
@@ -214,8 +219,10 @@ std::optional<std::size_t> Shard::process_packet(Connection& connection, ByteVie
         fail(connection, error, bytes);
         return bytes.size();
     }
+    const TenantId tenant = session->tenant();
     apply(*session, &connection, effects);
     touch(connection);
+    if (ports_.admission != nullptr) charge_tenant(tenant, connection, size_bytes, is_publish);
     return size_bytes;
 }
 
@@ -223,7 +230,7 @@ std::optional<std::size_t> Shard::process_packet(Connection& connection, ByteVie
 std::optional<std::size_t> Shard::process_connect(Connection& connection, ByteView bytes) {
     mqtt::DecodeOptions options;
     options.version = connection.version;
-    options.packet_bytes_max = limits_.packet_bytes_max;
+    options.packet_bytes_max = packet_bytes_max(connection.listener_index);
     std::optional<decltype(mqtt::decode(bytes, options))> decoded;
     const auto fault =
         memory::in_fault_zone([&] { decoded.emplace(mqtt::decode(bytes, options)); });

@@ -38,6 +38,7 @@ WorldOptions draw_world(std::uint64_t seed) {
     limits.output_bytes_turn_max = prng.chance(0.3) ? 64 : 256u << 10;
     limits.output_backlog_bytes_max = prng.chance(0.3) ? 16 : 256u << 10;
     limits.gather_bytes_min = prng.chance(0.3) ? 8 : 4'096;
+    if (prng.chance(0.5)) options.admission.emplace();  // counts, and refuses nothing
     return options;
 }
 
@@ -152,6 +153,7 @@ public:
             EXPECT_EQ(world_.network(i).connection_count(), 0u);
         }
         EXPECT_EQ(world_.stored_messages(), retained);
+        if (world_.has_admission()) check_ledger(retained);
         EXPECT_EQ(world_.counted(&Counters::sessions), 0u);
         EXPECT_EQ(world_.counted(&Counters::clients), 0u);
         EXPECT_EQ(world_.counted(&Counters::connections), 0u);
@@ -164,6 +166,18 @@ private:
         std::map<std::string, int> counts;
         std::map<std::string, int> last;  // by series: the highest number that came first
     };
+
+    /// Everybody has left: nothing is held but what is retained.
+    void check_ledger(std::uint64_t retained) {
+        using admission::Quota;
+        auto& ledger = world_.admission().ledger;
+        for (const Quota quota : {Quota::connections, Quota::sessions, Quota::subscriptions}) {
+            EXPECT_EQ(ledger.used(quota), 0u);
+        }
+        EXPECT_EQ(ledger.used(Quota::retained_messages), retained);
+        EXPECT_EQ(ledger.used(Quota::message_bytes) == 0, retained == 0);
+        EXPECT_EQ(ledger.listener_connections(0), 0u);
+    }
 
     void connect(Client& client, bool stays) {
         ConnectOptions options;

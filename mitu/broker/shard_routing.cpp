@@ -54,7 +54,7 @@ void Shard::route(const MessageView& message, Token token, const SessionRef& ans
         is_large ? messages_.adopt(message, mail.content.large) : messages_.add(message);
     if (!handle) {
         if (is_large) mail.content.large->release();
-        counters_.drop(DropReason::no_memory);
+        count_no_room();
         if (token.serial != 0) complete(answer_to, token, ReasonCode::quota_exceeded);
         return;
     }
@@ -80,7 +80,10 @@ bool Shard::has_credit() {
 }
 
 std::optional<MessageHandle> Shard::store(const MailedMessage& content) {
-    if (ports_.faults.fire(ports::Fault::message_store_full)) return std::nullopt;
+    if (ports_.faults.fire(ports::Fault::message_store_full)) {
+        messages_.forget_refusal();
+        return std::nullopt;
+    }
     if (content.large == nullptr) return messages_.add(content.message);
     content.large->retain();
     const auto handle = messages_.adopt(content.message, content.large);
@@ -98,15 +101,19 @@ ReasonCode Shard::route_at_home(const MailedMessage& content) {
     if (is_matched || message.retain) {
         const auto handle = store(content);
         if (!handle) {
-            counters_.drop(DropReason::no_memory);
+            count_no_room();
             return ReasonCode::quota_exceeded;
         }
         if (message.retain) {
             // Refused as a whole, so that the publisher's "no" means that nothing has happened.
-            const bool kept = retained_.put(*handle);
+            const bool is_shed = !message.payload.empty() && refuses_retained();
+            const bool kept = !is_shed && retained_.put(*handle);
             counters_.retained_messages.set(retained_.count());
             if (!kept) {
                 counters_.drop(DropReason::retained_quota);
+                counters_.refuse(
+                    is_shed ? admission::Bound{admission::Limit::memory, admission::Scope::server}
+                            : retained_.refusal());
                 messages_.release(*handle);
                 return ReasonCode::quota_exceeded;
             }

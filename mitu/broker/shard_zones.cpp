@@ -78,7 +78,7 @@ void Shard::bury_broken() {
 void Shard::bury(const Broken& broken) {
     Session& session = sessions_.broken(broken.session);
     SessionNotes& notes = sessions_.notes(broken.session);
-    if (!notes.connection.is_none()) counters_.clients.subtract();
+    if (!notes.connection.is_none()) leave_connection(notes);
     if (notes.thing != 0) ports_.things->on_detached(notes.thing, false, now_);
     const std::uint32_t subscriptions = notes.subscription_count;
     counters_.subscriptions.subtract(subscriptions);

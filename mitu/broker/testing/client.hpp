@@ -68,6 +68,7 @@ public:
     using Peer::goodbye;
     using Peer::id;
     using Peer::outcome;
+    using Peer::release_acks;
     using Peer::resends;
     using Peer::session_present;
     using Peer::take_confirmed;

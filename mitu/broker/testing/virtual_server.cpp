@@ -9,6 +9,7 @@ namespace mitu::broker::testing {
 VirtualServer::VirtualServer(const VirtualServerOptions& options, Gate& gate, Prng& prng,
                              const ThingsOf& things_of)
     : options_{options}, mailroom_{options.shards, options.lanes} {
+    if (options.admission) admission_ = std::make_unique<admission::Control>(*options.admission);
     for (std::uint16_t i = 0; i < options.shards; ++i) {
         auto host = std::make_unique<Host>(prng);
         host->network = std::make_unique<VirtualNetwork>(transit_, host->faults, prng.split(),
@@ -18,9 +19,10 @@ VirtualServer::VirtualServer(const VirtualServerOptions& options, Gate& gate, Pr
     }
     for (std::uint16_t i = 0; i < options.shards; ++i) {
         Host& host = *hosts_[i];
-        host.shard = std::make_unique<Shard>(
-            ShardId{i}, options_.limits,
-            ShardPorts{mailroom_, *host.network, host.entropy, host.faults, gate, things_of(i)});
+        host.shard =
+            std::make_unique<Shard>(ShardId{i}, options_.limits,
+                                    ShardPorts{mailroom_, *host.network, host.entropy, host.faults,
+                                               gate, things_of(i), admission_.get()});
     }
 }
 

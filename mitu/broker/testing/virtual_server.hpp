@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "mitu/admission/control.hpp"
 #include "mitu/base/random.hpp"
 #include "mitu/broker/gate.hpp"
 #include "mitu/broker/limits.hpp"
@@ -79,6 +80,7 @@ struct VirtualServerOptions {
     Limits limits{};
     LaneSizes lanes{};
     VirtualNetworkOptions network{};
+    std::optional<admission::ControlOptions> admission{};  // nothing: no quotas, bans, shedding
 };
 
 /// A shard runs only for the reasons that a real one has (bytes, a wake-up, its deadline), so that
@@ -105,6 +107,8 @@ public:
     [[nodiscard]] DrawnFaults& faults(std::uint16_t index) { return hosts_[index]->faults; }
     [[nodiscard]] Transit& transit() noexcept { return transit_; }
     [[nodiscard]] Mailroom& mailroom() noexcept { return mailroom_; }
+    /// Null: there is none.
+    [[nodiscard]] admission::Control* admission() noexcept { return admission_.get(); }
 
     [[nodiscard]] bool has_reason(std::uint16_t index, Instant now) const;
     /// One step of a shard that has a reason: a turn, or its decision to sleep. Or it stalls, and
@@ -143,6 +147,7 @@ private:
     VirtualServerOptions options_;
     Transit transit_;
     Mailroom mailroom_;
+    std::unique_ptr<admission::Control> admission_;
     std::vector<std::unique_ptr<Host>> hosts_;
 };
 

@@ -56,6 +56,7 @@ struct WorldOptions {
     VirtualNetworkOptions network{};
     bool draws_order = false;       // which shard or client is next: by seed instead of in turn
     std::vector<Things*> things{};  // one per shard, or none
+    std::optional<admission::ControlOptions> admission{};  // nothing: no quotas, bans, shedding
 };
 
 class World {
@@ -89,6 +90,9 @@ public:
         return server_.network(index);
     }
     [[nodiscard]] DrawnFaults& faults(std::uint16_t index = 0) { return server_.faults(index); }
+    [[nodiscard]] bool has_admission() noexcept { return server_.admission() != nullptr; }
+    /// Only where the options have it.
+    [[nodiscard]] admission::Control& admission() noexcept { return *server_.admission(); }
     [[nodiscard]] ScriptedGate& gate() noexcept { return gate_; }
     [[nodiscard]] Transit& transit() noexcept { return server_.transit(); }
     [[nodiscard]] Mailroom& mailroom() noexcept { return server_.mailroom(); }

@@ -1,0 +1,289 @@
+// Limits and storms, as far as a shard has to do with them: who is let in, who is slowed down, who
+// has to go. What is allowed and what is held stands in mitu/admission.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "mitu/base/hash.hpp"
+#include "mitu/broker/shard.hpp"
+#include "mitu/mqtt/encode.hpp"
+#include "mitu/trace/log.hpp"
+
+namespace mitu::broker {
+
+using admission::Bound;
+using admission::Limit;
+using admission::Quota;
+using admission::Scope;
+using mqtt::ReasonCode;
+
+namespace {
+
+constexpr Duration shed_interval = Duration::seconds(1);
+
+/// Whole seconds, at least one: what a client is asked to stay away.
+std::uint32_t seconds_until(Instant at, Instant now) noexcept {
+    if (at <= now) return 1;
+    constexpr std::int64_t week_s = 7 * 24 * 3'600;
+    constexpr std::int64_t second_ns = 1'000'000'000;
+    const std::int64_t wait_s = ((at - now).count_ns() - 1) / second_ns + 1;
+    return static_cast<std::uint32_t>(std::min(wait_s, week_s));
+}
+
+}  // namespace
+
+// --- who comes in ---
+
+/// Before anything is proved, so before a password is hashed: where it comes from, and whether all
+/// together come too fast. Once for each CONNECT, on the shard that reads it.
+std::optional<Shard::Turnaway> Shard::look_at_stranger(const Connection& connection) {
+    if (ports_.admission == nullptr) return std::nullopt;
+    admission::Control& control = *ports_.admission;
+    const admission::BanSnapshot& bans = bans_.look(control.bans);
+    if (const admission::Ban* const ban = bans.find_address(connection.peer.ip, now_)) {
+        return turned_away(*ban);
+    }
+    if (control.memory.is_on(admission::SheddingStep::refuse_new_connections)) {
+        return Turnaway{ReasonCode::server_busy,
+                        {Limit::memory, Scope::server},
+                        now_ + control.options.retry_after};
+    }
+    const auto too_fast = [&](admission::SharedBucket& bucket, Scope whose) {
+        return Turnaway{ReasonCode::connection_rate_exceeded,
+                        {Limit::connect_rate, whose},
+                        bucket.ready_at(now_)};
+    };
+    auto& of_listener = control.ledger.listener_connect_rate(connection.listener_index);
+    if (!of_listener.try_take(1, now_)) return too_fast(of_listener, Scope::listener);
+    auto& of_server = control.ledger.server_connect_rate();
+    if (!of_server.try_take(1, now_)) return too_fast(of_server, Scope::server);
+    return std::nullopt;
+}
+
+Shard::Turnaway Shard::turned_away(const admission::Ban& ban) const {
+    const Scope whose =
+        ban.target.kind == admission::BanKind::network ? Scope::server : Scope::client;
+    return {ReasonCode::banned, {Limit::ban, whose}, ban.expires_at};
+}
+
+/// Who somebody is has been proved: bans of the name, flapping, and the tenant's pace.
+std::optional<Shard::Turnaway> Shard::look_at_proved(TenantId tenant, std::string_view client_id,
+                                                     std::string_view user) {
+    if (ports_.admission == nullptr) return std::nullopt;
+    admission::Control& control = *ports_.admission;
+    const admission::BanSnapshot& bans = bans_.look(control.bans);
+    const admission::Ban* ban = bans.find_client(tenant, client_id, now_);
+    if (ban == nullptr && !user.empty()) ban = bans.find_user(tenant, user, now_);
+    if (ban != nullptr) return turned_away(*ban);
+    auto& pace = control.ledger.tenant(tenant).connect_rate();
+    if (!pace.try_take(1, now_)) {
+        return Turnaway{ReasonCode::connection_rate_exceeded,
+                        {Limit::connect_rate, Scope::tenant},
+                        pace.ready_at(now_)};
+    }
+    if (!flapping_.is_flapping(hash_bytes(client_id, tenant.value), now_)) return std::nullopt;
+    const Instant until = now_ + flapping_.options().ban;
+    const bool is_set = control.bans.set(
+        {admission::BanTarget::client(tenant, client_id),
+         fmt::format("connected more than {} times in {} s", flapping_.options().connects_max,
+                     flapping_.options().window.count_s()),
+         "flapping detection", now_, until});
+    if (is_set) counters_.flapping_bans_total.add();
+    trace::log(trace::Level::warn, "client_flaps",
+               {{"client", client_id}, {"tenant", tenant.value}, {"is_banned", is_set}});
+    return Turnaway{ReasonCode::banned, {Limit::flapping, Scope::client}, until};
+}
+
+// --- places ---
+
+/// A place for one connection, and for a session if it is new. A connection that takes the place of
+/// another (`replaced`) changes nothing, unless it comes through another listener.
+std::optional<Bound> Shard::take_places(TenantId tenant, std::uint16_t listener_index,
+                                        const SessionNotes* replaced, bool is_new_session) {
+    if (ports_.admission == nullptr) return std::nullopt;
+    admission::QuotaLedger& ledger = ports_.admission->ledger;
+    const bool same_listener = replaced != nullptr && replaced->listener_index == listener_index;
+    if (!same_listener && !ledger.try_take_listener(listener_index)) {
+        return Bound{Limit::connections, Scope::listener};
+    }
+    if (replaced == nullptr) {
+        if (const auto whose = ledger.try_take(tenant, Quota::connections)) {
+            ledger.give_back_listener(listener_index);
+            return Bound{Limit::connections, *whose};
+        }
+    }
+    if (is_new_session) {
+        if (const auto whose = ledger.try_take(tenant, Quota::sessions)) {
+            if (replaced == nullptr) ledger.give_back(tenant, Quota::connections);
+            if (!same_listener) ledger.give_back_listener(listener_index);
+            return Bound{Limit::sessions, *whose};
+        }
+    }
+    // The old connection gives back its own place when it goes.
+    if (replaced != nullptr) ledger.take(tenant, Quota::connections);
+    if (same_listener) ledger.take_listener(listener_index);
+    return std::nullopt;
+}
+
+void Shard::give_back_connection(TenantId tenant, std::uint16_t listener_index) noexcept {
+    if (ports_.admission == nullptr) return;
+    ports_.admission->ledger.give_back(tenant, Quota::connections);
+    ports_.admission->ledger.give_back_listener(listener_index);
+}
+
+/// The session's connection is gone.
+void Shard::leave_connection(SessionNotes& notes) noexcept {
+    counters_.clients.subtract();
+    give_back_connection(notes.tenant, notes.listener_index);
+    notes.connection = ports::ConnectionId{};
+}
+
+/// A session that takes the place of one that has just given its own back.
+void Shard::take_session_again(TenantId tenant) {
+    if (ports_.admission != nullptr) ports_.admission->ledger.take(tenant, Quota::sessions);
+}
+
+void Shard::give_back_subscriptions(SessionNotes& notes) noexcept {
+    if (notes.subscriptions_taken <= notes.subscription_count) return;
+    ports_.admission->ledger.give_back(notes.tenant, Quota::subscriptions,
+                                       notes.subscriptions_taken - notes.subscription_count);
+    notes.subscriptions_taken = notes.subscription_count;
+}
+
+// --- how it is told ---
+
+Shard::Turnaway Shard::no_place(const Bound& bound) const {
+    const Duration wait =
+        ports_.admission != nullptr ? ports_.admission->options.retry_after : Duration::seconds(30);
+    return {ReasonCode::quota_exceeded, bound, now_ + wait};
+}
+
+/// `tenant` null: nobody knows yet whose client this is.
+void Shard::turn_away(Connection& connection, const TenantId* tenant, const Turnaway& away) {
+    counters_.refuse(away.bound);
+    if (ports_.admission != nullptr && tenant != nullptr) {
+        ports_.admission->ledger.tenant(*tenant).count_refusal(away.bound.limit);
+    }
+    // A ban without end has nothing to wait for.
+    const std::uint32_t retry_after_s =
+        away.retry_at.is_never() ? 0 : seconds_until(away.retry_at, now_);
+    std::string text = fmt::format("{} ({})", to_text(away.bound.limit), to_text(away.bound.scope));
+    if (retry_after_s != 0) text += fmt::format("; try again in {} s", retry_after_s);
+    refuse_connect(connection, away.reason, text, retry_after_s, &away.bound);
+}
+
+void Shard::note_attempt(const Connection& connection, ReasonCode reason, std::string_view text,
+                         const Bound* bound) {
+    admission::RefusedAttempt attempt;
+    attempt.tenant = at_hand_.tenant;
+    attempt.client_id = at_hand_.client_id.substr(0, 64);
+    attempt.address = connection.peer.ip;
+    attempt.reason = static_cast<std::uint8_t>(reason);
+    attempt.text = text.substr(0, 128);
+    if (bound != nullptr) attempt.bound = *bound;
+    attempt.has_bound = bound != nullptr;
+    attempt.last = now_;
+    refused_attempts_.note(std::move(attempt));
+}
+
+std::uint32_t Shard::packet_bytes_max(std::uint16_t listener_index) const noexcept {
+    if (ports_.admission == nullptr) return limits_.packet_bytes_max;
+    const std::uint32_t own = ports_.admission->ledger.listener_packet_bytes_max(listener_index);
+    return own != 0 ? std::min(own, limits_.packet_bytes_max) : limits_.packet_bytes_max;
+}
+
+// --- a tenant's pace ---
+
+Shard::TenantPace& Shard::pace_of(TenantId tenant) {
+    if (tenant.value >= paces_.size()) paces_.resize(std::size_t{tenant.value} + 1);
+    TenantPace& pace = paces_[tenant.value];
+    if (pace.account == nullptr) pace.account = &ports_.admission->ledger.tenant(tenant);
+    return pace;
+}
+
+/// A packet of one of its clients was read. If the tenant has spent its rate, this one has a place
+/// in the queue for it, and the client is read on when that has come.
+void Shard::charge_tenant(TenantId tenant, Connection& connection, std::size_t bytes,
+                          bool is_publish) {
+    TenantPace& pace = pace_of(tenant);
+    Instant due =
+        pace.bytes.take(pace.account->byte_rate(), static_cast<std::int64_t>(bytes), now_);
+    Limit limit = Limit::byte_rate;
+    pace.bytes_read += bytes;
+    if (is_publish) {
+        ++pace.messages_read;
+        const Instant by_messages = pace.messages.take(pace.account->message_rate(), 1, now_);
+        if (by_messages > due) {
+            due = by_messages;
+            limit = Limit::message_rate;
+        }
+    }
+    if (due <= now_) [[likely]]
+        return;
+    if (connection.state != Connection::State::attached) return;  // that was its last
+    counters_.rate_limited_total.add();
+    counters_.refuse({limit, Scope::tenant});
+    pace.account->count_refusal(limit);
+    pause(connection);
+    Connection::Work& work = work_of(connection);
+    if (work.resume_at.is_never() || work.resume_at < due) resume_at(connection, due);
+}
+
+void Shard::resume_at(Connection& connection, Instant at) {
+    work_of(connection).resume_at = at;
+    timers_.add({at, TimerQueue::Kind::connection, connection.id.index, connection.id.generation});
+}
+
+/// What was counted here goes to the accounts that a scraper reads.
+void Shard::settle_paces() noexcept {
+    for (TenantPace& pace : paces_) {
+        if (pace.bytes_read == 0) continue;
+        pace.account->count_traffic(pace.messages_read, pace.bytes_read);
+        pace.messages_read = pace.bytes_read = 0;
+    }
+}
+
+// --- too little memory ---
+
+/// Messages that found no room in the store.
+void Shard::count_no_room(std::uint64_t n) noexcept {
+    counters_.drop(messages_.refusal(), n);
+    if (messages_.refusal() == DropReason::tenant_quota) {
+        counters_.refuse({Limit::message_bytes, messages_.tenants().refused_by()});
+    }
+}
+
+bool Shard::refuses_retained() const noexcept {
+    return ports_.admission != nullptr &&
+           ports_.admission->memory.is_on(admission::SheddingStep::refuse_retained);
+}
+
+/// When the next client has to go, if the pressure stays.
+Instant Shard::next_shedding() const noexcept {
+    const bool is_on = ports_.admission != nullptr &&
+                       ports_.admission->memory.is_on(admission::SheddingStep::disconnect_slowest);
+    return is_on ? shed_at_ : Instant::never();
+}
+
+/// One at a time, whose queue takes most: the pressure is looked at again before the next.
+void Shard::shed_slowest() {
+    if (now_ < next_shedding()) return;
+    shed_at_ = now_ + shed_interval;
+    Session* slowest = nullptr;
+    sessions_.for_each([&](Session& session) {
+        if (!session.is_attached() || session.queued_bytes() == 0) return;
+        if (slowest == nullptr || session.queued_bytes() > slowest->queued_bytes()) {
+            slowest = &session;
+        }
+    });
+    if (slowest == nullptr) return;
+    counters_.shed_clients_total.add();
+    counters_.refuse({Limit::memory, Scope::server});
+    trace::log(trace::Level::warn, "client_shed",
+               {{"client", slowest->client_id()}, {"queued_bytes", slowest->queued_bytes()}});
+    refuse(*slowest, find(slowest->connection()), ReasonCode::quota_exceeded,
+           "the server is short of memory, and this client reads too slowly", Parting::lost);
+}
+
+}  // namespace mitu::broker
