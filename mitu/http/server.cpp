@@ -1,241 +1,125 @@
 #include "mitu/http/server.hpp"
 
 #include <fmt/format.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/message_generator.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
-#include <chrono>
-#include <exception>
 #include <thread>
-#include <utility>
 
 #include "mitu/base/check.hpp"
-#include "mitu/http/routes.hpp"
-#include "mitu/trace/log.hpp"
+#include "mitu/http/session.hpp"
 
 // Asio's functions return the error that they also set.
 // NOLINTBEGIN(bugprone-unused-return-value)
 namespace mitu::http {
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace bhttp = boost::beast::http;
-using boost::system::error_code;
 using tcp = asio::ip::tcp;
+using unix_stream = asio::local::stream_protocol;
 
-// What an unwilling reader may still send us after our last answer, and for how long.
-constexpr std::size_t drain_bytes_max = 262'144;
-constexpr auto drain_time_max = std::chrono::seconds{1};
 constexpr auto accept_pause = std::chrono::milliseconds{100};
 
-std::chrono::nanoseconds to_chrono(Duration d) { return std::chrono::nanoseconds{d.count_ns()}; }
-
-/// What the sessions of a server share. Lives on the server's thread.
-struct Shared {
-    ServerOptions options;
-    Routes routes;
-    std::size_t connections = 0;
-};
-
-/// One connection: read a request, answer, again. Kept alive by the operation that is under way.
-class Session final : public std::enable_shared_from_this<Session> {
-public:
-    Session(tcp::socket socket, Shared& shared)
-        : shared_{shared},
-          stream_{std::move(socket)},
-          buffer_{shared.options.header_bytes_max + 65'536} {
-        ++shared_.connections;
-    }
-    ~Session() { --shared_.connections; }
-    Session(const Session&) = delete;
-    Session& operator=(const Session&) = delete;
-
-    void run() { read_header(); }
-
-private:
-    void read_header() {
-        parser_.emplace();
-        parser_->header_limit(static_cast<std::uint32_t>(shared_.options.header_bytes_max));
-        parser_->body_limit(shared_.options.body_bytes_max);
-        stream_.expires_after(to_chrono(shared_.options.request_time_max));
-        bhttp::async_read_header(
-            stream_, buffer_, *parser_,
-            [self = shared_from_this()](error_code error, std::size_t) { self->on_header(error); });
-    }
-
-    void on_header(error_code error) {
-        if (error) return on_read_error(error);
-        if (!beast::iequals(parser_->get()[bhttp::field::expect], "100-continue")) {
-            return read_body();
-        }
-        static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-        asio::async_write(stream_, asio::buffer(go_on),
-                          [self = shared_from_this()](error_code write_error, std::size_t) {
-                              if (!write_error) self->read_body();
-                          });
-    }
-
-    // Still under the time limit that read_header() set.
-    void read_body() {
-        bhttp::async_read(stream_, buffer_, *parser_,
-                          [self = shared_from_this()](error_code error, std::size_t) {
-                              if (error) return self->on_read_error(error);
-                              self->answer();
-                          });
-    }
-
-    void on_read_error(error_code error) {
-        if (error == bhttp::error::body_limit) {
-            return reply(make_error(413, "the body is larger than allowed"), false, false);
-        }
-        if (error == bhttp::error::header_limit || error == bhttp::error::buffer_overflow) {
-            return reply(make_error(431, "the header is larger than allowed"), false, false);
-        }
-        const bool is_gone =
-            error == bhttp::error::end_of_stream || error == bhttp::error::partial_message ||
-            error.category() != bhttp::make_error_code(bhttp::error::bad_version).category();
-        if (is_gone) return;  // closed, broken or too slow: nobody would read an answer
-        reply(make_error(400, fmt::format("malformed request: {}", error.message())), false, false);
-    }
-
-    void answer() {
-        bhttp::request<bhttp::string_body> message = parser_->release();
-        const bool is_head = message.method() == bhttp::verb::head;
-        const bool keep_alive = message.keep_alive();
-        auto target = parse_target({message.target().data(), message.target().size()});
-        if (!target) return reply(make_error(400, "malformed request target"), false, is_head);
-        Request request;
-        request.method = std::string{message.method_string()};
-        request.target = std::move(*target);
-        request.content_type = std::string{message[bhttp::field::content_type]};
-        request.body = std::move(message.body());
-
-        const Routes::Match match = shared_.routes.find(request.method, request.target.path);
-        if (match.allowed.empty()) return reply(make_error(404, "not found"), keep_alive, is_head);
-        if (match.handler == nullptr) {
-            const std::string what = fmt::format("method not allowed; use {}", match.allowed);
-            return reply(make_error(405, what), keep_alive, is_head, match.allowed);
-        }
-        Response response;
-        try {
-            response = (*match.handler)(request);
-        } catch (const std::exception& exception) {
-            trace::log(trace::Level::error, "http_handler_threw",
-                       {{"path", request.target.path}, {"what", exception.what()}});
-            response = make_error(500, "internal error");
-        }
-        trace::log(trace::Level::debug, "http_request",
-                   {{"method", request.method},
-                    {"path", request.target.path},
-                    {"status", response.status},
-                    {"bytes", response.body.size()}});
-        reply(std::move(response), keep_alive, is_head);
-    }
-
-    static Response make_error(unsigned status, std::string_view what) {
-        Response response;
-        response.status = status;
-        response.body = fmt::format("{}\n", what);
-        return response;
-    }
-
-    void reply(Response response, bool keep_alive, bool is_head, std::string_view allow = {}) {
-        const auto fill = [&](auto& message) {
-            message.version(11);
-            message.result(response.status);
-            message.set(bhttp::field::content_type, response.content_type);
-            if (!allow.empty()) message.set(bhttp::field::allow, allow);
-            message.content_length(response.body.size());
-            message.keep_alive(keep_alive);
-        };
-        if (is_head) {
-            bhttp::response<bhttp::empty_body> message;
-            fill(message);
-            return send(bhttp::message_generator{std::move(message)});
-        }
-        bhttp::response<bhttp::string_body> message;
-        fill(message);
-        message.body() = std::move(response.body);
-        send(bhttp::message_generator{std::move(message)});
-    }
-
-    void send(bhttp::message_generator message) {
-        const bool keep_alive = message.keep_alive();
-        stream_.expires_after(to_chrono(shared_.options.response_time_max));
-        beast::async_write(stream_, std::move(message),
-                           [self = shared_from_this(), keep_alive](error_code error, std::size_t) {
-                               if (error) return;
-                               if (keep_alive) return self->read_header();
-                               self->finish();
-                           });
-    }
-
-    // Closing with unread bytes would reset the connection before the answer is read.
-    void finish() {
-        error_code ignored;
-        stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-        stream_.expires_after(drain_time_max);
-        drain();
-    }
-    void drain() {
-        stream_.async_read_some(asio::buffer(drained_),
-                                [self = shared_from_this()](error_code error, std::size_t count) {
-                                    self->drained_bytes_ += count;
-                                    if (error || self->drained_bytes_ > drain_bytes_max) return;
-                                    self->drain();
-                                });
-    }
-
-    Shared& shared_;
-    beast::tcp_stream stream_;
-    beast::flat_buffer buffer_;
-    std::optional<bhttp::request_parser<bhttp::string_body>> parser_;
-    std::array<char, 1'024> drained_{};
-    std::size_t drained_bytes_ = 0;
-};
-
 // Without waiting: if the socket does not take these few bytes at once, the close says it all.
-void refuse(tcp::socket socket) {
+void refuse(Socket socket, bool is_tls) {
     static constexpr std::string_view answer =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
         "Content-Length: 21\r\nConnection: close\r\n\r\ntoo many connections\n";
     error_code ignored;
     socket.non_blocking(true, ignored);
-    socket.write_some(asio::buffer(answer), ignored);
-    socket.shutdown(tcp::socket::shutdown_both, ignored);
+    if (!is_tls) socket.write_some(asio::buffer(answer), ignored);
+    socket.shutdown(Socket::shutdown_both, ignored);
+}
+
+Peer describe(asio::ip::address address) {
+    if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+        address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+    }
+    Peer peer;
+    peer.address = peer.network = address.to_string();
+    peer.is_loopback = address.is_loopback();
+    if (address.is_v6()) {
+        auto bytes = address.to_v6().to_bytes();
+        std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
+        peer.network = asio::ip::address_v6{bytes}.to_string() + "/64";
+    }
+    return peer;
+}
+
+std::shared_ptr<asio::ssl::context> as_asio(const TlsContext& context) {
+    SSL_CTX_up_ref(context.get());  // Asio's own reference
+    return std::make_shared<asio::ssl::context>(context.get());
 }
 
 }  // namespace
 
-/// Owns the thread, the listening socket and the sessions.
+/// Owns the threads, the listening sockets and the sessions.
 class Server::Impl {
 public:
-    explicit Impl(ServerOptions options) { shared_.options = std::move(options); }
+    explicit Impl(ServerOptions options) {
+        shared_.options = std::move(options);
+        shared_.context = &context_;
+    }
     ~Impl() { stop(); }
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
-    void handle(std::string_view method, std::string_view path, Handler handler) {
+    void handle(std::string_view method, std::string_view path, Routes::Entry entry) {
         MITU_CHECK_MSG(!thread_.joinable(), "handlers are set before start()");
-        shared_.routes.add(method, path, std::move(handler));
+        shared_.routes.add(method, path, std::move(entry));
+    }
+    void set_error_answer(ErrorAnswer answer) {
+        MITU_CHECK_MSG(!thread_.joinable(), "answers are set before start()");
+        shared_.error_answer = std::move(answer);
     }
 
     Result<std::uint16_t, std::string> start() {
+        if (shared_.options.tls) {
+            auto context = load_tls_context(*shared_.options.tls);
+            if (!context) return std::unexpected(context.error());
+            shared_.tls = as_asio(*context);
+        }
+        const auto port = listen_tcp();
+        if (!port) return port;
+        if (auto problem = listen_unix(); !problem.empty()) return std::unexpected(problem);
+        pool_.emplace(std::max<std::size_t>(shared_.options.pool_threads, 1));
+        shared_.pool = &*pool_;
+        accept_tcp();
+        if (unix_acceptor_.is_open()) accept_unix();
+        thread_ = std::thread{[this] {
+            pthread_setname_np(pthread_self(), "mitu-http");
+            context_.run();
+        }};
+        return port;
+    }
+
+    Result<void, std::string> reload_tls() {
+        if (!shared_.options.tls) return {};
+        auto context = load_tls_context(*shared_.options.tls);
+        if (!context) return std::unexpected(context.error());
+        asio::post(context_, [this, tls = as_asio(*context)] { shared_.tls = tls; });
+        return {};
+    }
+
+    void stop() {
+        context_.stop();
+        if (thread_.joinable()) thread_.join();
+        if (pool_) {
+            pool_->stop();  // what waits is dropped, what runs comes to its end
+            pool_->join();
+        }
+        if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
+        unix_path_.clear();
+    }
+
+private:
+    Result<std::uint16_t, std::string> listen_tcp() {
         error_code error;
         const ServerOptions& options = shared_.options;
         const bool is_any = options.host == "*";
@@ -256,37 +140,79 @@ public:
         if (error) return refused();
         const std::uint16_t port = acceptor_.local_endpoint(error).port();
         if (error) return refused();
-
-        accept();
-        thread_ = std::thread{[this] {
-            pthread_setname_np(pthread_self(), "mitu-http");
-            context_.run();
-        }};
         return port;
     }
 
-    void stop() {
-        context_.stop();
-        if (thread_.joinable()) thread_.join();
+    /// Shape  empty: it listens, or need not.
+    std::string listen_unix() {
+        const std::string& path = shared_.options.unix_path;
+        if (path.empty()) return {};
+        constexpr std::size_t path_bytes_max = 107;
+        if (path.size() > path_bytes_max) {
+            return fmt::format("cannot listen on {}: a Unix socket's path has at most {} bytes",
+                               path, path_bytes_max);
+        }
+        error_code error;
+        const unix_stream::endpoint endpoint{path};
+        const auto refused = [&] {
+            return fmt::format("cannot listen on {}: {}", path, error.message());
+        };
+        unix_stream::socket probe{context_};
+        probe.connect(endpoint, error);
+        if (!error) return fmt::format("cannot listen on {}: another server does", path);
+        struct stat there{};
+        if (::lstat(path.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) ::unlink(path.c_str());
+        unix_acceptor_.open(endpoint.protocol(), error);
+        if (error) return refused();
+        // The file gets the mode of the socket, so that there is no moment at which it is open to
+        // others.
+        ::fchmod(unix_acceptor_.native_handle(), S_IRUSR | S_IWUSR);
+        unix_acceptor_.bind(endpoint, error);
+        if (error) return refused();
+        unix_path_ = path;
+        ::chmod(path.c_str(), S_IRUSR | S_IWUSR);
+        unix_acceptor_.listen(asio::socket_base::max_listen_connections, error);
+        return error ? refused() : std::string{};
     }
 
-private:
-    void accept() {
+    void accept_tcp() {
         acceptor_.async_accept([this](error_code error, tcp::socket socket) {
-            if (error) return accept_later(error);
-            if (shared_.connections < shared_.options.connections_max) {
-                std::make_shared<Session>(std::move(socket), shared_)->run();
-            } else {
-                refuse(std::move(socket));
-            }
-            accept();
+            if (error) return accept_later(error, [this] { accept_tcp(); });
+            error_code gone;
+            const auto remote = socket.remote_endpoint(gone);
+            if (!gone) begin(std::move(socket), describe(remote.address()), shared_.tls);
+            accept_tcp();
         });
     }
 
-    void accept_later(error_code error) {
+    void accept_unix() {
+        unix_acceptor_.async_accept([this](error_code error, unix_stream::socket socket) {
+            if (error) return accept_later(error, [this] { accept_unix(); });
+            Peer peer;
+            peer.address = peer.network = "unix";
+            peer.is_unix = true;
+            begin(std::move(socket), std::move(peer), nullptr);
+            accept_unix();
+        });
+    }
+
+    void begin(Socket socket, Peer peer, const std::shared_ptr<asio::ssl::context>& tls) {
+        if (shared_.connections >= shared_.options.connections_max) {
+            return refuse(std::move(socket), tls != nullptr);
+        }
+        if (tls) {
+            std::make_shared<Session<TlsStream>>(shared_, std::move(peer), std::move(socket), *tls)
+                ->run();
+        } else {
+            std::make_shared<Session<PlainStream>>(shared_, std::move(peer), std::move(socket))
+                ->run();
+        }
+    }
+
+    void accept_later(error_code error, std::function<void()> accept) {
         trace::log(trace::Level::warn, "http_accept_paused", {{"reason", error.message()}});
-        retry_.expires_after(accept_pause);
-        retry_.async_wait([this](error_code cancelled) {
+        auto timer = std::make_shared<asio::steady_timer>(context_, accept_pause);
+        timer->async_wait([timer, accept = std::move(accept)](error_code cancelled) {
             if (!cancelled) accept();
         });
     }
@@ -295,7 +221,10 @@ private:
     // After shared_: its end destroys the sessions that are under way, which count there.
     asio::io_context context_{1};
     tcp::acceptor acceptor_{context_};
-    asio::steady_timer retry_{context_};
+    unix_stream::acceptor unix_acceptor_{context_};
+    std::string unix_path_;  // ours to remove
+    // After context_: the requests that it drops hold sessions.
+    std::optional<asio::thread_pool> pool_;
     std::thread thread_;
 };
 
@@ -306,13 +235,29 @@ std::optional<std::string_view> Request::query(std::string_view name) const {
     return std::nullopt;
 }
 
+std::optional<std::string_view> Request::header(std::string_view name) const {
+    for (const auto& [key, value] : headers) {
+        if (beast::iequals(key, name)) return value;
+    }
+    return std::nullopt;
+}
+
+std::string_view Request::param(std::string_view name) const {
+    for (const auto& [key, value] : params) {
+        if (key == name) return value;
+    }
+    return {};
+}
+
 Server::Server(ServerOptions options) : impl_{std::make_unique<Impl>(std::move(options))} {}
 Server::~Server() = default;
 
-void Server::handle(std::string_view method, std::string_view path, Handler handler) {
-    impl_->handle(method, path, std::move(handler));
+void Server::handle(std::string_view method, std::string_view pattern, Handler handler, Runs runs) {
+    impl_->handle(method, pattern, {std::move(handler), runs});
 }
+void Server::set_error_answer(ErrorAnswer answer) { impl_->set_error_answer(std::move(answer)); }
 Result<std::uint16_t, std::string> Server::start() { return impl_->start(); }
+Result<void, std::string> Server::reload_tls() { return impl_->reload_tls(); }
 void Server::stop() { impl_->stop(); }
 
 }  // namespace mitu::http

@@ -1,5 +1,5 @@
 #pragma once
-// A small HTTP/1.1 server for metrics, health and the API: one thread, every size and time bounded.
+// A small HTTP/1.1 server for metrics, health and the API: every size, time and number bounded.
 // Beast and Asio stay inside server.cpp.
 
 #include <cstddef>
@@ -9,62 +9,103 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "mitu/base/result.hpp"
 #include "mitu/base/time.hpp"
 #include "mitu/http/target.hpp"
+#include "mitu/http/tls.hpp"
 
 namespace mitu::http {
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+/// Who is at the other end.
+struct Peer {
+    std::string address;  // "192.0.2.7", "2001:db8::7"; "unix": through the Unix socket
+    std::string network;  // what one party surely has alone: the address, or the /64 of an IPv6 one
+    bool is_loopback = false;
+    bool is_unix = false;
+    bool is_encrypted = false;
+};
 
 struct Request {
     std::string method;  // GET, POST, ...
     Target target;
     std::string content_type;  // as sent; empty: none
     std::string body;
+    Fields headers;  // as sent, in order
+    Fields params;   // what the route's `{name}` stand for
+    Peer peer;
 
     /// The first query parameter of this name.
     [[nodiscard]] std::optional<std::string_view> query(std::string_view name) const;
+    /// The first header of this name, whatever its case.
+    [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
+    /// Shape  empty: the route has no such parameter.
+    [[nodiscard]] std::string_view param(std::string_view name) const;
 };
 
 struct Response {
     unsigned status = 200;
     std::string content_type = "text/plain; charset=utf-8";
-    std::string body;
+    std::string body{};
+    Fields headers{};  // a value with a line break or another control character is left out
 };
 
 struct ServerOptions {
     std::string host = "127.0.0.1";  // an IPv4 or IPv6 literal; "*": every interface
     std::uint16_t port = 0;          // 0: any that is free
+    std::optional<TlsFiles> tls;     // none: plain HTTP
+    std::string unix_path;           // a Unix socket beside it, mode 0600, plain; empty: none
     std::size_t connections_max = 256;
     std::size_t header_bytes_max = 16'384;
     std::size_t body_bytes_max = 1'048'576;
+    std::size_t pool_threads = 4;
+    std::size_t pool_waiting_max = 64;  // requests that wait for one of them: more get 503
     Duration request_time_max = Duration::seconds(15);  // for one to begin and be whole
     Duration response_time_max = Duration::seconds(30);
+};
+
+/// Where a handler runs.
+enum class Runs : std::uint8_t {
+    on_server,  // on the server's own thread, one at a time: what never waits
+    on_pool,    // on one of a few threads, several at once: what may wait for something
 };
 
 /// Answers requests by the handler of their path.
 ///   404: no handler for the path; 405: for the path, but not for the method; HEAD: as GET, without
 ///   the body; 400, 413, 431: malformed, body or header too large, and the connection is closed;
-///   503: too many connections. A client that is too slow is closed without an answer.
-/// Threading  handle(), start(), stop(): the owner. Handlers run one at a time on the server's own
-///            thread: what takes long there makes other requests wait.
+///   503: too many connections, or too many requests wait for the pool. A client that is too slow
+///   is closed without an answer.
+/// Threading  handle(), start(), stop(): the owner. reload_tls(): any thread.
 class Server {
 public:
     using Handler = std::function<Response(const Request&)>;
+    /// The server's own answers, as its owner wants them. Shape: `path` empty where none was read.
+    using ErrorAnswer =
+        std::function<Response(unsigned status, std::string_view what, std::string_view path)>;
 
     explicit Server(ServerOptions options);
     ~Server();  // stops
 
-    /// Before start(). A path that ends in "/*" stands for everything below it; longer paths win.
+    /// Before start(). `pattern` as in routes.hpp: "/files/*", "/clients/{tenant}/{client_id}".
     /// A handler that throws answers 500.
-    void handle(std::string_view method, std::string_view path, Handler handler);
+    void handle(std::string_view method, std::string_view pattern, Handler handler,
+                Runs runs = Runs::on_server);
+    void set_error_answer(ErrorAnswer answer);  // before start()
 
     /// Listens, then answers until stop(). Once.
-    /// Errors  address and cause, as a sentence.
+    /// Errors  address or file, and the cause, as a sentence.
     /// Returns the real port.
     [[nodiscard]] Result<std::uint16_t, std::string> start();
 
-    /// Closes every connection and waits for the thread. Not from inside a handler.
+    /// Reads the TLS files again; connections from now on use them, those that are there stay.
+    /// Errors  the sentence of load_tls_context(); what was there before stays in use.
+    [[nodiscard]] Result<void, std::string> reload_tls();
+
+    /// Closes every connection and waits for the threads. Not from inside a handler.
     void stop();
 
 private:

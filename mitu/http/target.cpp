@@ -54,6 +54,12 @@ std::optional<Target> parse_target(std::string_view text) {
     if (!path || has_dot_segment(*path)) return std::nullopt;
     Target target;
     target.path = std::move(*path);
+    for (std::string_view rest = text.substr(0, question); !rest.empty();) {
+        rest.remove_prefix(1);  // '/'
+        const std::string_view segment = rest.substr(0, rest.find('/'));
+        rest.remove_prefix(segment.size());
+        target.segments.push_back(*percent_decode(segment, false));  // as part of a whole that was
+    }
     if (question == std::string_view::npos) return target;
 
     std::string_view query = text.substr(question + 1);

@@ -10,7 +10,8 @@
 namespace mitu::http {
 
 struct Target {
-    std::string path;                                        // decoded; begins with '/'
+    std::string path;                   // decoded; begins with '/'
+    std::vector<std::string> segments;  // split at '/' first, then decoded: "%2F" stays inside one
     std::vector<std::pair<std::string, std::string>> query;  // decoded, in the order given
 };
 

@@ -31,6 +31,12 @@ TEST(target, is_taken_apart_and_decoded) {
     }
 }
 
+TEST(target, is_split_before_it_is_decoded) {
+    EXPECT_EQ(parse_target("/a%2Fb/c%20d//?x=/y")->segments,
+              (std::vector<std::string>{"a/b", "c d", "", ""}));
+    EXPECT_EQ(parse_target("/")->segments, std::vector<std::string>{""});
+}
+
 TEST(target, refuses_what_could_surprise_a_handler) {
     for (const char* const text : {"", "a", "*", "host:443", "/%", "/%4", "/%4g", "/a?x=%", "/%00",
                                    "/a/../b", "/a/.", "/%2e%2E/b", "/..", "https://host/x"}) {
