@@ -184,6 +184,9 @@ public:
         return static_cast<NodeIndex>(nodes_.size());
     }
 
+    /// Tenants have numbers below this one; some have no root.
+    [[nodiscard]] std::size_t tenant_end() const noexcept { return roots_.size(); }
+
     /// For audits: each node is found from its parent, and the table holds nothing else.
     [[nodiscard]] bool is_sound() const noexcept {
         std::size_t in_table = 0;

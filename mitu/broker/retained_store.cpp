@@ -45,6 +45,13 @@ void RetainedStore::note_expiry(const Expiry& expiry) {
     std::push_heap(expiries_.begin(), expiries_.end(), std::greater<>{});
 }
 
+bool RetainedStore::erase(TenantId tenant, std::string_view topic) {
+    const auto node = tree_.find(tenant, Levels{topic});
+    if (node == Tree::none || tree_.node(node).payload.empty()) return false;
+    remove(node);
+    return true;
+}
+
 void RetainedStore::remove(std::uint32_t node) {
     messages_.release(tree_.node(node).payload.message);
     tree_.node(node).payload.message = MessageHandle{};

@@ -47,7 +47,11 @@ public:
     /// At most a small multiple of count().
     [[nodiscard]] std::size_t note_count() const noexcept { return expiries_.size(); }
 
+    /// Lets go of the topic's message. False: it has none.
+    bool erase(TenantId tenant, std::string_view topic);
+
 private:
+    friend class ShardInspector;
     struct Entry {
         MessageHandle message;
         [[nodiscard]] bool empty() const noexcept { return message.is_none(); }

@@ -174,6 +174,8 @@ public:
         return outbox_ ? outbox_->inflight.size() : 0;
     }
     [[nodiscard]] std::size_t subscription_count() const noexcept { return filters_.size(); }
+    /// As the client sent them, with `$share/NAME/`.
+    [[nodiscard]] const FilterSet& filters() const noexcept { return filters_; }
     [[nodiscard]] std::size_t identifier_set_count() const noexcept {
         return outbox_ ? outbox_->identifier_set_count : 0;
     }

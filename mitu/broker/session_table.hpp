@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -116,6 +117,21 @@ public:
         for (std::uint32_t i = 0; i < slot_count_; ++i) {
             if (slot(i).is_used && !slot(i).is_broken) visit(*slot(i).session());
         }
+    }
+
+    /// The same for `slots_max` places from `begin` on, until visit() says false; returns where to
+    /// go on, nullopt at the end. A session keeps its place as long as it is there, so that a walk
+    /// in pieces sees each that was there all the time exactly once.
+    template <class Visit>
+    [[nodiscard]] std::optional<std::uint32_t> visit_from(std::uint32_t begin,
+                                                          std::uint32_t slots_max, Visit visit) {
+        std::uint32_t i = begin;
+        for (; i < slot_count_ && i - begin < slots_max; ++i) {
+            if (!slot(i).is_used || slot(i).is_broken) continue;
+            if (!visit(*slot(i).session())) break;
+        }
+        if (i >= slot_count_) return std::nullopt;
+        return i;
     }
 
 private:

@@ -34,6 +34,8 @@
 
 namespace mitu::broker {
 
+class ShardInspector;
+
 /// What a shard works with. Everything named here outlives it.
 struct ShardPorts {
     Mailroom& mailroom;
@@ -89,6 +91,8 @@ public:
     [[nodiscard]] std::size_t timer_count() const noexcept { return timers_.size(); }
 
 private:
+    friend class ShardInspector;  // shard_inspect.hpp: what people and tools ask
+
     /// A message for another shard that its lane had no room for. Bounded: while one waits, no
     /// publisher is read and no publish mail is taken in.
     struct DeliverBacklog {

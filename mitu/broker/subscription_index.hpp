@@ -101,6 +101,7 @@ public:
     [[nodiscard]] std::size_t subscription_count() const noexcept { return subscription_count_; }
 
 private:
+    friend class ShardInspector;
     /// A Subscriber in 16 bytes.
     struct Packed {
         Packed() = default;
