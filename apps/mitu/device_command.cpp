@@ -3,16 +3,14 @@
 #include "apps/mitu/device_command.hpp"
 
 #include <fmt/format.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "apps/mitu/password_prompt.hpp"
 #include "apps/mitu/text.hpp"
 #include "mitu/fleet/files.hpp"
 #include "mitu/fleet/names.hpp"
@@ -47,38 +45,6 @@ Result<std::vector<fleet::Label>, std::string> parse_labels(const std::vector<st
     }
     std::sort(labels.begin(), labels.end());
     return labels;
-}
-
-/// What is typed does not show while this lives, if stdin is a terminal.
-class EchoOff {
-public:
-    EchoOff() {
-        if (::tcgetattr(STDIN_FILENO, &before_) != 0) return;
-        termios silent = before_;
-        silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-        changed_ = ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0;
-    }
-    ~EchoOff() {
-        if (!changed_) return;
-        ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
-        std::fputs("\n", stderr);
-    }
-    EchoOff(const EchoOff&) = delete;
-    EchoOff& operator=(const EchoOff&) = delete;
-
-private:
-    termios before_{};
-    bool changed_ = false;
-};
-
-/// One line; empty: there is none.
-std::string read_password() {
-    if (::isatty(STDIN_FILENO) != 0) std::fputs("Password: ", stderr);
-    const EchoOff echo_off;
-    std::string line;
-    std::getline(std::cin, line);
-    if (line.ends_with('\r')) line.pop_back();
-    return line;
 }
 
 /// A device that no policy selects keeps mitud from starting; better told now. Policies that only
