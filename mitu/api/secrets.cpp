@@ -53,9 +53,9 @@ std::string hash_password(std::string_view password, PasswordCost cost, ports::E
 
 bool check_password(std::string_view phc, std::string_view password, PasswordCost cost) {
     if (!phc.empty()) return identity::verify_credential(phc, password);
-    fleet::Credential nobody;  // a hash of zeros: what opens it, nobody knows
+    identity::Credential nobody;  // a hash of zeros: what opens it, nobody knows
     nobody.cost = cost_of(cost);
-    static_cast<void>(identity::verify_credential(fleet::format_credential(nobody), password));
+    static_cast<void>(identity::verify_credential(identity::format_credential(nobody), password));
     return false;
 }
 
