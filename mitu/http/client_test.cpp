@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "mitu/http/server.hpp"
 #include "mitu/http/testing/names.hpp"
 #include "mitu/http/testing/scripted_peer.hpp"
@@ -254,6 +257,29 @@ TEST(http_client, stop_ends_every_request_once) {
     client->stop();  // again does nothing
     EXPECT_EQ(client->counts().connections, 0u);
     slow.reset();  // the client's end waits for the resolver
+}
+
+TEST(http_client, every_request_ends_once_though_stop_comes_in_between) {
+    ScriptedPeer peer{reply_to_all};
+    const auto client = start_client({.url = peer.url(), .connections_max = 3, .waiting_max = 20});
+    constexpr int senders = 3;
+    constexpr int each = 200;
+    std::vector<std::atomic<int>> ends(senders * each);
+    std::promise<void> under_way;
+    std::vector<std::thread> threads;
+    for (int sender = 0; sender < senders; ++sender) {
+        threads.emplace_back([&, sender] {
+            for (int i = 0; i < each; ++i) {
+                client->send({}, [&ends, place = static_cast<std::size_t>(sender * each + i)](
+                                     const Answer&) { ++ends[place]; });
+                if (sender == 0 && i == each / 2) under_way.set_value();
+            }
+        });
+    }
+    under_way.get_future().wait();
+    client->stop();
+    for (std::thread& thread : threads) thread.join();
+    for (const auto& count : ends) ASSERT_EQ(count, 1);
 }
 
 TEST(http_client, options_that_make_no_sense_are_refused_without_telling_secrets) {
