@@ -1,7 +1,6 @@
 #include "mitu/http/server.hpp"
 
 #include <fmt/format.h>
-#include <openssl/ssl.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,7 +8,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <thread>
 
@@ -50,11 +48,6 @@ Peer describe(asio::ip::address address) {
         peer.network = asio::ip::address_v6{bytes}.to_string() + "/64";
     }
     return peer;
-}
-
-std::shared_ptr<asio::ssl::context> as_asio(const TlsContext& context) {
-    SSL_CTX_up_ref(context.get());  // Asio's own reference
-    return std::make_shared<asio::ssl::context>(context.get());
 }
 
 }  // namespace
@@ -236,10 +229,7 @@ std::optional<std::string_view> Request::query(std::string_view name) const {
 }
 
 std::optional<std::string_view> Request::header(std::string_view name) const {
-    for (const auto& [key, value] : headers) {
-        if (beast::iequals(key, name)) return value;
-    }
-    return std::nullopt;
+    return find_field(headers, name);
 }
 
 std::string_view Request::param(std::string_view name) const {

@@ -14,12 +14,11 @@
 
 #include "mitu/base/result.hpp"
 #include "mitu/base/time.hpp"
+#include "mitu/http/fields.hpp"
 #include "mitu/http/target.hpp"
 #include "mitu/http/tls.hpp"
 
 namespace mitu::http {
-
-using Fields = std::vector<std::pair<std::string, std::string>>;
 
 /// Who is at the other end.
 struct Peer {

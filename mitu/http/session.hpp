@@ -24,6 +24,7 @@
 #include <exception>
 #include <utility>
 
+#include "mitu/http/beast.hpp"
 #include "mitu/http/routes.hpp"
 #include "mitu/trace/log.hpp"
 
@@ -31,10 +32,6 @@
 // NOLINTBEGIN(bugprone-unused-return-value)
 namespace mitu::http {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace bhttp = boost::beast::http;
-using boost::system::error_code;
 using Socket = asio::generic::stream_protocol::socket;  // TCP or Unix
 using PlainStream = beast::basic_stream<asio::generic::stream_protocol>;
 using TlsStream = asio::ssl::stream<PlainStream>;
@@ -42,10 +39,6 @@ using TlsStream = asio::ssl::stream<PlainStream>;
 // What an unwilling reader may still send us after our last answer, and for how long.
 inline constexpr std::size_t drain_bytes_max = 262'144;
 inline constexpr auto drain_time_max = std::chrono::seconds{1};
-
-inline std::chrono::nanoseconds to_chrono(Duration d) {
-    return std::chrono::nanoseconds{d.count_ns()};
-}
 
 /// What the sessions of a server share. Lives on the server's thread, but for the pool.
 struct Shared {

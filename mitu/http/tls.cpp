@@ -56,4 +56,23 @@ Result<TlsContext, std::string> load_tls_context(const TlsFiles& files) {
     return context;
 }
 
+Result<TlsContext, std::string> load_tls_client_context(const std::string& ca_file) {
+    ERR_clear_error();
+    const TlsContext context{SSL_CTX_new(TLS_client_method()), SSL_CTX_free};
+    if (!context) return std::unexpected("TLS cannot be set up: " + take_error());
+    SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+    SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+    if (ca_file.empty()) {
+        if (SSL_CTX_set_default_verify_paths(context.get()) == 1) return context;
+        return std::unexpected("the CAs of the system cannot be read: " + take_error());
+    }
+    if (SSL_CTX_load_verify_file(context.get(), ca_file.c_str()) == 1) return context;
+    return std::unexpected(
+        fmt::format("CA {}: {}; name a readable PEM file with the certificates "
+                    "of the CAs to believe",
+                    ca_file, take_error()));
+}
+
 }  // namespace mitu::http

@@ -1,5 +1,6 @@
 #pragma once
-// Certificate and key of a TLS server, read and checked together. OpenSSL stays inside tls.cpp.
+// What TLS needs from files: certificate and key of a server, the CAs that a client believes.
+// OpenSSL stays inside tls.cpp.
 
 #include <memory>
 #include <string>
@@ -21,5 +22,11 @@ using TlsContext = std::shared_ptr<ssl_ctx_st>;
 /// A server's context for TLS 1.2 and 1.3.
 /// Errors  a sentence: which file, what is wrong with it, what to do.
 [[nodiscard]] Result<TlsContext, std::string> load_tls_context(const TlsFiles& files);
+
+/// A client's context for TLS 1.2 and 1.3. It refuses servers whose certificate nobody in `ca_file`
+/// has signed (PEM; empty: the CAs of the system). Whose name has to be in it, each connection
+/// says.
+/// Errors  a sentence, as above.
+[[nodiscard]] Result<TlsContext, std::string> load_tls_client_context(const std::string& ca_file);
 
 }  // namespace mitu::http
