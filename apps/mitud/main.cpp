@@ -41,6 +41,17 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--http", options.http, "metrics, health and API, HOST:PORT; \"\" for none")
         ->capture_default_str();
+    std::string http_certificate;
+    std::string http_key;
+    app.add_option("--http-certificate", http_certificate,
+                   "PEM file: HTTPS instead of HTTP; with --http-key");
+    app.add_option("--http-key", http_key, "PEM file with the private key");
+    app.add_option("--api-users", options.api.users_file,
+                   "users and keys of the API (default: DATA/api_users.json)");
+    app.add_option("--api-socket", options.api.unix_socket,
+                   "Unix socket whose owner administers the server (default: DATA/api.sock)");
+    app.add_option("--audit-log", options.api.audit_file,
+                   "who changed what over the API (default: DATA/audit.log)");
     app.add_option("--data", data_directory, "directory of what the server keeps")
         ->capture_default_str();
     app.add_option("--shards", options.shards, "threads that serve clients; 0: one per core")
@@ -128,6 +139,20 @@ int main(int argc, char** argv) {
     if (failed) {
         return complain("--data " + data_directory + ": " + failed.message() +
                         "; name a directory that can be written");
+    }
+
+    if (http_certificate.empty() != http_key.empty()) {
+        return complain("--http-certificate and --http-key belong together; give both or none");
+    }
+    if (!http_key.empty()) options.api.tls = http::TlsFiles{http_certificate, http_key};
+    if (options.api.users_file.empty()) {
+        options.api.users_file = data_directory + "/api_users.json";
+    }
+    if (options.api.audit_file.empty()) options.api.audit_file = data_directory + "/audit.log";
+    if (options.api.unix_socket.empty() && !options.http.empty()) {
+        constexpr std::size_t path_bytes_max = 107;  // what a Unix socket's name may have
+        const std::string usual = data_directory + "/api.sock";
+        if (usual.size() <= path_bytes_max) options.api.unix_socket = usual;
     }
 
     const runtime::SignalWaiter signals;  // before any thread, so that all hold them back

@@ -1,10 +1,11 @@
 #pragma once
-// What a node shows over HTTP: /metrics, /healthz, /readyz, and read-only JSON under /api/v1.
+// What a node shows over HTTP: /metrics, /healthz, /readyz, and the API under /api/v1.
 
 #include <memory>
 #include <vector>
 
 #include "mitu/fleet/catalog.hpp"
+#include "mitu/node/options.hpp"
 #include "mitu/ports/clock.hpp"
 
 namespace mitu::http {
@@ -21,13 +22,29 @@ struct HttpApiContext {
     std::vector<ShardHost*> hosts;
 };
 
-/// GET /metrics                            Prometheus text; counters summed and per shard
-/// GET /healthz                            200 while the process answers
-/// GET /readyz                             200 when every shard has answered within a second
-/// GET /api/v1/overview                    rates' raw material for `mitu top`
-/// GET /api/v1/fleet/status                devices by tenant and class
-/// GET /api/v1/clients/{tenant}/{id}       one client: queue, inflight, drops by reason
+/// GET /metrics    Prometheus text; counters summed and per shard
+/// GET /healthz    200 while the process answers
+/// GET /readyz     200 when every shard has answered within a second
 /// Lifetime  what the context names outlives the server.
-void add_http_api(http::Server& server, HttpApiContext context);
+void add_watching(http::Server& server, HttpApiContext context);
+
+/// Owns what the API works with: accounts, sessions, audit log, and the way to the shards.
+/// Lifetime  outlives the server that it was added to; what the context names outlives it.
+class NodeApi {
+public:
+    /// Reads the accounts, opens the audit log. Errors: a sentence: which file, why.
+    [[nodiscard]] static Result<std::unique_ptr<NodeApi>, std::string> create(
+        const ApiOptions& options, HttpApiContext context);
+    ~NodeApi();
+    NodeApi(const NodeApi&) = delete;
+    NodeApi& operator=(const NodeApi&) = delete;
+
+    void add_to(http::Server& server);
+
+private:
+    class Parts;
+    explicit NodeApi(std::unique_ptr<Parts> parts);
+    std::unique_ptr<Parts> parts_;
+};
 
 }  // namespace mitu::node

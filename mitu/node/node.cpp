@@ -77,7 +77,8 @@ private:
     std::unique_ptr<FleetGate> gate_;
     std::unique_ptr<broker::Mailroom> mailroom_;
     std::vector<std::unique_ptr<ShardHost>> hosts_;
-    std::unique_ptr<http::Server> http_;
+    std::unique_ptr<NodeApi> api_;
+    std::unique_ptr<http::Server> http_;  // after what its handlers work with
     NodePorts ports_;
 };
 
@@ -185,11 +186,18 @@ std::optional<std::string> Node::Impl::start_http() {
     http::ServerOptions server;
     server.host = address->host;
     server.port = address->port;
+    server.tls = options_.api.tls;
+    server.unix_path = options_.api.unix_socket;
     http_ = std::make_unique<http::Server>(server);
     std::vector<ShardHost*> hosts;
     hosts.reserve(hosts_.size());
     for (const auto& host : hosts_) hosts.push_back(host.get());
-    add_http_api(*http_, {catalog_, clock_, std::move(hosts)});
+    const HttpApiContext context{catalog_, clock_, std::move(hosts)};
+    auto api = NodeApi::create(options_.api, context);
+    if (!api) return api.error();
+    api_ = std::move(*api);
+    add_watching(*http_, context);
+    api_->add_to(*http_);
     const auto port = http_->start();
     if (!port) return "--http: " + port.error();
     ports_.http = *port;

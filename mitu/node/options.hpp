@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mitu/broker/limits.hpp"
+#include "mitu/http/tls.hpp"
 #include "mitu/runtime/server_network.hpp"
 
 namespace mitu::node {
@@ -18,9 +19,18 @@ enum class Pinning : std::uint8_t {
     always,
 };
 
+/// The API under /api/v1, beside what NodeOptions::http says.
+struct ApiOptions {
+    std::string users_file{};             // accounts of the API; empty: none can be made
+    std::string audit_file{};             // who changed what; empty: not kept
+    std::string unix_socket{};            // its owner is an administrator; empty: none
+    std::optional<http::TlsFiles> tls{};  // none: plain HTTP
+};
+
 struct NodeOptions {
     std::vector<std::string> listen{"tcp://127.0.0.1:1883"};
-    std::string http = "127.0.0.1:9880";                 // empty: no HTTP
+    std::string http = "127.0.0.1:9880";  // empty: no HTTP
+    ApiOptions api;
     std::uint16_t shards = 0;                            // 0: one per core
     std::optional<runtime::Io> io = runtime::Io::epoll;  // none: what the kernel allows
     Pinning pinning = Pinning::by_node;
