@@ -36,6 +36,19 @@ void add_top_command(CLI::App& app, Outcome& outcome);
 void add_device_command(CLI::App& app, Outcome& outcome);
 void add_passwd_command(CLI::App& app, Outcome& outcome);
 
+// About a server, over its API (admin/).
+void add_client_command(CLI::App& app, Outcome& outcome);
+void add_topic_command(CLI::App& app, Outcome& outcome);
+void add_retained_command(CLI::App& app, Outcome& outcome);
+void add_ban_command(CLI::App& app, Outcome& outcome);
+void add_user_command(CLI::App& app, Outcome& outcome);
+void add_login_command(CLI::App& app, Outcome& outcome);
+void add_api_user_command(CLI::App& app, Outcome& outcome);
+void add_api_key_command(CLI::App& app, Outcome& outcome);
+void add_listener_command(CLI::App& app, Outcome& outcome);
+void add_tenant_command(CLI::App& app, Outcome& outcome);
+void add_config_command(CLI::App& app, Outcome& outcome);
+
 // Below `mitu fleet`.
 void add_fleet_simulate_command(CLI::App& fleet, Outcome& outcome);
 void add_fleet_status_command(CLI::App& fleet, Outcome& outcome);

@@ -6,10 +6,10 @@
 #include <cstdio>
 #include <memory>
 
+#include "apps/mitu/admin/api_client.hpp"
 #include "apps/mitu/commands.hpp"
 #include "apps/mitu/connection_options.hpp"
 #include "apps/mitu/fleet_status.hpp"
-#include "apps/mitu/http_client.hpp"
 #include "apps/mitu/screen.hpp"
 
 namespace mitu::cli {
@@ -17,31 +17,36 @@ namespace mitu::cli {
 namespace {
 
 struct StatusFlags {
-    std::string http = fmt::format("127.0.0.1:{}", http_port_default);
+    ApiFlags api;
     bool json = false;
     bool watch = false;
     Duration interval = Duration::seconds(1);
 };
 
-Result<std::string, std::string> fetch(const Endpoint& endpoint, bool as_json) {
-    auto answer = http_get(endpoint, "/api/v1/fleet/status", Duration::seconds(5));
-    if (!answer) {
-        return std::unexpected(answer.error() +
-                               "; is mitud running? --http says where its HTTP port is");
+Result<std::string, ApiFailure> fetch(const ApiClient& client, bool as_json) {
+    auto answer = client.send("GET", "/fleet/status");
+    if (!answer) return answer;
+    if (!as_json) {
+        auto table = fleet_status_table(*answer);
+        if (!table) return std::unexpected(ApiFailure{ExitCode::failed, table.error()});
+        return *table;
     }
-    if (!as_json) return fleet_status_table(*answer);
     if (!answer->ends_with('\n')) *answer += '\n';
     return answer;
 }
 
 ExitCode run_status(const StatusFlags& flags) {
-    const auto endpoint = parse_http_endpoint(flags.http);
-    if (!endpoint) return complain(ExitCode::usage, endpoint.error());
+    const auto client = ApiClient::make(flags.api);
+    if (!client) return complain(ExitCode::usage, client.error());
     if (flags.watch) {
-        return watch(flags.interval, [&] { return fetch(*endpoint, flags.json); });
+        return watch(flags.interval, [&]() -> Result<std::string, std::string> {
+            auto text = fetch(*client, flags.json);
+            if (!text) return std::unexpected(text.error().text);
+            return *text;
+        });
     }
-    const auto text = fetch(*endpoint, flags.json);
-    if (!text) return complain(ExitCode::connection, text.error());
+    const auto text = fetch(*client, flags.json);
+    if (!text) return complain(text.error().exit_code, text.error().text);
     std::fputs(text->c_str(), stdout);
     return ExitCode::ok;
 }
@@ -52,8 +57,7 @@ void add_fleet_status_command(CLI::App& fleet, Outcome& outcome) {
     auto flags = std::make_shared<StatusFlags>();
     CLI::App* command = fleet.add_subcommand(
         "status", "devices by tenant and class: online, missed heartbeats, drifted");
-    command->add_option("--http,--url", flags->http,
-                        "HTTP port of mitud, HOST:PORT or a URL (127.0.0.1:9880)");
+    add_api_server_options(*command, flags->api);
     command->add_flag("--watch", flags->watch, "show it again and again, until Ctrl-C");
     add_duration_option(*command, "--interval", flags->interval, "how often, with --watch (1s)");
     command->add_flag("--json", flags->json, "print the server's answer, which is JSON");

@@ -1,7 +1,9 @@
 #pragma once
-// One GET at a time from the server's HTTP port.
+// One request at a time to the server's HTTP port: plain, TLS, or through its Unix socket.
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "apps/mitu/system.hpp"
 #include "mitu/base/result.hpp"
@@ -9,15 +11,40 @@
 
 namespace mitu::cli {
 
-/// GETs `path` and returns the body of a 200.
-/// Errors  a text for people: cannot connect, no answer in time, another status.
-/// Cost    one connection each.
-[[nodiscard]] Result<std::string, std::string> http_get(const Endpoint& endpoint,
-                                                        const std::string& path, Duration timeout);
-
 inline constexpr std::uint16_t http_port_default = 9880;
 
-/// Reads --http: "HOST:PORT", ":PORT", "HOST", or a URL. Errors: a text for people.
-[[nodiscard]] Result<Endpoint, std::string> parse_http_endpoint(const std::string& text);
+/// Where a server's HTTP port is.
+struct HttpServer {
+    Endpoint endpoint{.host = "127.0.0.1", .port = http_port_default};
+    bool is_tls = false;
+    std::string ca_file;    // PEM: who may have signed its certificate; empty: the system's
+    std::string unix_path;  // instead of all that; empty: none
+    [[nodiscard]] std::string text() const;
+};
+
+struct HttpRequest {
+    std::string method = "GET";
+    std::string target;
+    std::string body;                                          // JSON; empty: none
+    std::vector<std::pair<std::string, std::string>> headers;  // Authorization, If-Match
+};
+struct HttpResponse {
+    unsigned status = 0;
+    std::string body;
+};
+struct HttpFailure {
+    std::string text;  // for people
+    bool timed_out = false;
+};
+
+/// Errors  cannot connect, a certificate that is not to be trusted, no answer in time.
+/// Cost    one connection each.
+[[nodiscard]] Result<HttpResponse, HttpFailure> http_exchange(const HttpServer& server,
+                                                              const HttpRequest& request,
+                                                              Duration timeout);
+
+/// Reads "HOST:PORT", ":PORT", "HOST", http://, https:// or unix:PATH. `option` is named in errors.
+[[nodiscard]] Result<HttpServer, std::string> parse_http_server(const std::string& text,
+                                                                const std::string& option);
 
 }  // namespace mitu::cli

@@ -24,6 +24,17 @@ int main(int argc, char** argv) try {
     add_device_command(app, outcome);
     add_passwd_command(app, outcome);
     add_top_command(app, outcome);
+    add_client_command(app, outcome);
+    add_topic_command(app, outcome);
+    add_retained_command(app, outcome);
+    add_ban_command(app, outcome);
+    add_user_command(app, outcome);
+    add_login_command(app, outcome);
+    add_api_user_command(app, outcome);
+    add_api_key_command(app, outcome);
+    add_listener_command(app, outcome);
+    add_tenant_command(app, outcome);
+    add_config_command(app, outcome);
     // Last: commands inherit the footer that is there when they are made.
     app.footer(R"(
 `mitu COMMAND --help` tells more about each command.

@@ -7,9 +7,9 @@
 #include <cstdio>
 #include <memory>
 
+#include "apps/mitu/admin/api_client.hpp"
 #include "apps/mitu/commands.hpp"
 #include "apps/mitu/connection_options.hpp"
-#include "apps/mitu/http_client.hpp"
 #include "apps/mitu/overview.hpp"
 #include "apps/mitu/screen.hpp"
 
@@ -18,31 +18,30 @@ namespace mitu::cli {
 namespace {
 
 struct TopFlags {
-    std::string http = fmt::format("127.0.0.1:{}", http_port_default);
+    ApiFlags api;
     Duration interval = Duration::seconds(1);
     bool once = false;
     bool json = false;
 };
 
-Result<Overview, std::string> fetch(const Endpoint& endpoint) {
-    const auto answer = http_get(endpoint, "/api/v1/overview", Duration::seconds(5));
-    if (!answer) {
-        return std::unexpected(answer.error() +
-                               "; is mitud running? --http says where its HTTP port is");
-    }
-    return read_overview(*answer, monotonic_now());
+Result<Overview, ApiFailure> fetch(const ApiClient& client) {
+    const auto answer = client.send("GET", "/overview");
+    if (!answer) return std::unexpected(answer.error());
+    auto overview = read_overview(*answer, monotonic_now());
+    if (!overview) return std::unexpected(ApiFailure{ExitCode::failed, overview.error()});
+    return *overview;
 }
 
 ExitCode run_top(const TopFlags& flags) {
-    const auto endpoint = parse_http_endpoint(flags.http);
-    if (!endpoint) return complain(ExitCode::usage, endpoint.error());
+    const auto client = ApiClient::make(flags.api);
+    if (!client) return complain(ExitCode::usage, client.error());
     const auto print = flags.json ? overview_json : overview_text;
     std::optional<Overview> before;
     if (flags.once) {
         // Two looks, so that rates are those of now and not of the whole time.
         for (int look = 0; look < 2; ++look) {
-            auto now = fetch(*endpoint);
-            if (!now) return complain(ExitCode::connection, now.error());
+            auto now = fetch(*client);
+            if (!now) return complain(now.error().exit_code, now.error().text);
             if (look == 1) std::fputs(print(*now, before).c_str(), stdout);
             before = std::move(*now);
             if (look == 0) ::poll(nullptr, 0, wait_ms(Instant{}, Instant{} + flags.interval));
@@ -50,8 +49,8 @@ ExitCode run_top(const TopFlags& flags) {
         return ExitCode::ok;
     }
     return watch(flags.interval, [&]() -> Result<std::string, std::string> {
-        auto now = fetch(*endpoint);
-        if (!now) return std::unexpected(now.error());
+        auto now = fetch(*client);
+        if (!now) return std::unexpected(now.error().text);
         std::string text = print(*now, before);
         before = std::move(*now);
         return text;
@@ -64,8 +63,7 @@ void add_top_command(CLI::App& app, Outcome& outcome) {
     auto flags = std::make_shared<TopFlags>();
     CLI::App* command =
         app.add_subcommand("top", "connections, rates and memory of a server, live");
-    command->add_option("--http,--url", flags->http,
-                        "HTTP port of mitud, HOST:PORT or a URL (127.0.0.1:9880)");
+    add_api_server_options(*command, flags->api);
     add_duration_option(*command, "--interval", flags->interval, "time between two looks (1s)");
     command->add_flag("--once", flags->once, "look twice, one interval apart, print once, end");
     command->add_flag("--json", flags->json, "one JSON object for each look");
