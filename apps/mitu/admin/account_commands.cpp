@@ -51,8 +51,9 @@ ExitCode log_in(const AccountFlags& flags) {
 }
 
 ExitCode add_api_user(const AccountFlags& flags) {
-    Json body{
-        {"name", flags.name}, {"role", flags.role}, {"password", read_password("New password: ")}};
+    const auto password = read_new_password();
+    if (!password) return complain(ExitCode::usage, "the two passwords differ; try again");
+    Json body{{"name", flags.name}, {"role", flags.role}, {"password", *password}};
     if (!flags.tenant.empty()) body["tenant"] = flags.tenant;
     return change(flags.api, "POST", "/api-users", body, flags.name + "  added");
 }
@@ -60,7 +61,11 @@ ExitCode add_api_user(const AccountFlags& flags) {
 ExitCode change_api_user(const AccountFlags& flags) {
     Json body = Json::object();
     if (!flags.role.empty()) body["role"] = flags.role;
-    if (flags.password) body["password"] = read_password("New password: ");
+    if (flags.password) {
+        const auto password = read_new_password();
+        if (!password) return complain(ExitCode::usage, "the two passwords differ; try again");
+        body["password"] = *password;
+    }
     if (body.empty()) {
         return complain(ExitCode::usage, "nothing to change; use --role or --password");
     }

@@ -54,14 +54,20 @@ std::string path_of(const UserFlags& flags) {
 }
 
 ExitCode add_user(const UserFlags& flags) {
-    const Json body{{"name", flags.name}, {"password", read_password("New password: ")}};
+    const auto password = read_new_password();
+    if (!password) return complain(ExitCode::usage, "the two passwords differ; try again");
+    const Json body{{"name", flags.name}, {"password", *password}};
     return change(flags.api, "POST", "/users/" + escape(flags.tenant), body,
                   flags.name + "  added");
 }
 
 ExitCode change_user(const UserFlags& flags) {
     Json body = Json::object();
-    if (flags.password) body["password"] = read_password("New password: ");
+    if (flags.password) {
+        const auto password = read_new_password();
+        if (!password) return complain(ExitCode::usage, "the two passwords differ; try again");
+        body["password"] = *password;
+    }
     if (flags.enable || flags.disable) body["enabled"] = flags.enable;
     if (body.empty()) {
         return complain(ExitCode::usage,
