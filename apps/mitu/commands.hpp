@@ -34,6 +34,7 @@ void add_sub_command(CLI::App& app, Outcome& outcome);
 void add_fleet_command(CLI::App& app, Outcome& outcome);
 void add_top_command(CLI::App& app, Outcome& outcome);
 void add_device_command(CLI::App& app, Outcome& outcome);
+void add_config_command(CLI::App& app, Outcome& outcome);
 
 // Below `mitu fleet`.
 void add_fleet_simulate_command(CLI::App& fleet, Outcome& outcome);

@@ -22,6 +22,7 @@ int main(int argc, char** argv) try {
     add_sub_command(app, outcome);
     add_fleet_command(app, outcome);
     add_device_command(app, outcome);
+    add_config_command(app, outcome);
     add_top_command(app, outcome);
     // Last: commands inherit the footer that is there when they are made.
     app.footer(R"(

@@ -14,12 +14,14 @@ namespace {
 /// A section that has a problem already is left out, so that one mistake gives one problem.
 class Checker {
 public:
-    Checker(const Config& config, const std::vector<std::string>& tenants, Complaints& complaints)
+    Checker(const Config& config, const std::optional<std::vector<std::string>>& tenants,
+            Complaints& complaints)
         : config_{config}, complaints_{complaints} {
-        for (const std::string& name : tenants) tenants_.insert(name);
+        tenants_.insert("default");
+        if (tenants) tenants_.insert(tenants->begin(), tenants->end());
         for (const Tenant& tenant : config.tenants) tenants_.insert(tenant.name);
         for (const Method& method : config.authentication.methods) methods_.insert(method.name);
-        tenants_known_ = !complaints.has_at("tenants");
+        tenants_known_ = tenants && !complaints.has_at("tenants");
         methods_known_ = !complaints.has_at("authentication.methods");
     }
 
@@ -407,7 +409,7 @@ private:
 
 }  // namespace
 
-void check_config(const Config& config, const std::vector<std::string>& tenants,
+void check_config(const Config& config, const std::optional<std::vector<std::string>>& tenants,
                   Complaints& complaints) {
     Checker{config, tenants, complaints}.all();
 }

@@ -81,8 +81,8 @@ Json plain_schema(const Key& key) {
 
 Json schema_of(const Key& key, const void* defaults) {
     Json schema = plain_schema(key);
-    // A section with nothing below it is null to YAML.
-    if (key.is_optional || key.kind == Kind::section) {
+    // A section with nothing below it is null to YAML; one that may be left out is refused then.
+    if (key.is_optional != (key.kind == Kind::section)) {
         if (schema.contains("type")) {
             schema["type"] = Json::array({schema["type"], "null"});
         } else if (schema.contains("enum")) {

@@ -44,7 +44,7 @@ void note_origins(Origins& origins, const nlohmann::json& value, const std::stri
                   const yaml::LineMap& lines);
 
 // What a reference between sections may name (checks.cpp).
-void check_config(const Config& config, const std::vector<std::string>& tenants,
+void check_config(const Config& config, const std::optional<std::vector<std::string>>& tenants,
                   Complaints& complaints);
 
 }  // namespace mitu::config

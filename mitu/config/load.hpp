@@ -31,7 +31,8 @@ struct Sources {
     std::optional<yaml::SourceFile> managed;  // what the API wrote (managed.hpp)
     std::vector<Override> environment;
     std::vector<Override> flags;
-    std::vector<std::string> tenants{"default"};  // that are declared elsewhere: by policies
+    /// Declared elsewhere, by policies; nullopt: any tenant will do.
+    std::optional<std::vector<std::string>> tenants = std::nullopt;
 };
 
 struct Loaded {

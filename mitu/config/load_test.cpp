@@ -10,6 +10,7 @@ namespace {
 Result<Loaded, yaml::Problems> load_text(std::string_view text) {
     Sources sources;
     sources.file = yaml::SourceFile{"f.yaml", text};
+    sources.tenants.emplace();
     return load(sources);
 }
 
@@ -138,6 +139,8 @@ TEST(config_load, one_mistake_in_a_table_of_mistakes_gives_one_problem) {
         {"authentication: {chain: [registry, 7]}",
          "f.yaml:1: authentication.chain[1] is 7; use 1..64 of a-z 0-9 _ -, not beginning with _ "
          "or -\n"},
+        {"listeners: [{name: a, bind: '*:1', tls: }]",
+         "f.yaml:1: listeners[0].tls is empty; fill it in, or remove it\n"},
         {"listeners: [{name: a, bind: '*:1', tls: {}}]",
          "f.yaml:1: listeners[0].tls.certificates is missing; use a list of maps\n"},
         {"listeners: [{name: a, bind: '*:1', tls: {certificates: []}}]",

@@ -160,7 +160,8 @@ std::uint64_t number_of(const json& value, const char* name, const yaml::SourceF
                         const yaml::Document& document, yaml::Problems& problems) {
     const auto found = value.find(name);
     if (found == value.end()) return 0;
-    if (found->is_number_unsigned() || (found->is_number_integer() && *found >= 0)) return found->get<std::uint64_t>();
+    if (found->is_number_unsigned() || (found->is_number_integer() && *found >= 0))
+        return found->get<std::uint64_t>();
     problems.push_back({file.name, document.lines.line_of(name),
                         fmt::format("{} is {}; use a whole number", name, yaml::show(*found))});
     return 0;

@@ -43,8 +43,13 @@ private:
 
     void member(const Key& key, const json& value, void* target, const std::string& path) {
         if (key.kind == Kind::section) {
-            // `tls:` with nothing below it sets nothing.
-            if (!value.is_null()) section(value, key.shape(), key.open(target), path);
+            // `limits:` with nothing below it sets nothing; but who writes `tls:` and no more must
+            // not get plain TCP.
+            if (value.is_null() && key.is_optional) {
+                add(path, fmt::format("{} is empty; fill it in, or remove it", path));
+            } else if (!value.is_null()) {
+                section(value, key.shape(), key.open(target), path);
+            }
         } else if (key.kind == Kind::list) {
             items(key, value, target, path);
         } else if (takes(key, value)) {

@@ -65,10 +65,10 @@ std::string type_of(const Key& key) {
             return words;
         }
         case Kind::text:
-            return key.rule != nullptr ? fmt::format("text: {}", key.rule->use)
-                   : key.is_path       ? "path"
-                                       : "text";
+            if (key.is_path) return "path";
+            return std::string{key.rule != nullptr ? key.rule->use : "text"};
         case Kind::texts:
+            if (key.is_path) return "list of paths";
             return key.rule != nullptr ? fmt::format("list, each {}", key.rule->use)
                                        : "list of text";
         case Kind::text_map:

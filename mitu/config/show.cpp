@@ -32,6 +32,22 @@ Json only_set(const Json& value, const std::string& path, const Origins& origins
     return is_set ? value : Json(Json::value_t::discarded);
 }
 
+/// Leaves out sections that are not there: to YAML an empty one is a mistake.
+Json without_missing(const Shape& shape, Json value) {
+    for (const Key& key : shape.keys) {
+        const auto at = value.find(std::string{key.name});
+        if (at == value.end()) continue;
+        if (key.kind == Kind::section && at->is_null()) {
+            value.erase(std::string{key.name});
+        } else if (key.kind == Kind::section) {
+            *at = without_missing(key.shape(), std::move(*at));
+        } else if (key.kind == Kind::list) {
+            for (Json& item : *at) item = without_missing(key.shape(), std::move(item));
+        }
+    }
+    return value;
+}
+
 void collect_origins(const Json& value, const std::string& path, const Origins& origins,
                      Json& out) {
     if (value.is_object() && !value.empty()) {
@@ -67,6 +83,7 @@ std::string show(const Loaded& loaded, const ShowOptions& options) {
         }
         return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
     }
+    value = without_missing(root_shape(), std::move(value));
     std::string text =
         fmt::format("# revision {}, content {:016x}\n", loaded.revision, loaded.content_hash);
     if (!options.origins) return text + yaml::emit(value);
