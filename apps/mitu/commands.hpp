@@ -48,6 +48,8 @@ void add_api_key_command(CLI::App& app, Outcome& outcome);
 void add_listener_command(CLI::App& app, Outcome& outcome);
 void add_tenant_command(CLI::App& app, Outcome& outcome);
 void add_config_command(CLI::App& app, Outcome& outcome);
+/// Below `mitu config`.
+void add_config_reload_command(CLI::App& config, Outcome& outcome);
 
 // Below `mitu fleet`.
 void add_fleet_simulate_command(CLI::App& fleet, Outcome& outcome);
