@@ -1,11 +1,13 @@
-// `mitud`, the server: reads options, starts a node, waits for a signal.
+// `mitud`, the server: reads its configuration, starts a node, waits for a signal.
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <string>
 
+#include "apps/mitud/configuration.hpp"
 #include "mitu/node/node.hpp"
+#include "mitu/node/options_from_config.hpp"
 #include "mitu/runtime/clock.hpp"
 #include "mitu/runtime/fault_signals.hpp"
 #include "mitu/runtime/signals.hpp"
@@ -20,138 +22,116 @@ int complain(const std::string& text) {
     return exit_cannot_start;
 }
 
+/// What is wrong, and that nothing was started.
+int refuse(const std::string& problems) {
+    std::fputs(problems.c_str(), stderr);
+    return complain("the configuration has errors; nothing was started");
+}
+
+void configure_log(const mitu::config::Log& log, const mitu::ports::Clock& clock) {
+    using namespace mitu;
+    static constexpr trace::Level levels[]{trace::Level::debug, trace::Level::info,
+                                           trace::Level::warn, trace::Level::error,
+                                           trace::Level::off};
+    trace::LogOptions options;
+    options.clock = &clock;
+    options.level = levels[static_cast<std::size_t>(log.level)];
+    // "text" is for people on a terminal, else logfmt.
+    const std::string_view format = log.format == config::LogFormat::json ? "json" : "text";
+    options.format = trace::parse_log_format(format).value_or(trace::LogFormat::logfmt);
+    trace::configure_log(options);
+}
+
+/// SIGHUP: what is wrong is logged, and the server goes on as it was.
+void reload(mitu::node::Node& node, const mitu::daemon::ConfigurationFlags& flags) {
+    using namespace mitu;
+    const auto fail = [](const std::string& problems) {
+        trace::log(trace::Level::error, "config_refused",
+                   {{"problems", problems}, {"effect", "the server goes on as it was"}});
+    };
+    const auto from = flags.load();
+    if (!from) return fail(from.error());
+    auto options = node::options_from_config(from->loaded);
+    if (!options) return fail(yaml::to_text(options.error()));
+    const auto later = node.reload(options->config);
+    if (!later) return fail(later.error());
+    std::string names;
+    for (const std::string& key : *later) names += (names.empty() ? "" : ", ") + key;
+    trace::log(trace::Level::info, "config_reloaded",
+               {{"revision", from->loaded.revision}, {"on_restart", names}});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     using namespace mitu;
 
-    node::NodeOptions options;
-    std::string data_directory = "mitu-data";
     std::string messages_in = "batches";
-    std::string io = "epoll";
-    std::string pin = "by_node";
-    std::string log_level = "info";
-    std::string log_format = "text";
     bool check_config = false;
-
     CLI::App app{"mitud: the Mitu server: MQTT broker, devices and their policies", "mitud"};
     app.set_version_flag("--version", std::string{"mitud "} + MITU_VERSION);
     app.get_formatter()->column_width(36);
-    app.add_option("--listen", options.listen, "MQTT over TCP, tcp://HOST:PORT; may be repeated")
-        ->capture_default_str();
-    app.add_option("--http", options.http, "metrics, health and API, HOST:PORT; \"\" for none")
-        ->capture_default_str();
-    std::string http_certificate;
-    std::string http_key;
-    app.add_option("--http-certificate", http_certificate,
-                   "PEM file: HTTPS instead of HTTP; with --http-key");
-    app.add_option("--http-key", http_key, "PEM file with the private key");
-    app.add_option("--api-users", options.api.users_file,
-                   "users and keys of the API (default: DATA/api_users.json)");
-    app.add_option("--api-socket", options.api.unix_socket,
-                   "Unix socket whose owner administers the server (default: DATA/api.sock)");
-    app.add_option("--audit-log", options.api.audit_file,
-                   "who changed what over the API (default: DATA/audit.log)");
-    app.add_option("--data", data_directory, "directory of what the server keeps")
-        ->capture_default_str();
-    app.add_option("--shards", options.shards, "threads that serve clients; 0: one per core")
-        ->check(CLI::Range(0, 256))
-        ->capture_default_str();
-    app.add_option("--io", io,
-                   "how the kernel is asked: epoll, io_uring (Linux 6.1), or auto: io_uring where "
-                   "the kernel allows it")
-        ->check(CLI::IsMember({"epoll", "io_uring", "auto"}))
-        ->capture_default_str();
-    app.add_option("--pin", pin,
-                   "keep each shard on a processor: never, by_node (if there are several NUMA "
-                   "nodes) or always")
-        ->check(CLI::IsMember({"never", "by_node", "always"}))
-        ->capture_default_str();
-    app.add_flag("--huge-pages", options.limits.message_heap.pool.huge_pages,
-                 "ask the kernel for huge pages for messages");
-    app.add_flag("--allow-anonymous", options.allow_anonymous,
-                 "clients that are not registered may enter, as tenant `default`");
-    app.add_option("--registry", options.registry_file,
-                   "devices: YAML or CSV (default: DATA/devices.csv, if it exists)");
-    app.add_option("--policies", options.policy_directory,
-                   "directory of policies that overlay those compiled in");
-    app.add_option("--port-file", options.port_file,
-                   "written once the server serves: {\"mqtt\":PORT,\"http\":PORT}");
-    app.add_option("--packet-bytes-max", options.limits.packet_bytes_max,
-                   "largest packet that a client may send")
-        ->check(CLI::Range(1'024u, 268'435'460u))
-        ->capture_default_str();
+    std::string api_socket;
+    const daemon::ConfigurationFlags flags{app};
+    app.add_option("--api-socket", api_socket,
+                   "Unix socket whose owner administers the server (DATA/api.sock)");
     app.add_option("--messages-in", messages_in,
                    "where messages lie: batches, or malloc (one allocation for each and for each "
                    "reference to it, to compare)")
         ->check(CLI::IsMember({"batches", "malloc"}))
         ->capture_default_str();
-    app.add_option("--login-threads", options.login_threads, "threads that check passwords")
-        ->check(CLI::Range(1, 64))
-        ->capture_default_str();
-    app.add_option("--log-level", log_level, "debug, info, warn, error or off")
-        ->capture_default_str();
-    app.add_option("--log-format", log_format,
-                   "text (for people on a terminal, else logfmt) or json")
-        ->capture_default_str();
     app.add_flag("--check-config", check_config,
-                 "check policies and registry, print what is wrong, and end");
+                 "check configuration, policies and registry, print what is wrong, and end");
     CLI11_PARSE(app, argc, argv);
-    if (pin == "never") options.pinning = node::Pinning::never;
-    if (pin == "always") options.pinning = node::Pinning::always;
-    if (io == "io_uring") options.io = runtime::Io::io_uring;
-    if (io == "auto") options.io = std::nullopt;
+
+    const auto from = flags.load();
+    if (!from) return refuse(from.error());
+    const config::Config& config = from->loaded.config;
+    auto mapped = node::options_from_config(from->loaded);
+    if (!mapped) return refuse(yaml::to_text(mapped.error()));
+    node::NodeOptions options = *std::move(mapped);
     if (messages_in == "malloc") {
         options.limits.message_heap.allocation = memory::Allocation::malloc;
     }
 
     const runtime::SystemClock clock;
-    trace::LogOptions log_options;
-    log_options.clock = &clock;
-    if (const auto level = trace::parse_level(log_level)) {
-        log_options.level = *level;
-    } else {
-        return complain("--log-level is \"" + log_level + "\"; use debug, info, warn, error, off");
-    }
-    if (const auto format = trace::parse_log_format(log_format)) {
-        log_options.format = *format;
-    } else {
-        return complain("--log-format is \"" + log_format + "\"; use text or json");
-    }
-    trace::configure_log(log_options);
-
+    configure_log(config.log, clock);
     if (options.registry_file.empty()) {
-        const std::string usual = data_directory + "/devices.csv";
+        const std::string usual = config.node.data + "/devices.csv";
         if (std::filesystem::exists(usual)) options.registry_file = usual;
     }
     const auto catalog = node::load_catalog(options);
-    if (!catalog) {
-        std::fputs(catalog.error().c_str(), stderr);
-        return complain("the configuration has errors; nothing was started");
-    }
+    if (!catalog) return refuse(catalog.error());
     if (check_config) {
         std::printf("ok  %zu tenants, %zu policies, %u devices\n", (*catalog)->tenants().size(),
                     (*catalog)->policies().size(), (*catalog)->device_count());
         return 0;
     }
     std::error_code failed;
-    std::filesystem::create_directories(data_directory, failed);
+    std::filesystem::create_directories(config.node.data, failed);
     if (failed) {
-        return complain("--data " + data_directory + ": " + failed.message() +
+        return complain("node.data is " + config.node.data + ": " + failed.message() +
                         "; name a directory that can be written");
     }
+    for (const yaml::Problem& notice : from->loaded.notices) {
+        trace::log(trace::Level::warn, "config_notice", {{"text", yaml::to_text(notice)}});
+    }
+    if (const auto problem = config::stamp_managed(*from)) {
+        // It serves all the same; the next start counts the same revision again.
+        trace::log(trace::Level::warn, "config_not_stamped", {{"reason", yaml::to_text(*problem)}});
+    }
+    trace::log(
+        trace::Level::info, "config_loaded",
+        {{"file", from->file.empty() ? "none" : from->file}, {"revision", from->loaded.revision}});
 
-    if (http_certificate.empty() != http_key.empty()) {
-        return complain("--http-certificate and --http-key belong together; give both or none");
-    }
-    if (!http_key.empty()) options.api.tls = http::TlsFiles{http_certificate, http_key};
     if (options.api.users_file.empty()) {
-        options.api.users_file = data_directory + "/api_users.json";
+        options.api.users_file = config.node.data + "/api_users.json";
     }
-    if (options.api.audit_file.empty()) options.api.audit_file = data_directory + "/audit.log";
-    if (options.api.unix_socket.empty() && !options.http.empty()) {
+    if (options.api.audit_file.empty()) options.api.audit_file = config.node.data + "/audit.log";
+    options.api.unix_socket = api_socket;
+    if (api_socket.empty() && !options.http.empty()) {
         constexpr std::size_t path_bytes_max = 107;  // what a Unix socket's name may have
-        const std::string usual = data_directory + "/api.sock";
+        const std::string usual = config.node.data + "/api.sock";
         if (usual.size() <= path_bytes_max) options.api.unix_socket = usual;
     }
 
@@ -162,8 +142,7 @@ int main(int argc, char** argv) {
     for (;;) {
         const runtime::Signal signal = signals.wait();
         if (signal != runtime::Signal::hangup) break;
-        trace::log(trace::Level::warn, "hangup_ignored",
-                   {{"remedy", "restart the server to load policies and registry anew"}});
+        reload(**node, flags);
     }
     trace::log(trace::Level::info, "stopping");
     (*node)->stop();

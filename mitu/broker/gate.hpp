@@ -27,6 +27,8 @@ struct Login {
     std::optional<std::string_view> authentication_method;
     ports::PeerAddress peer;
     std::uint16_t listener_index = 0;
+    /// What TLS, PROXY header or Unix socket say of the client; null: nothing, it is plain TCP.
+    const ports::PeerFacts* facts = nullptr;
 };
 
 struct Refusal {

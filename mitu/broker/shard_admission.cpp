@@ -91,7 +91,8 @@ void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView
         turn_away(connection, nullptr, *away);
         return;
     }
-    const Login login = login_of(connect, connection);
+    Login login = login_of(connect, connection);
+    login.facts = ports_.network.facts(connection.id);
     if (login.authentication_method) {
         begin_exchange(connection, connect, login, packet, input);
         return;

@@ -126,6 +126,7 @@ void Shard::authenticate(const SessionRef& self, const AuthenticateEffect& effec
         login.authentication_method = standing.method;
         login.peer = connection->peer;
         login.listener_index = connection->listener_index;
+        login.facts = ports_.network.facts(connection->id);
         auto exchange = ports_.gate.begin(login);
         if (!exchange) return end(exchange.error().reason, exchange.error().text);
         standing.exchange = std::move(*exchange);

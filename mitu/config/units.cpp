@@ -1,12 +1,13 @@
 #include "mitu/config/units.hpp"
 
-#include <arpa/inet.h>  // tidy-allow(sockets): text to address bytes, opens nothing
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
+
+#include "mitu/base/ip_network.hpp"
 
 namespace mitu::config {
 namespace {
@@ -48,17 +49,6 @@ std::string text_with(const std::array<NamedUnit, N>& units, std::uint64_t value
         }
     }
     return fmt::format("{}", value);
-}
-
-/// The bytes of an address: 4, 16, or 0 for none.
-std::size_t address_bytes(std::string_view text, std::array<unsigned char, 16>& bytes) noexcept {
-    std::array<char, INET6_ADDRSTRLEN + 1> copy{};
-    if (text.empty() || text.size() >= copy.size() || text.find('\0') != std::string_view::npos) {
-        return 0;
-    }
-    std::copy(text.begin(), text.end(), copy.begin());
-    if (::inet_pton(AF_INET, copy.data(), bytes.data()) == 1) return 4;
-    return ::inet_pton(AF_INET6, copy.data(), bytes.data()) == 1 ? 16 : 0;
 }
 
 template <class Number>
@@ -163,12 +153,8 @@ std::string time_text(WallTime time) {
 
 bool BindAddress::is_loopback() const noexcept {
     if (is_unix()) return true;
-    std::array<unsigned char, 16> bytes{};
-    const std::size_t count = address_bytes(host, bytes);
-    if (count == 4) return bytes[0] == 127;
-    std::array<unsigned char, 16> one{};
-    one[15] = 1;
-    return count == 16 && bytes == one;
+    const auto ip = parse_ip(host);
+    return ip && mitu::is_loopback(*ip);
 }
 
 std::optional<BindAddress> parse_bind(std::string_view text) noexcept {
@@ -188,28 +174,13 @@ std::optional<BindAddress> parse_bind(std::string_view text) noexcept {
     if (host == "*") return BindAddress{std::string{host}, *port, {}};
     const bool has_brackets = host.starts_with('[') && host.ends_with(']') && host.size() > 2;
     if (has_brackets) host = host.substr(1, host.size() - 2);
-    std::array<unsigned char, 16> bytes{};
-    if (address_bytes(host, bytes) != (has_brackets ? 16u : 4u)) return std::nullopt;
+    // An IPv6 address has colons of its own, so it stands in brackets.
+    const bool is_v6 = host.find(':') != std::string_view::npos;
+    if (is_v6 != has_brackets || !parse_ip(host)) return std::nullopt;
     return BindAddress{std::string{host}, *port, {}};
 }
 
-bool is_address(std::string_view text) noexcept {
-    std::array<unsigned char, 16> bytes{};
-    return address_bytes(text, bytes) != 0;
-}
-
-bool is_network(std::string_view text) noexcept {
-    const std::size_t slash = text.find('/');
-    if (slash == std::string_view::npos) return is_address(text);
-    std::array<unsigned char, 16> bytes{};
-    const std::size_t count = address_bytes(text.substr(0, slash), bytes);
-    const auto prefix = whole_number<unsigned>(text.substr(slash + 1));
-    if (count == 0 || !prefix || *prefix > 8 * count) return false;
-    for (std::size_t bit = *prefix; bit < 8 * count; ++bit) {
-        if ((bytes[bit / 8] >> (7 - bit % 8) & 1) != 0) return false;
-    }
-    return true;
-}
+bool is_network(std::string_view text) noexcept { return parse_ip_network(text).has_value(); }
 
 constinit const TextRule name_rule{"1..64 of a-z 0-9 _ -, not beginning with _ or -", is_name,
                                    "^[a-z0-9][a-z0-9_-]{0,63}$"};

@@ -38,8 +38,6 @@ struct BindAddress {
 /// "127.0.0.1:1883", "[::1]:8883", "*:1883", "localhost:1883" (127.0.0.1), "unix:/run/mqtt.sock".
 [[nodiscard]] std::optional<BindAddress> parse_bind(std::string_view text) noexcept;
 
-/// An IPv4 or IPv6 address.
-[[nodiscard]] bool is_address(std::string_view text) noexcept;
 /// An address, or a network whose bits below the prefix are 0: "10.1.0.0/16", "fd00::/8".
 [[nodiscard]] bool is_network(std::string_view text) noexcept;
 

@@ -22,15 +22,49 @@ using mqtt::ReasonCode;
 
 namespace {
 
-bool is_loopback(const ports::PeerAddress& peer) noexcept {
-    constexpr std::array<std::uint8_t, 12> v4_mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-    if (std::equal(v4_mapped.begin(), v4_mapped.end(), peer.ip.begin())) return peer.ip[12] == 127;
-    return std::all_of(peer.ip.begin(), peer.ip.end() - 1, [](auto b) { return b == 0; }) &&
-           peer.ip[15] == 1;
+/// The values of one attribute of a distinguished name, "CN=a,O=Acme\, Inc." (RFC 4514).
+std::vector<std::string> values_of(std::string_view subject, std::string_view attribute) {
+    std::vector<std::string> values;
+    std::string part;
+    const auto end_part = [&] {
+        if (part.size() > attribute.size() && part.starts_with(attribute) &&
+            part[attribute.size()] == '=') {
+            values.push_back(part.substr(attribute.size() + 1));
+        }
+        part.clear();
+    };
+    for (std::size_t i = 0; i < subject.size(); ++i) {
+        if (subject[i] == '\\' && i + 1 < subject.size()) {
+            part += subject[++i];
+        } else if (subject[i] == ',' || subject[i] == '+') {
+            end_part();
+        } else {
+            part += subject[i];
+        }
+    }
+    end_part();
+    return values;
+}
+
+identity::CertificateFacts facts_of(const ports::ClientCertificate& certificate) {
+    identity::CertificateFacts facts;
+    if (!certificate.common_name.empty()) facts.common_names = {certificate.common_name};
+    facts.organizations = values_of(certificate.subject, "O");
+    facts.organizational_units = values_of(certificate.subject, "OU");
+    facts.san_dns = certificate.dns_names;
+    facts.san_uri = certificate.uris;
+    facts.san_email = certificate.emails;
+    facts.fingerprint = certificate.sha256;
+    return facts;
 }
 
 identity::Now now_of(const ports::Clock& clock) {
     return {clock.now(), clock.wall().unix_ms / 1'000};
+}
+
+/// What the client asked for: of us, or of the proxy that ended its TLS.
+const std::string& server_name_of(const ports::PeerFacts& facts) {
+    return facts.server_name.empty() && facts.proxy ? facts.proxy->authority : facts.server_name;
 }
 
 identity::Login login_of(const Authentication& authentication, const broker::Login& login) {
@@ -39,11 +73,18 @@ identity::Login login_of(const Authentication& authentication, const broker::Log
     if (login.user_name) out.user = std::string{*login.user_name};
     if (login.password) out.password.emplace(as_text(*login.password));
     out.peer = ports::address_text(login.peer);
-    out.is_loopback = is_loopback(login.peer);
+    out.is_loopback = login.peer.is_none() || mitu::is_loopback(login.peer.ip);
     if (login.listener_index < authentication.entrances.size()) {
         const Entrance& entrance = authentication.entrances[login.listener_index];
         out.listener = entrance.name;
         out.tenant = entrance.tenant;
+        if (login.facts != nullptr) {
+            const auto by_name = entrance.tenants_by_sni.find(server_name_of(*login.facts));
+            if (by_name != entrance.tenants_by_sni.end()) out.tenant = by_name->second;
+        }
+    }
+    if (login.facts != nullptr && login.facts->certificate) {
+        out.certificate = facts_of(*login.facts->certificate);
     }
     if (out.tenant.empty() && out.user) {
         for (const auto& [suffix, tenant] : authentication.suffixes) {

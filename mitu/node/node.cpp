@@ -2,18 +2,28 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
 
+#include "mitu/config/diff.hpp"
 #include "mitu/fleet/files.hpp"
 #include "mitu/fleet/templates.hpp"
 #include "mitu/http/server.hpp"
+#include "mitu/node/authentication_from_config.hpp"
+#include "mitu/node/doors.hpp"
 #include "mitu/node/gatekeeper.hpp"
 #include "mitu/node/http_api.hpp"
+#include "mitu/node/quotas.hpp"
 #include "mitu/node/shard_host.hpp"
 #include "mitu/runtime/listener.hpp"
 #include "mitu/runtime/process.hpp"
 #include "mitu/runtime/worker_pool.hpp"
 #include "mitu/trace/log.hpp"
+#include "mitu/transport/transport_network.hpp"
 
 namespace mitu::node {
 
@@ -24,6 +34,29 @@ namespace {
 
 /// Files that are open beside MQTT connections: listeners, epoll, logs, HTTP.
 constexpr std::uint64_t files_reserved = 48;
+
+/// What a node without a configuration is told by its flags.
+std::shared_ptr<const config::Config> plain_config(const NodeOptions& options) {
+    auto config = std::make_shared<config::Config>();
+    config->listeners.clear();
+    for (const std::string& address : options.listen) {
+        constexpr std::string_view scheme = "tcp://";
+        config::Listener listener;
+        listener.name = fmt::format("mqtt_{}", config->listeners.size() + 1);
+        listener.bind = address.starts_with(scheme) ? address.substr(scheme.size()) : address;
+        config->listeners.push_back(std::move(listener));
+    }
+    config->authentication.allow_anonymous =
+        options.allow_anonymous ? config::Anonymous::always : config::Anonymous::never;
+    return config;
+}
+
+identity::SecretKey random_key() {
+    identity::SecretKey key;
+    const std::string bytes = runtime::random_bytes(key.size());
+    std::copy(bytes.begin(), bytes.end(), key.begin());
+    return key;
+}
 
 }  // namespace
 
@@ -55,23 +88,33 @@ Result<std::shared_ptr<const fleet::Catalog>, std::string> load_catalog(
 class Node::Impl {
 public:
     Impl(const NodeOptions& options, std::shared_ptr<const fleet::Catalog> catalog)
-        : options_{options}, catalog_{std::move(catalog)} {}
+        : options_{options},
+          config_{options.config ? options.config : plain_config(options)},
+          catalog_{std::move(catalog)} {}
     ~Impl() { stop(); }
 
     /// Errors  a sentence; what was started is stopped by the destructor.
     [[nodiscard]] std::optional<std::string> start();
     void stop();
     [[nodiscard]] NodePorts ports() const noexcept { return ports_; }
+    [[nodiscard]] Result<std::vector<std::string>, std::string> reload(
+        std::shared_ptr<const config::Config> config);
 
 private:
+    void keep_house();
+    void renew_profiles();
     [[nodiscard]] std::optional<std::string> start_shards(std::uint16_t count);
     [[nodiscard]] std::vector<runtime::ShardPlace> place_shards(std::uint32_t count) const;
     [[nodiscard]] std::optional<std::string> start_http();
     [[nodiscard]] std::optional<std::string> write_port_file() const;
 
     NodeOptions options_;
+    std::shared_ptr<const config::Config> config_;
     std::shared_ptr<const fleet::Catalog> catalog_;
     runtime::SystemClock clock_;
+    AuthenticationSources sources_{random_key()};
+    std::optional<Doors> doors_;
+    std::unique_ptr<admission::Control> admission_;
     std::unique_ptr<runtime::ConnectionBudget> budget_;
     std::unique_ptr<runtime::WorkerPool> logins_;
     std::unique_ptr<Gatekeeper> gate_;
@@ -80,6 +123,10 @@ private:
     std::unique_ptr<NodeApi> api_;
     std::unique_ptr<http::Server> http_;  // after what its handlers work with
     NodePorts ports_;
+    std::mutex house_mutex_;  // reload(), and what happens each second
+    std::condition_variable house_wakes_;
+    bool house_ends_ = false;
+    std::thread house_;  // tidy-allow(threads): looks at files once a second
 };
 
 std::optional<std::string> Node::Impl::start() {
@@ -104,12 +151,11 @@ std::optional<std::string> Node::Impl::start() {
         hosts_[admission.ticket.shard.value]->post(std::move(admission));
     };
     gate.random = [](std::size_t count) { return runtime::random_bytes(count); };
-    gate_ = std::make_unique<Gatekeeper>(
-        clock_,
-        make_registry_authentication(catalog_, options_.allow_anonymous
-                                                   ? identity::AnonymousRule::always
-                                                   : identity::AnonymousRule::never),
-        std::move(gate));
+    auto authentication = sources_.build(*config_, catalog_);
+    if (!authentication) return authentication.error();
+    gate_ = std::make_unique<Gatekeeper>(clock_, *std::move(authentication), std::move(gate));
+    admission_ = make_admission(*config_);
+    if (auto problem = apply_quotas(*admission_, *config_, *catalog_, clock_)) return *problem;
     logins_ =
         std::make_unique<runtime::WorkerPool>(options_.login_threads, options_.logins_waiting_max);
 
@@ -118,6 +164,7 @@ std::optional<std::string> Node::Impl::start() {
     if (auto problem = start_shards(count)) return problem;
     if (auto problem = start_http()) return problem;
     if (auto problem = write_port_file()) return problem;
+    house_ = std::thread{[this] { keep_house(); }};  // tidy-allow(threads): see house_
     log(Level::info, "serving",
         {{"mqtt_port", ports_.mqtt},
          {"http_port", ports_.http},
@@ -130,16 +177,12 @@ std::optional<std::string> Node::Impl::start() {
 }
 
 std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
-    std::vector<std::vector<runtime::UniqueFd>> sockets(count);
-    for (const std::string& text : options_.listen) {
-        const auto address = runtime::parse_listen_address(text);
-        if (!address) return "--listen: " + address.error();
-        auto listeners = runtime::listen_on(*address, count);
-        if (!listeners) return "--listen: " + listeners.error();
-        for (std::size_t i = 0; i < count; ++i) {
-            sockets[i].push_back(std::move(listeners->sockets[i]));
-        }
-        if (ports_.mqtt == 0) ports_.mqtt = listeners->port;
+    auto doors = Doors::open(config_->listeners, count, clock_.wall());
+    if (!doors) return doors.error();
+    doors_ = *std::move(doors);
+    for (const Door& door : doors_->doors()) {
+        log(Level::info, "listening", {{"listener", door.name}, {"address", door.address}});
+        if (ports_.mqtt == 0) ports_.mqtt = door.port;
     }
     if (options_.limits.message_heap.pool.huge_pages) {
         const std::string problem = runtime::huge_pages_problem();
@@ -158,10 +201,15 @@ std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
     }
     for (std::uint16_t i = 0; i < count; ++i) {
         auto network =
-            runtime::make_server_network(io, clock_, {std::move(sockets[i]), {}, budget_.get()});
+            runtime::make_server_network(io, clock_, {doors_->take_sockets(i), {}, budget_.get()});
         if (!network) return network.error();
+        if (doors_->has_filters()) {
+            *network = std::make_unique<transport::TransportNetwork>(std::move(*network), clock_,
+                                                                     doors_->transport());
+        }
         hosts_.push_back(std::make_unique<ShardHost>(ShardId{i}, options_.limits, *mailroom_,
-                                                     *gate_, catalog_, std::move(*network)));
+                                                     *gate_, catalog_, std::move(*network),
+                                                     admission_.get()));
     }
     const auto places = place_shards(count);
     for (std::size_t i = 0; i < hosts_.size(); ++i) hosts_[i]->start(places[i]);
@@ -218,11 +266,79 @@ std::optional<std::string> Node::Impl::write_port_file() const {
     return fleet::to_text(*problem);
 }
 
+void Node::Impl::keep_house() {
+    runtime::name_thread("house");
+    std::unique_lock lock{house_mutex_};
+    while (!house_wakes_.wait_for(lock, std::chrono::seconds{1}, [this] { return house_ends_; })) {
+        doors_->refresh(clock_.wall());
+        admission_->bans.expire(clock_.now());
+    }
+}
+
+Result<std::vector<std::string>, std::string> Node::Impl::reload(
+    std::shared_ptr<const config::Config> config) {
+    const std::lock_guard lock{house_mutex_};
+    doors_->reload(clock_.wall());
+    std::vector<std::string> later;
+    bool keeps_listeners = true;
+    for (const config::Change& change : config::diff(*config_, *config)) {
+        if (change.path.starts_with("listeners")) keeps_listeners = false;
+        if (!change.is_live || change.path.starts_with("listeners")) later.push_back(change.path);
+    }
+    if (!keeps_listeners) {
+        // The open ones stay as they are; all else holds.
+        auto mixed = std::make_shared<config::Config>(*config);
+        mixed->listeners = config_->listeners;
+        config = std::move(mixed);
+    }
+    auto authentication = sources_.build(*config, catalog_);
+    if (!authentication) return std::unexpected(authentication.error());
+    if (auto problem = apply_quotas(*admission_, *config, *catalog_, clock_)) {
+        return std::unexpected(*problem);
+    }
+    gate_->replace(*std::move(authentication));
+    config_ = std::move(config);
+    renew_profiles();
+    return later;
+}
+
+/// A few sessions at a time, so that no shard is held up.
+void Node::Impl::renew_profiles() {
+    constexpr std::uint32_t at_once = 1'000;
+    for (const auto& host : hosts_) {
+        auto step = std::make_shared<std::function<void(std::uint32_t)>>();
+        *step = [gate = gate_.get(), host = host.get(), step](std::uint32_t first) {
+            host->post([gate, step, first](broker::Shard& shard, Instant now) {
+                const auto next = shard.renew_profiles(
+                    first, at_once,
+                    [gate](TenantId tenant, std::string_view client_id, const auto& profile) {
+                        return gate->renewed(tenant, client_id, profile);
+                    },
+                    now);
+                if (next) {
+                    (*step)(*next);
+                } else {
+                    *step = nullptr;  // it holds itself
+                }
+            });
+        };
+        (*step)(0);
+    }
+}
+
 void Node::Impl::stop() {
+    {
+        const std::lock_guard lock{house_mutex_};
+        house_ends_ = true;
+    }
+    house_wakes_.notify_all();
+    if (house_.joinable()) house_.join();
     if (http_) http_->stop();
     for (const auto& host : hosts_) host->request_stop();
     for (const auto& host : hosts_) host->join();
-    if (logins_) logins_->stop();  // before the hosts, which its jobs would answer
+    // Before the hosts, which their answers go to.
+    if (logins_) logins_->stop();
+    sources_.stop();
     hosts_.clear();
 }
 
@@ -237,5 +353,9 @@ Node::Node(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
 Node::~Node() = default;
 NodePorts Node::ports() const noexcept { return impl_->ports(); }
 void Node::stop() { impl_->stop(); }
+Result<std::vector<std::string>, std::string> Node::reload(
+    std::shared_ptr<const config::Config> config) {
+    return impl_->reload(std::move(config));
+}
 
 }  // namespace mitu::node

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "mitu/base/result.hpp"
 #include "mitu/broker/shard.hpp"
@@ -36,6 +37,14 @@ public:
     Node& operator=(const Node&) = delete;
 
     [[nodiscard]] NodePorts ports() const noexcept;
+
+    /// Applies what can be applied while clients are connected: certificates, methods, chains,
+    /// users and ACL files are read anew, bans and limits of tenants hold at once, and clients that
+    /// are here go by what is so now. Returns the keys that have changed and hold from the next
+    /// start. Errors  what is wrong, as a sentence; then all stays as it was, but for certificates.
+    /// Threading  any thread but a shard's.
+    [[nodiscard]] Result<std::vector<std::string>, std::string> reload(
+        std::shared_ptr<const config::Config> config);
 
     /// Tells v5 clients why (0x8B), closes, and waits for the threads. Bounded by
     /// Limits::shutdown_timeout.

@@ -2,11 +2,13 @@
 // What a node is told at start.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "mitu/broker/limits.hpp"
+#include "mitu/config/config.hpp"
 #include "mitu/http/tls.hpp"
 #include "mitu/runtime/server_network.hpp"
 
@@ -42,6 +44,8 @@ struct NodeOptions {
     std::uint32_t login_threads = 1;               // check passwords (argon2id)
     std::uint32_t logins_waiting_max = 20'000;
     broker::Limits limits;
+    /// Listeners, methods and chains, access. Null: `listen` and `allow_anonymous` say it all.
+    std::shared_ptr<const config::Config> config;
 };
 
 }  // namespace mitu::node

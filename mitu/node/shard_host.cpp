@@ -32,14 +32,15 @@ void bind(ShardId id, const runtime::ShardPlace& place) {
 
 ShardHost::ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom& mailroom,
                      broker::Gate& gate, std::shared_ptr<const fleet::Catalog> catalog,
-                     std::unique_ptr<runtime::ServerNetwork> network)
+                     std::unique_ptr<runtime::ServerNetwork> network, admission::Control* admission)
     : id_{id},
       network_{std::move(network)},
       status_{catalog->groups().size()},
       things_{std::move(catalog), clock_, status_},
       mailroom_{mailroom},
-      shard_{id, limits,
-             broker::ShardPorts{mailroom, *network_, entropy_, faults_, gate, &things_}} {}
+      shard_{
+          id, limits,
+          broker::ShardPorts{mailroom, *network_, entropy_, faults_, gate, &things_, admission}} {}
 
 ShardHost::~ShardHost() { join(); }
 

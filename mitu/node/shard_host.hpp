@@ -25,7 +25,7 @@ public:
 
     ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom& mailroom,
               broker::Gate& gate, std::shared_ptr<const fleet::Catalog> catalog,
-              std::unique_ptr<runtime::ServerNetwork> network);
+              std::unique_ptr<runtime::ServerNetwork> network, admission::Control* admission);
     ~ShardHost();
     ShardHost(const ShardHost&) = delete;
     ShardHost& operator=(const ShardHost&) = delete;

@@ -474,6 +474,29 @@ class Configuration(unittest.TestCase):
         self.assertEqual(status, 0, output)
         self.assertTrue(output.startswith("ok"), output)
 
+    def test_one_file_configures_and_flags_win_over_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "mitud.yaml")
+            path.write_text("node:\n  shards: 999\nlisteners:\n  - {name: a, bnd: '*:1883'}\n")
+            status, output = self.check("--data", folder)
+            self.assertEqual(status, 2, output)
+            self.assertIn("mitud.yaml:2: node.shards is 999; use 0..256", output)
+            self.assertIn("mitud.yaml:4: listeners[0].bnd is not known; did you mean bind?", output)
+            path.write_text("node:\n  shards: 999\n")
+            status, output = self.check("--data", folder, "--shards", "2")
+            self.assertEqual(status, 0, output)
+            status, output = self.check("--data", folder, "--config", "", "--io", "uring")
+            self.assertEqual(status, 2, output)
+            self.assertIn("--io: node.io is", output)
+
+    def test_what_is_not_served_keeps_the_server_from_starting(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "own.yaml")
+            path.write_text("node:\n  user: nobody\n")
+            status, output = self.check("--config", path)
+            self.assertEqual(status, 2, output)
+            self.assertIn("own.yaml:2: node.user is not served", output)
+
     def test_what_is_wrong_is_named_with_file_line_value_and_remedy(self):
         good = (FOLDER / "nord.yaml").read_text()
         for at, before, after, words in (

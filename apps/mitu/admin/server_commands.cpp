@@ -83,7 +83,8 @@ void add_tenant_command(CLI::App& app, Outcome& outcome) {
     });
 }
 
-void add_config_reload_command(CLI::App& config, Outcome& outcome) {    auto flags = std::make_shared<ServerFlags>();
+void add_config_reload_command(CLI::App& config, Outcome& outcome) {
+    auto flags = std::make_shared<ServerFlags>();
     CLI::App* command =
         config.add_subcommand("reload", "read the configuration again; says what needs a restart");
     add_api_options(*command, flags->api);

@@ -1,0 +1,49 @@
+#pragma once
+// Chains of methods as the configuration wants them, from the files that it names.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mitu/base/result.hpp"
+#include "mitu/config/config.hpp"
+#include "mitu/http/client.hpp"
+#include "mitu/identity/http_backend.hpp"
+#include "mitu/node/authentication.hpp"
+
+namespace mitu::node {
+
+/// What outlives one reading of the files: connections to backends with what they have answered,
+/// proved passwords of devices, keys that were fetched.
+/// Threading  build(): one thread at a time. The rest: any thread.
+class AuthenticationSources {
+public:
+    /// `key`: random, for the digests in caches.
+    explicit AuthenticationSources(const identity::SecretKey& key) : key_{key} {}
+    ~AuthenticationSources();
+    AuthenticationSources(const AuthenticationSources&) = delete;
+    AuthenticationSources& operator=(const AuthenticationSources&) = delete;
+
+    /// Reads every file anew.
+    /// Errors  a sentence: method, file, line, remedy. What was built before stays good.
+    [[nodiscard]] Result<std::shared_ptr<const Authentication>, std::string> build(
+        const config::Config& config, const std::shared_ptr<const fleet::Catalog>& catalog);
+
+    /// Ends the connections to backends: their questions are answered as not reached.
+    void stop();
+
+private:
+    struct Backend {
+        std::shared_ptr<identity::HttpBackend> state;
+        std::shared_ptr<http::Client> client;
+    };
+    class Builder;
+
+    const identity::SecretKey key_;
+    std::map<std::string, Backend, std::less<>> backends_;  // by the name of the method
+    std::shared_ptr<const fleet::Catalog> catalog_;
+    identity::MethodPtr registry_;  // of catalog_
+};
+
+}  // namespace mitu::node

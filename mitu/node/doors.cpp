@@ -1,0 +1,169 @@
+#include "mitu/node/doors.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "mitu/config/units.hpp"
+#include "mitu/runtime/listener.hpp"
+#include "mitu/trace/log.hpp"
+#include "mitu/transport/tls_store.hpp"
+
+namespace mitu::node {
+namespace {
+
+using config::Listener;
+
+transport::TlsSettings settings_of(const config::Tls& tls) {
+    transport::TlsSettings settings;
+    for (const config::Certificate& one : tls.certificates) {
+        settings.certificates.push_back({one.certificate, one.key, one.names});
+    }
+    settings.client_certificates =
+        static_cast<transport::ClientCertificates>(tls.client_certificates);
+    static_assert(static_cast<int>(config::ClientCertificates::required) ==
+                  static_cast<int>(transport::ClientCertificates::required));
+    if (!tls.ca_file.empty()) settings.ca_files = {tls.ca_file};
+    settings.crl_files = tls.crl_files;
+    settings.verify_depth = tls.verify_depth;
+    settings.version_min = tls.minimum_version == config::TlsVersion::v1_3
+                               ? transport::TlsVersion::tls1_3
+                               : transport::TlsVersion::tls1_2;
+    settings.cipher_list = tls.ciphers;
+    settings.cipher_suites = tls.cipher_suites;
+    settings.session_tickets = tls.session_tickets;
+    return settings;
+}
+
+void log_warnings(const Door& door) {
+    for (const std::string& warning : door.tls->warnings()) {
+        trace::log(trace::Level::warn, "certificate_warning",
+                   {{"listener", door.name}, {"text", warning}});
+    }
+}
+
+void log_reload(const Door& door, const transport::TlsStore::ReloadResult& result) {
+    using Reload = transport::TlsStore::Reload;
+    if (result.outcome == Reload::replaced) {
+        trace::log(trace::Level::info, "certificates_reloaded", {{"listener", door.name}});
+        log_warnings(door);
+    } else if (result.outcome == Reload::refused) {
+        trace::log(trace::Level::error, "certificates_refused",
+                   {{"listener", door.name},
+                    {"reason", result.problem},
+                    {"effect", "the certificates loaded before stay in use"}});
+    }
+}
+
+/// Everything of a listener but its sockets.
+Result<transport::ListenerTransport, std::string> transport_of(const Listener& listener, Door& door,
+                                                               WallTime now) {
+    transport::ListenerTransport out;
+    if (listener.tls) {
+        auto store = transport::TlsStore::load(settings_of(*listener.tls), now);
+        if (!store) return std::unexpected(store.error());
+        door.tls = std::move(*store);
+        out.tls = door.tls;
+        log_warnings(door);
+    }
+    if (listener.protocol == config::Protocol::websocket) {
+        transport::WebSocketSettings websocket;
+        websocket.paths = {listener.websocket.path};
+        websocket.origins = listener.websocket.origins;
+        websocket.protocols = listener.websocket.sub_protocols;
+        websocket.frame_bytes_max = listener.websocket.frame_bytes_max;
+        out.websocket = std::move(websocket);
+    }
+    if (listener.proxy_protocol) {
+        out.proxy_headers = listener.proxy_protocol->required ? transport::ProxyHeaders::required
+                                                              : transport::ProxyHeaders::optional;
+        for (const std::string& from : listener.proxy_protocol->from) {
+            const auto network = parse_ip_network(from);
+            if (!network) {
+                return std::unexpected(
+                    fmt::format("proxy_protocol.from has \"{}\"; use an address or a network, as "
+                                "10.0.0.0/8",
+                                from));
+            }
+            out.proxies.push_back(*network);
+        }
+    }
+    return out;
+}
+
+std::string scheme_of(const Listener& listener) {
+    const bool is_websocket = listener.protocol == config::Protocol::websocket;
+    return is_websocket ? (listener.tls ? "wss" : "ws") : (listener.tls ? "tls" : "tcp");
+}
+
+Result<runtime::Listeners, std::string> listen(const Listener& listener, std::size_t shards,
+                                               Door& door) {
+    const bool is_unix = listener.bind.starts_with("unix:");
+    const auto address =
+        runtime::parse_listen_address(is_unix ? listener.bind : "tcp://" + listener.bind);
+    if (!address) return std::unexpected(address.error());
+    runtime::UnixSocketOptions unix_socket{listener.unix_socket.owner, listener.unix_socket.group,
+                                           0660};
+    const std::string& mode = listener.unix_socket.mode;
+    std::from_chars(mode.data(), mode.data() + mode.size(), unix_socket.mode, 8);
+    auto listeners = runtime::listen_on(*address, shards, unix_socket);
+    if (!listeners) return listeners;
+    door.port = listeners->port;
+    runtime::ListenAddress real = *address;
+    real.port = listeners->port;
+    door.address = is_unix ? listener.bind : real.to_text(scheme_of(listener));
+    return listeners;
+}
+
+}  // namespace
+
+Result<Doors, std::string> Doors::open(const std::vector<Listener>& listeners, std::size_t shards,
+                                       WallTime now) {
+    Doors doors;
+    doors.sockets_.resize(shards);
+    for (const Listener& listener : listeners) {
+        const auto refuse = [&](const std::string& why) {
+            return std::unexpected(fmt::format("listener {}: {}", listener.name, why));
+        };
+        if (!listener.enabled) continue;
+        Door door;
+        door.name = listener.name;
+        auto transport = transport_of(listener, door, now);
+        if (!transport) return refuse(transport.error());
+        auto open = listen(listener, shards, door);
+        if (!open) return refuse(open.error());
+        for (std::size_t i = 0; i < shards; ++i) {
+            doors.sockets_[i].push_back(std::move(open->sockets[i]));
+        }
+        doors.transport_.listeners.push_back(std::move(*transport));
+        doors.doors_.push_back(std::move(door));
+        const auto& limits = listener.limits;
+        doors.transport_.limits.handshakes_max =
+            std::min(doors.transport_.limits.handshakes_max, limits.handshakes_max);
+        if (listener.tls) {
+            doors.transport_.limits.handshake_time_max = listener.tls->handshake_timeout;
+        }
+    }
+    return doors;
+}
+
+bool Doors::has_filters() const noexcept {
+    return std::any_of(transport_.listeners.begin(), transport_.listeners.end(),
+                       [](const auto& listener) { return listener.has_filters(); });
+}
+
+void Doors::refresh(WallTime now) {
+    for (const Door& door : doors_) {
+        if (door.tls) log_reload(door, door.tls->refresh(now));
+    }
+}
+
+void Doors::reload(WallTime now) {
+    for (const Door& door : doors_) {
+        if (door.tls) log_reload(door, door.tls->reload(now));
+    }
+}
+
+}  // namespace mitu::node
