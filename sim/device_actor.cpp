@@ -233,6 +233,7 @@ void DeviceActor::check_at_end() {
     }
     // A shard without memory drops what the server itself has to say, and counts it.
     if (world_.server().dropped(broker::DropReason::no_memory) != 0) return;
+    if (world_.is_short_of_memory(plan_.tenant)) return;
     world_.report(
         "device_gets_its_policy",
         fmt::format("{}/{}: {}, {}, {} publishes without answer", plan_.tenant, plan_.client_id,

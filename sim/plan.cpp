@@ -95,6 +95,26 @@ void draw_session_breaks(Prng& prng, WorldOptions& world) {
     }
 }
 
+/// Quotas and paces of tenants: drawn behind everything else, so that the plans of seeds without
+/// them stay.
+void draw_admission(Prng& prng, WorldOptions& world) {
+    if (prng.chance(0.5)) return;
+    auto& server = world.server;
+    server.admission.emplace();
+    // 0 is `default`; the others are those of the catalog. One of them may be short of memory: the
+    // rest must not notice.
+    for (std::uint16_t tenant = 0; tenant < 3; ++tenant) {
+        if (prng.chance(0.7)) continue;
+        auto& limits = server.tenants[TenantId{tenant}];
+        if (prng.chance(0.3)) {
+            limits[admission::Quota::message_bytes].maximum = 2'000 + prng.below(4'000);
+        }
+        if (prng.chance(0.3))
+            limits.message_rate = {.per_second = 100 + prng.below(200), .burst = 20};
+        if (prng.chance(0.3)) limits.byte_rate = {.per_second = 50'000, .burst = 5'000};
+    }
+}
+
 LinkConditions draw_link(Prng& prng) {
     LinkConditions link;
     switch (prng.below(3)) {
@@ -473,6 +493,8 @@ Plan draw_plan(std::uint64_t seed) {
     }
     Prng breaks_prng = prng.split();
     draw_session_breaks(breaks_prng, plan.world);
+    Prng admission_prng = prng.split();
+    draw_admission(admission_prng, plan.world);
     return plan;
 }
 

@@ -160,7 +160,7 @@ private:
         for (const auto& actor : actors_) actor->check_at_end();
         for (const auto& checker : checkers_) checker->at_end(world_.now());
         const auto fleet = world_.fleet_numbers();
-        if (fleet.drifted != 0 && world_.server().dropped(broker::DropReason::no_memory) == 0) {
+        if (fleet.drifted != 0 && has_had_memory()) {
             world_.report("no_drift_at_quiescence", fmt::format("{} have drifted", fleet.drifted));
         }
         for (std::size_t i = 0; i < broker::drop_reason_count; ++i) {
@@ -168,6 +168,11 @@ private:
             const std::uint64_t count = world_.server().dropped(reason);
             if (count != 0) result_.drops[std::string{broker::to_text(reason)}] = count;
         }
+    }
+
+    [[nodiscard]] bool has_had_memory() {
+        return world_.server().dropped(broker::DropReason::no_memory) == 0 &&
+               world_.server().dropped(broker::DropReason::tenant_quota) == 0;
     }
 
     /// Somebody who was not there asks each tenant for what is retained.
@@ -235,7 +240,28 @@ private:
         if (server.counted(&broker::Counters::retained_messages) == 0) {
             expect("stored bytes", server.counted(&broker::Counters::stored_bytes), 0);
         }
+        check_ledger();
         check_lanes();
+    }
+
+    /// What was taken of quotas is back, but for what is retained.
+    void check_ledger() {
+        auto& server = world_.server();
+        if (server.admission() == nullptr) return;
+        using admission::Quota;
+        const auto& ledger = server.admission()->ledger;
+        const auto expect = [&](Quota quota, std::uint64_t should_be) {
+            if (ledger.used(quota) == should_be) return;
+            world_.report("quotas_come_back",
+                          fmt::format("{} of {} are taken, not {}", ledger.used(quota),
+                                      to_text(admission::limit_of(quota)), should_be));
+        };
+        const auto retained = server.counted(&broker::Counters::retained_messages);
+        for (const Quota quota : {Quota::connections, Quota::sessions, Quota::subscriptions}) {
+            expect(quota, 0);
+        }
+        expect(Quota::retained_messages, retained);
+        if (retained == 0) expect(Quota::message_bytes, 0);
     }
 
     /// Every credit between the shards is back.

@@ -6,6 +6,7 @@
 
 #include "mitu/base/check.hpp"
 #include "mitu/base/hash.hpp"
+#include "sim/catalog.hpp"
 
 namespace mitu::sim {
 namespace {
@@ -249,6 +250,22 @@ void World::note(ConnectionSerial connection, std::uint8_t what, ByteView bytes)
     mix(static_cast<std::uint64_t>(now().since_start_ns()));
     mix((std::uint64_t{connection} << 8) | what);
     for (const std::uint8_t byte : bytes) mix(byte);
+}
+
+bool World::is_short_of_memory(const std::string& tenant) const {
+    if (server_ == nullptr || server_->admission() == nullptr) return false;
+    const auto id = catalog_->find_tenant(tenant);
+    return id &&
+           server_->admission()->ledger.tenant(*id).refused(admission::Limit::message_bytes) != 0;
+}
+
+bool World::is_paced(const std::string& tenant) const {
+    if (tenant == rate_limited_tenant) return true;
+    const auto id = catalog_->find_tenant(tenant);
+    const auto& tenants = options_.server.tenants;
+    const auto found = id ? tenants.find(*id) : tenants.end();
+    return found != tenants.end() &&
+           (found->second.message_rate.is_limited() || found->second.byte_rate.is_limited());
 }
 
 void World::tell_opened(ConnectionSerial connection, std::string_view actor) {

@@ -73,6 +73,11 @@ public:
         return options_.faults.contains(ports::Fault::session_memory_full) ||
                options_.server.limits.session_bytes_max < broker::Limits{}.session_bytes_max;
     }
+    /// Messages of this tenant were refused because its own quota was spent; those of others never
+    /// are for that.
+    [[nodiscard]] bool is_short_of_memory(const std::string& tenant) const;
+    /// A rate holds for its clients: of its policy, or its own.
+    [[nodiscard]] bool is_paced(const std::string& tenant) const;
     [[nodiscard]] std::uint32_t packet_bytes_max() const noexcept {
         return options_.server.limits.packet_bytes_max;
     }

@@ -27,6 +27,9 @@ ClientFacts ShardInspector::facts_of(const Session& session) const {
     for (std::size_t i = 0; i < drop_reason_count; ++i) {
         facts.dropped[i] = session.dropped(static_cast<DropReason>(i));
     }
+    if (const Refusals* const last = session.refusals()) {
+        last->for_each([&](const Refusals::Entry& entry) { facts.refusals.push_back(entry); });
+    }
     return facts;
 }
 

@@ -48,6 +48,7 @@ struct ClientFacts {
     std::uint32_t queued = 0;
     std::uint32_t inflight = 0;
     std::array<std::uint64_t, drop_reason_count> dropped{};
+    std::vector<Refusals::Entry> refusals{};  // the last few, the newest first
 };
 
 /// The filters of one session, from a place on.
@@ -108,6 +109,11 @@ public:
     static constexpr std::uint32_t steps_max = 2'048;
 
     ShardInspector(Shard& shard, Instant now) noexcept : shard_{shard}, now_{now} {}
+
+    /// Who was refused at CONNECT by this shard: the last few, the newest first.
+    [[nodiscard]] std::vector<admission::RefusedAttempt> refused_attempts() const {
+        return shard_.refused_attempts().newest();
+    }
 
     [[nodiscard]] Chunk<ClientFacts> clients(const ClientQuery& query, InspectPosition from,
                                              std::uint32_t items_max) const;

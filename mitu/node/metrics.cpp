@@ -73,6 +73,50 @@ void add_fleet(Families& families, const fleet::Catalog& catalog,
     }
 }
 
+/// Bounds that were met. Only those that were: most pairs never are.
+void add_refusals(Families& families, const broker::Counters& counters, const std::string& shard) {
+    for (std::size_t l = 0; l < admission::limit_count; ++l) {
+        for (std::size_t s = 0; s < admission::scope_count; ++s) {
+            const std::uint64_t count = counters.refused[l][s].read();
+            if (count == 0) continue;
+            families.add("mitu_refused_total", false, static_cast<double>(count),
+                         {{"shard", shard},
+                          {"limit", std::string{to_text(static_cast<admission::Limit>(l))}},
+                          {"scope", std::string{to_text(static_cast<admission::Scope>(s))}}});
+        }
+    }
+}
+
+void add_control(Families& families, const fleet::Catalog& catalog,
+                 const admission::Control& control) {
+    control.ledger.for_each_tenant([&](TenantId id, const admission::TenantAccount& account) {
+        std::string tenant = std::to_string(id.value);
+        for (const auto& known : catalog.tenants()) {
+            if (catalog.find_tenant(known.name) == id) tenant = known.name;
+        }
+        for (std::size_t q = 0; q < admission::quota_count; ++q) {
+            const auto quota = static_cast<admission::Quota>(q);
+            families.add(
+                "mitu_tenant_used", true, static_cast<double>(account.used(quota)),
+                {{"tenant", tenant}, {"quota", std::string{to_text(admission::limit_of(quota))}}});
+        }
+        for (std::size_t l = 0; l < admission::limit_count; ++l) {
+            const auto limit = static_cast<admission::Limit>(l);
+            if (account.refused(limit) == 0) continue;
+            families.add("mitu_tenant_refused_total", false,
+                         static_cast<double>(account.refused(limit)),
+                         {{"tenant", tenant}, {"limit", std::string{to_text(limit)}}});
+        }
+        families.add("mitu_tenant_messages_received_total", false,
+                     static_cast<double>(account.messages_received()), {{"tenant", tenant}});
+        families.add("mitu_tenant_bytes_received_total", false,
+                     static_cast<double>(account.bytes_received()), {{"tenant", tenant}});
+    });
+    families.add("mitu_bans", true, static_cast<double>(control.bans.snapshot()->size()), {});
+    families.add("mitu_memory_shedding_steps", true, static_cast<double>(control.memory.steps_on()),
+                 {});
+}
+
 /// What sessions broke of, and what outgrew its arena.
 void add_memory(Families& families, const broker::Counters& counters, std::size_t shard_index) {
     const std::string shard = std::to_string(shard_index);
@@ -99,7 +143,8 @@ void add_memory(Families& families, const broker::Counters& counters, std::size_
 std::string metrics_text(const fleet::Catalog& catalog,
                          std::span<const broker::Counters* const> counters,
                          std::span<const runtime::NetworkCounters* const> networks,
-                         std::span<const fleet::ShardStatus* const> status, Instant now) {
+                         std::span<const fleet::ShardStatus* const> status, Instant now,
+                         const admission::Control* control) {
     Families families;
     families.add("mitu_uptime_seconds", true, static_cast<double>(now.since_start_ns()) / 1e9, {});
     families.add("mitu_resident_bytes", true, static_cast<double>(runtime::resident_bytes()), {});
@@ -118,6 +163,10 @@ std::string metrics_text(const fleet::Catalog& catalog,
         }
     }
     for (std::size_t i = 0; i < counters.size(); ++i) add_memory(families, *counters[i], i);
+    for (std::size_t i = 0; i < counters.size(); ++i) {
+        add_refusals(families, *counters[i], std::to_string(i));
+    }
+    if (control != nullptr) add_control(families, catalog, *control);
     for (std::size_t i = 0; i < networks.size(); ++i) {
         add_network(families, *networks[i], std::to_string(i));
     }

@@ -4,18 +4,20 @@
 #include <span>
 #include <string>
 
+#include "mitu/admission/control.hpp"
 #include "mitu/broker/counters.hpp"
 #include "mitu/fleet/status.hpp"
 #include "mitu/runtime/network_counters.hpp"
 
 namespace mitu::node {
 
-/// Every counter as mitu_NAME{shard="N"}; drops also by reason; the fleet by tenant and class.
+/// Every counter as mitu_NAME{shard="N"}; drops also by reason, refusals by limit and scope; the
+/// fleet by tenant and class; quotas by tenant (`control` null: there are none).
 /// Threading  any thread.
 [[nodiscard]] std::string metrics_text(const fleet::Catalog& catalog,
                                        std::span<const broker::Counters* const> counters,
                                        std::span<const runtime::NetworkCounters* const> networks,
                                        std::span<const fleet::ShardStatus* const> status,
-                                       Instant now);
+                                       Instant now, const admission::Control* control = nullptr);
 
 }  // namespace mitu::node

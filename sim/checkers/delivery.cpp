@@ -40,6 +40,7 @@ public:
         for (const auto& session : model_.sessions()) {
             if (session->has_ended) continue;
             for (const MessageNumber number : session->owed) {
+                if (world_.is_short_of_memory(model_.message(number)->publisher.tenant)) continue;
                 const auto it = session->deliveries.find(number);
                 messages.insert(number);
                 const bool was_sent = it != session->deliveries.end();
@@ -52,6 +53,7 @@ public:
         std::map<std::pair<std::string, std::string>, std::uint64_t> lost;
         for (const auto& [number, groups] : model_.group_deliveries()) {
             const std::string& tenant = model_.message(number)->publisher.tenant;
+            if (world_.is_short_of_memory(tenant)) continue;
             for (const auto& [filter, delivery] : groups) {
                 if (!delivery.is_owed || delivery.is_excused || delivery.is_acked) continue;
                 if (!delivery.was_left_over &&
@@ -123,6 +125,7 @@ public:
                 0) {
                 return;
             }
+            if (world_.is_short_of_memory(m.publisher.tenant)) return;
             if (!was_subscribed_at(*c.session, m)) return;
         }
         const auto seen = c.session->deliveries.find(m.number);

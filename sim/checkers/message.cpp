@@ -99,8 +99,8 @@ public:
                      const mqtt::Publish& publish, const Sighting& s) override {
         if (!m.expiry_s || publish.dup || m.will == Will::unsure) return;
         if (s.may_have_waited) return;  // it was on its way in time
-        // Where a message rate is enforced, bytes are taken in some time before they are looked at.
-        if (m.publisher.tenant == rate_limited_tenant) return;
+        // Where a rate is enforced, bytes are taken in some time before they are looked at.
+        if (world_.is_paced(m.publisher.tenant)) return;
         // Bytes are taken in by one turn and may be looked at by the next.
         const Duration waited_least =
             std::max(Duration{}, s.at - m.last_read_at - world_.stall_slack());
@@ -131,6 +131,7 @@ public:
         if (!publish.retain || !is_single_writer(m) || c.session == nullptr) return;
         // To 3.1.1 a server without room cannot say that it did not keep the message.
         if (world_.server().dropped(broker::DropReason::no_memory) != 0) return;
+        if (world_.is_short_of_memory(m.publisher.tenant)) return;
         // A replay: nothing that was replaced before the client first asked may come.
         std::uint64_t asked_step = ~std::uint64_t{0};
         for (const auto& [filter, sub] : c.session->subscriptions) {
@@ -161,6 +162,7 @@ public:
         std::map<std::pair<std::string, std::string>, const MessageRecord*> kept;
         for (const auto& m : model_.messages()) {
             if (!m->retain || !is_own_topic(*m) || m->read_count == 0) continue;
+            if (world_.is_short_of_memory(m->publisher.tenant)) continue;
             const bool is_sure = is_single_writer(*m) && m->is_accepted && !m->expiry_s &&
                                  m->server_number == model_.server_number();
             kept[{m->publisher.tenant, m->topic}] = is_sure ? m.get() : nullptr;

@@ -9,7 +9,12 @@ namespace mitu::broker::testing {
 VirtualServer::VirtualServer(const VirtualServerOptions& options, Gate& gate, Prng& prng,
                              const ThingsOf& things_of)
     : options_{options}, mailroom_{options.shards, options.lanes} {
-    if (options.admission) admission_ = std::make_unique<admission::Control>(*options.admission);
+    if (options.admission) {
+        admission_ = std::make_unique<admission::Control>(*options.admission);
+        for (const auto& [tenant, limits] : options.tenants) {
+            MITU_CHECK(admission_->ledger.set_tenant(tenant, limits));
+        }
+    }
     for (std::uint16_t i = 0; i < options.shards; ++i) {
         auto host = std::make_unique<Host>(prng);
         host->network = std::make_unique<VirtualNetwork>(transit_, host->faults, prng.split(),

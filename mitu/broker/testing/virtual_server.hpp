@@ -80,7 +80,8 @@ struct VirtualServerOptions {
     Limits limits{};
     LaneSizes lanes{};
     VirtualNetworkOptions network{};
-    std::optional<admission::ControlOptions> admission{};  // nothing: no quotas, bans, shedding
+    std::optional<admission::ControlOptions> admission{};   // nothing: no quotas, bans, shedding
+    std::map<TenantId, admission::TenantLimits> tenants{};  // with admission only
 };
 
 /// A shard runs only for the reasons that a real one has (bytes, a wake-up, its deadline), so that

@@ -68,12 +68,13 @@ Result<std::unique_ptr<Exchange>, Refusal> ScriptedGate::begin(const Login& logi
 World::World(const WorldOptions& options)
     : options_{options},
       prng_{options.seed},
-      server_{{options.shards, options.limits, options.lanes, options.network, options.admission},
-              gate_,
-              prng_,
-              [&](std::uint16_t shard) {
-                  return options.things.empty() ? nullptr : options.things[shard];
-              }} {}
+      server_{
+          {options.shards, options.limits, options.lanes, options.network, options.admission, {}},
+          gate_,
+          prng_,
+          [&](std::uint16_t shard) {
+              return options.things.empty() ? nullptr : options.things[shard];
+          }} {}
 
 World::~World() = default;
 
