@@ -5,13 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "mitu/api/accounts.hpp"
+#include "mitu/api/operation.hpp"
 
 namespace mitu::api {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json tenant_json(const TenantScope& tenant) { return tenant ? Json(*tenant) : Json(nullptr); }
 
 TenantScope tenant_of(const Json& json) {
     const Json& tenant = json.at("tenant");

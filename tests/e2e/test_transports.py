@@ -29,7 +29,8 @@ listeners:
       certificates: [{certificate: "{folder}/server.pem", key: "{folder}/server.key"}]
       client_certificates: required
       ca_file: "{folder}/ca.pem"
-  - {name: web, bind: "127.0.0.1:0", protocol: websocket, websocket: {path: /mqtt, origins: ["https://ok.example"]}}
+  - {name: web, bind: "127.0.0.1:0", protocol: websocket, websocket: {path: /mqtt}}
+  - {name: web_strict, bind: "127.0.0.1:0", protocol: websocket, websocket: {origins: ["https://ok.example"]}}
   - name: secure_web
     bind: "127.0.0.1:0"
     protocol: websocket
@@ -121,7 +122,7 @@ class Transports(unittest.TestCase):
     def test_secure_websocket_serves_paho(self):
         self.converse("secure_web", secure=True)
 
-    def upgrade(self, path="/mqtt", protocol="mqtt", origin=None):
+    def upgrade(self, path="/mqtt", protocol="mqtt", origin=None, listener="web_strict"):
         """The status of an upgrade by curl."""
         words = [
             *("curl", "--silent", "--http1.1", "--include", "--max-time", "5"),
@@ -129,7 +130,7 @@ class Transports(unittest.TestCase):
             *("-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
             *(("-H", f"Sec-WebSocket-Protocol: {protocol}") if protocol else ()),
             *(("-H", f"Origin: {origin}") if origin else ()),
-            f"http://127.0.0.1:{self.server.port('web')}{path}",
+            f"http://127.0.0.1:{self.server.port(listener)}{path}",
         ]
         _, output = harness.run(words, check=False)
         return int(output.split(" ", 2)[1]) if output.startswith("HTTP/") else output
@@ -139,6 +140,7 @@ class Transports(unittest.TestCase):
         self.assertEqual(self.upgrade(protocol=None), 400)
         self.assertEqual(self.upgrade(protocol="soap"), 400)
         self.assertEqual(self.upgrade(origin="https://evil.example"), 403)
+        self.assertEqual(self.upgrade(origin="https://ok.example"), 101)
 
     def test_unix_socket_serves_mosquitto_and_has_its_mode(self):
         path = self.folder / "mqtt.sock"
@@ -195,7 +197,7 @@ class Transports(unittest.TestCase):
                 return serial(fresh) != before
 
         eventually(renewed, "new connections see the new certificate")
-        held.sendall(m.pingreq())
+        held.sendall(b"\xc0\x00")
         self.assertEqual(held.recv(10)[:1], b"\xd0", "the old connection lives")
         held.close()
 
