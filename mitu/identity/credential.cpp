@@ -114,7 +114,9 @@ bool verify_credential(std::string_view phc, std::string_view password) noexcept
     std::array<char, crypto_pwhash_argon2id_STRBYTES> text{};
     if (phc.size() >= text.size()) return false;
     phc.copy(text.data(), phc.size());
-    return crypto_pwhash_argon2id_str_verify(text.data(), password.data(), password.size()) == 0;
+    // Nor does it take a null pointer for an empty password.
+    const char* const bytes = password.empty() ? "" : password.data();
+    return crypto_pwhash_argon2id_str_verify(text.data(), bytes, password.size()) == 0;
 }
 
 }  // namespace mitu::identity

@@ -197,7 +197,8 @@ TEST(conformance_connect, closes_behind_every_refusal_and_hears_nothing_more) {
          {Case{ReasonCode::client_identifier_not_valid, "02"},
           Case{ReasonCode::server_unavailable, "03"}, Case{ReasonCode::server_busy, "03"},
           Case{ReasonCode::bad_user_name_or_password, "04"}, Case{ReasonCode::not_authorized, "05"},
-          Case{ReasonCode::banned, "05"}, Case{ReasonCode::connection_rate_exceeded, ""}}) {
+          Case{ReasonCode::banned, "05"}, Case{ReasonCode::connection_rate_exceeded, "03"},
+          Case{ReasonCode::use_another_server, ""}}) {
         SCOPED_TRACE(mqtt::to_text(row.reason));
         World world;
         Client& witness = world.client("witness").connect();
