@@ -20,18 +20,25 @@ std::string_view to_text(SheddingStep step) noexcept {
 
 std::uint32_t MemoryPressure::update(std::uint64_t used_bytes) noexcept {
     used_bytes_.store(used_bytes, std::memory_order_relaxed);
-    std::uint32_t on = steps_on();
+    std::uint32_t on = on_.load(std::memory_order_relaxed);
     if (options_.budget_bytes == 0) {
         on = 0;
     } else {
         // Parts of 64 KiB: ten thousand times as many bytes need not fit.
         const std::uint64_t budget = std::max<std::uint64_t>(options_.budget_bytes >> 16, 1);
         const std::uint64_t used_bp = (used_bytes >> 16) * 10'000 / budget;
-        while (on < shedding_step_count && used_bp >= options_.enter_bp[on]) ++on;
-        while (on != 0 && used_bp + options_.hysteresis_bp < options_.enter_bp[on - 1]) --on;
+        for (std::uint32_t step = 0; step < shedding_step_count; ++step) {
+            const std::uint32_t enter_bp = options_.enter_bp[step];
+            const std::uint32_t bit = 1u << step;
+            if (used_bp >= enter_bp) {
+                on |= bit;
+            } else if (used_bp + options_.hysteresis_bp < enter_bp) {
+                on &= ~bit;
+            }
+        }
     }
-    steps_on_.store(on, std::memory_order_relaxed);
-    return on;
+    on_.store(on, std::memory_order_relaxed);
+    return steps_on();
 }
 
 }  // namespace mitu::admission

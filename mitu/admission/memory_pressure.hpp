@@ -3,14 +3,14 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 namespace mitu::admission {
 
-/// In the order in which they are taken: what costs the clients least comes first. A step that is
-/// on has all before it on too.
+/// Each with a threshold of its own; as given, what costs the clients least comes first.
 enum class SheddingStep : std::uint8_t {
     refuse_retained,         // new retained messages: 0x97
     drop_qos0_to_slow,       // QoS 0 for a client that has something waiting already
@@ -23,7 +23,7 @@ inline constexpr std::size_t shedding_step_count =
 
 struct MemoryOptions {
     std::uint64_t budget_bytes = 0;  // 0: no budget
-    /// Shape  ten-thousandths of the budget from which each step is on, growing.
+    /// Shape  ten-thousandths of the budget from which each step is on, in whatever order.
     std::array<std::uint32_t, shedding_step_count> enter_bp{8'500, 9'000, 9'300, 9'700};
     /// So far below its threshold a step is given up again.
     std::uint32_t hysteresis_bp = 300;
@@ -38,10 +38,10 @@ public:
     std::uint32_t update(std::uint64_t used_bytes) noexcept;
 
     [[nodiscard]] std::uint32_t steps_on() const noexcept {
-        return steps_on_.load(std::memory_order_relaxed);
+        return static_cast<std::uint32_t>(std::popcount(on_.load(std::memory_order_relaxed)));
     }
     [[nodiscard]] bool is_on(SheddingStep step) const noexcept {
-        return steps_on() > static_cast<std::uint32_t>(step);
+        return ((on_.load(std::memory_order_relaxed) >> static_cast<std::uint32_t>(step)) & 1) != 0;
     }
     [[nodiscard]] std::uint64_t used_bytes() const noexcept {
         return used_bytes_.load(std::memory_order_relaxed);
@@ -50,7 +50,7 @@ public:
 
 private:
     MemoryOptions options_;
-    std::atomic<std::uint32_t> steps_on_{0};
+    std::atomic<std::uint32_t> on_{0};  // a bit for each step
     std::atomic<std::uint64_t> used_bytes_{0};
 };
 

@@ -19,6 +19,15 @@ TEST(memory_pressure, takes_its_steps_in_order_and_gives_them_up_in_reverse) {
     EXPECT_EQ(pressure.update(5 * gib), 0u);
 }
 
+TEST(memory_pressure, takes_its_steps_in_whatever_order_they_are_given) {
+    MemoryPressure pressure{{.budget_bytes = 10 * gib, .enter_bp = {9'000, 8'500, 8'000, 9'500}}};
+    EXPECT_EQ(pressure.update(gib * 81 / 10), 1u);
+    EXPECT_TRUE(pressure.is_on(SheddingStep::refuse_new_connections));
+    EXPECT_FALSE(pressure.is_on(SheddingStep::refuse_retained));
+    EXPECT_EQ(pressure.update(gib * 91 / 10), 3u);
+    EXPECT_FALSE(pressure.is_on(SheddingStep::disconnect_slowest));
+}
+
 TEST(memory_pressure, does_not_flutter_at_a_threshold) {
     MemoryPressure pressure{{.budget_bytes = 10 * gib}};
     int changes = 0;

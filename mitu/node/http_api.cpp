@@ -43,9 +43,9 @@ void add_watching(http::Server& server, HttpApiContext context) {
                 networks.push_back(&host->network_counters());
                 status.push_back(&host->status());
             }
-            return http::Response{
-                200, "text/plain; version=0.0.4; charset=utf-8",
-                metrics_text(*shared->catalog, counters, networks, status, shared->clock.now())};
+            return http::Response{200, "text/plain; version=0.0.4; charset=utf-8",
+                                  metrics_text(*shared->catalog, counters, networks, status,
+                                               shared->clock.now(), shared->admission)};
         },
         http::Runs::on_pool);
 }

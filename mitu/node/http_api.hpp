@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "mitu/admission/control.hpp"
 #include "mitu/fleet/catalog.hpp"
 #include "mitu/node/options.hpp"
 #include "mitu/ports/clock.hpp"
@@ -20,6 +21,7 @@ struct HttpApiContext {
     std::shared_ptr<const fleet::Catalog> catalog;
     const ports::Clock& clock;
     std::vector<ShardHost*> hosts;
+    const admission::Control* admission = nullptr;
 };
 
 /// GET /metrics    Prometheus text; counters summed and per shard

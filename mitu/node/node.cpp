@@ -245,7 +245,7 @@ std::optional<std::string> Node::Impl::start_http() {
     std::vector<ShardHost*> hosts;
     hosts.reserve(hosts_.size());
     for (const auto& host : hosts_) hosts.push_back(host.get());
-    const HttpApiContext context{catalog_, clock_, std::move(hosts)};
+    const HttpApiContext context{catalog_, clock_, std::move(hosts), admission_.get()};
     auto api = NodeApi::create(options_.api, context);
     if (!api) return api.error();
     api_ = std::move(*api);
@@ -272,6 +272,7 @@ void Node::Impl::keep_house() {
     while (!house_wakes_.wait_for(lock, std::chrono::seconds{1}, [this] { return house_ends_; })) {
         doors_->refresh(clock_.wall());
         admission_->bans.expire(clock_.now());
+        admission_->memory.update(runtime::resident_bytes());
     }
 }
 

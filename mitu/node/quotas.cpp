@@ -83,6 +83,17 @@ std::unique_ptr<admission::Control> make_admission(const config::Config& config)
         options.flapping.window = config.flapping.window;
         options.flapping.ban = config.flapping.ban_duration;
     }
+    if (const auto& memory = config.memory; memory.budget_bytes) {
+        using admission::SheddingStep;
+        options.memory.budget_bytes = *memory.budget_bytes;
+        const auto at = [&](SheddingStep step, std::uint32_t percent) {
+            options.memory.enter_bp[static_cast<std::size_t>(step)] = percent * 100;
+        };
+        at(SheddingStep::refuse_new_connections, memory.refuse_connections_at);
+        at(SheddingStep::drop_qos0_to_slow, memory.drop_qos0_at);
+        at(SheddingStep::refuse_retained, memory.refuse_retained_at);
+        at(SheddingStep::disconnect_slowest, memory.disconnect_slow_at);
+    }
     return std::make_unique<admission::Control>(options);
 }
 
