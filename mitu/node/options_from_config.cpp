@@ -12,7 +12,7 @@ namespace mitu::node {
 namespace {
 
 /// What is mapped below; a key that begins so is served.
-constexpr std::array<std::string_view, 58> served{
+constexpr std::array<std::string_view, 59> served{
     "node.data",
     "node.shards",
     "node.io",
@@ -46,6 +46,7 @@ constexpr std::array<std::string_view, 58> served{
     "users",
     "bans",
     "flapping.",
+    "memory.",
     "limits.packet_bytes_max",
     "limits.receive_maximum",
     "limits.topic_alias_maximum",
