@@ -78,7 +78,8 @@ const json* find_claim(const json& claims, std::string_view name) {
     return nullptr;
 }
 
-std::optional<JwtRefusal> check_signature(const TokenParts& parts, const KeySet& keys) {
+std::optional<JwtRefusal> check_signature(const TokenParts& parts, const KeySet& keys,
+                                          const std::vector<std::string>& allowed) {
     const auto header = read_object(parts.header, "token's header");
     if (!header) return header.error();
     const auto fail = [](JwtError kind, std::string text) {
@@ -95,6 +96,11 @@ std::optional<JwtRefusal> check_signature(const TokenParts& parts, const KeySet&
     const auto algorithm = parse_jws_algorithm(alg->get_ref<const std::string&>());
     if (!algorithm) {
         return fail(JwtError::algorithm, fmt::format("the token's alg is {}", show(*alg)));
+    }
+    if (!allowed.empty() && std::find(allowed.begin(), allowed.end(),
+                                      alg->get_ref<const std::string&>()) == allowed.end()) {
+        return fail(JwtError::algorithm,
+                    fmt::format("the token's alg is {}, which is not allowed here", show(*alg)));
     }
     const auto signature = from_base64url(parts.signature);
     if (!signature) return fail(JwtError::malformed, "the token's signature is not base64url");
@@ -274,7 +280,8 @@ Result<Identity, JwtRefusal> verify_token(std::string_view token, const KeySet& 
                       fmt::format("the token has {} bytes; at most {} are taken", token.size(),
                                   rules.token_bytes_max));
     }
-    if (auto refusal = check_signature(*parts, keys)) return std::unexpected(*std::move(refusal));
+    if (auto refusal = check_signature(*parts, keys, rules.algorithms))
+        return std::unexpected(*std::move(refusal));
     const auto claims = read_object(parts->payload, "token's payload");
     if (!claims) return std::unexpected(claims.error());
 

@@ -31,6 +31,8 @@ struct JwtClaimCheck {
 };
 
 struct JwtRules {
+    /// The values of `alg` that are taken; empty: every one that a key is for.
+    std::vector<std::string> algorithms;
     std::string issuer;                  // empty: any
     std::vector<std::string> audiences;  // one of these is in `aud`; empty: any
     std::int64_t leeway_s = 30;          // for clocks that differ; exp, nbf, iat

@@ -102,6 +102,14 @@ TEST(jwt, every_algorithm_opens_with_its_key_and_no_other) {
                    JwtError::signature);
 }
 
+TEST(jwt, an_algorithm_that_the_rules_leave_out_is_refused_though_the_key_is_for_it) {
+    JwtRules rules;
+    rules.algorithms = {"HS384", "ES256"};
+    expect_refused(verify("", rules), JwtError::algorithm);
+    rules.algorithms.push_back("HS256");
+    EXPECT_TRUE(verify("", rules));
+}
+
 TEST(jwt, a_public_key_is_never_a_secret_and_none_is_no_algorithm) {
     const TokenSigner rsa{"RS256"};
     const std::string pem = rsa.public_pem();

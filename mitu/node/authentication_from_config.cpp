@@ -98,6 +98,7 @@ OrProblem<MethodPtr> make_jwt(const config::Jwt& jwt) {
     auto keys = read_keys(jwt);
     if (!keys) return std::unexpected(keys.error());
     options.keys = *std::move(keys);
+    options.rules.algorithms = jwt.algorithms;
     options.rules.issuer = jwt.issuer;
     if (!jwt.audience.empty()) options.rules.audiences = {jwt.audience};
     options.rules.leeway_s = jwt.leeway.count_s();
