@@ -93,11 +93,13 @@ std::string default_of(const Key& key, const Shape& shape) {
 }
 
 /// A text as a cell: a bar would end it.
-std::string cell(std::string text) {
-    for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) {
-        text.insert(at, "\\");
+std::string cell(std::string_view text) {
+    std::string escaped;
+    for (const char c : text) {
+        if (c == '|') escaped += '\\';
+        escaped += c;
     }
-    return text;
+    return escaped;
 }
 
 void section(std::string& page, const Shape& shape, const std::string& path, std::string_view doc) {
