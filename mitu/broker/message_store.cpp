@@ -145,7 +145,8 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
 }
 
 std::optional<MessageHandle> MessageStore::add(const MessageView& message) {
-    constexpr std::size_t front_max = sizeof(Header) + sizeof(Instant);
+    constexpr std::size_t front_max =
+        sizeof(Header) + sizeof(Instant) + sizeof message.publisher_key;
     if (message.content_bytes() + front_max > records_.record_bytes_max()) {
         refusal_ = DropReason::no_memory;
         if (message.content_bytes() > bytes_max_ - live_bytes_) return std::nullopt;

@@ -50,6 +50,31 @@ TEST_F(MessageStoreTest, refuses_what_it_has_no_bytes_for) {
     store.release(*second);
 }
 
+// What stands in front of the content differs, and a record has a largest size.
+TEST(message_store, takes_every_size_around_that_of_the_largest_record) {
+    Counters counters;
+    MessageStore store{1u << 30, counters};
+    const std::uint32_t record_bytes = memory::RecordHeapOptions{}.pool.batch_bytes / 8;
+    const Bytes payload(record_bytes + 100, 0x2A);
+    for (const bool retain : {false, true}) {
+        for (const bool expires : {false, true}) {
+            for (std::size_t size = record_bytes - 150; size < payload.size(); ++size) {
+                MessageView message;
+                message.topic = "t";
+                message.retain = retain;
+                message.publisher_key = retain ? 7 : 0;
+                if (expires) message.expires_at = Instant::from_ns(5);
+                message.payload = ByteView{payload}.first(size);
+                const auto handle = store.add(message);
+                ASSERT_TRUE(handle) << size;
+                ASSERT_EQ(store.view(*handle).payload.size(), size);
+                store.release(*handle);
+            }
+        }
+    }
+    EXPECT_EQ(store.live_count(), 0u);
+}
+
 TEST_F(MessageStoreTest, moves_a_message_into_a_shared_block) {
     const auto handle = store.add(message("topic", "payload"));
     LargeBlock* const block = store.share(*handle);

@@ -13,8 +13,8 @@
 #include "mitu/broker/testing/virtual_server.hpp"
 #include "mitu/fleet/catalog.hpp"
 #include "mitu/fleet/status.hpp"
-#include "mitu/node/gatekeeper.hpp"
 #include "mitu/node/fleet_things.hpp"
+#include "mitu/node/gatekeeper.hpp"
 #include "mitu/node/testing.hpp"
 #include "sim/scenario/stage.hpp"
 
