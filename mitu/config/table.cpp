@@ -161,7 +161,7 @@ const Shape& shape_of<Api>() {
                 .each(tcp_bind_rule),
             key("tls", &Api::tls, "Speak HTTPS.").if_none("plain HTTP"),
             key("users_file", &Api::users_file, "Administrators, their roles and API keys.")
-                .if_none("nobody can log in")
+                .if_none("`api_users.json` in `node.data`")
                 .file()
                 .live(),
             key("login_rate_per_minute", &Api::login_rate_per_minute,
@@ -169,7 +169,7 @@ const Shape& shape_of<Api>() {
                 .range(1, 10'000)
                 .live(),
             key("audit_file", &Api::audit_file, "Who changed what, one JSON object a line.")
-                .if_none("`audit.jsonl` in `node.data`"),
+                .if_none("`audit.log` in `node.data`"),
             key("token_ttl", &Api::token_ttl, "How long a login lasts.")
                 .range(60'000, std::uint64_t{30} * 86'400'000)
                 .live(),
