@@ -69,6 +69,8 @@ struct HttpBackend {
     std::string bearer_token;
     std::string bearer_token_file;
     std::string ca_file;
+
+    bool operator==(const HttpBackend&) const = default;
 };
 
 struct Method {

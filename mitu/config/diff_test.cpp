@@ -27,7 +27,7 @@ TEST(config_diff, says_by_key_what_changes_and_when_it_applies) {
     EXPECT_EQ(diff_text("limits: {inflight_max: 5}", "limits: {inflight_max: 5}\nlog: {}\n"), "");
     EXPECT_EQ(diff_text("log: {level: info}",
                         "log: {level: warn}\nlimits: {inflight_max: 64, topic_levels_max: 8}"),
-              "~ log.level: \"info\" -> \"warn\"  (live)\n"
+              "~ log.level: \"info\" -> \"warn\"  (on restart)\n"
               "~ limits.inflight_max: 1024 -> 64  (on restart)\n"
               "~ limits.topic_levels_max: null -> 8  (live)\n");
 }

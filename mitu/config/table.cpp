@@ -47,7 +47,7 @@ const Shape& shape_of<Log>() {
     static const Shape shape{
         {},
         {
-            key("level", &Log::level, "The least important line that is written.").live(),
+            key("level", &Log::level, "The least important line that is written."),
             key("format", &Log::format,
                 "`text` (for people on a terminal, else logfmt) or `json`."),
         },
@@ -219,7 +219,7 @@ const Shape& shape_of<Config>() {
             key("log", &Config::log, "What is written to standard error."),
             key("policies", &Config::policies, "What devices may do and should be."),
             key("registry", &Config::registry, "Which devices there are."),
-            key("listeners", &Config::listeners, "Where clients come in.").live(),
+            key("listeners", &Config::listeners, "Where clients come in."),
             key("authentication", &Config::authentication, "How clients prove who they are."),
             key("access", &Config::access, "Who may publish and subscribe what, beside policies."),
             key("tenants", &Config::tenants,

@@ -264,9 +264,13 @@ private:
     }
 
     [[nodiscard]] OrProblem<MethodPtr> make_http(const config::Method& method) {
-        auto& backend = sources_.backends_[method.name];
-        if (backend.state) return identity::make_http_method(backend.state);
         const config::HttpBackend& from = method.http;
+        const auto known = sources_.backends_.find(method.name);
+        if (known != sources_.backends_.end() && known->second.from == from) {
+            return identity::make_http_method(known->second.state);
+        }
+        Backend backend;
+        backend.from = from;
         http::ClientOptions client;
         client.url = from.url;
         client.ca_file = from.ca_file;
@@ -283,7 +287,6 @@ private:
         client.connect_timeout = std::min(client.connect_timeout, from.timeout);
         backend.client = std::make_shared<http::Client>(std::move(client));
         if (auto started = backend.client->start(); !started) {
-            sources_.backends_.erase(method.name);
             return std::unexpected(started.error());
         }
         identity::HttpBackendOptions options;
@@ -294,7 +297,12 @@ private:
             identity::WhenDown::deny, identity::WhenDown::ignore, identity::WhenDown::allow_cached};
         options.when_down = when[static_cast<std::size_t>(from.when_down)];
         backend.state = identity::HttpBackend::create(options, sources_.key_);
-        return identity::make_http_method(backend.state);
+        auto made = identity::make_http_method(backend.state);
+        if (known != sources_.backends_.end()) {
+            sources_.retired_.push_back(std::move(known->second.client));
+        }
+        sources_.backends_[method.name] = std::move(backend);
+        return made;
     }
 
     [[nodiscard]] std::shared_ptr<const identity::Chain> chain(
@@ -352,6 +360,7 @@ Result<std::shared_ptr<const Authentication>, std::string> AuthenticationSources
 
 void AuthenticationSources::stop() {
     for (const auto& [name, backend] : backends_) backend.client->stop();
+    for (const auto& client : retired_) client->stop();
 }
 
 }  // namespace mitu::node

@@ -37,11 +37,15 @@ private:
     struct Backend {
         std::shared_ptr<identity::HttpBackend> state;
         std::shared_ptr<http::Client> client;
+        config::HttpBackend from;
     };
     class Builder;
 
     const identity::SecretKey key_;
     std::map<std::string, Backend, std::less<>> backends_;  // by the name of the method
+    /// Of backends that were configured otherwise: logins that began with them go on, and a client
+    /// must not end on its own thread, which the last of them may run on.
+    std::vector<std::shared_ptr<http::Client>> retired_;
     std::shared_ptr<const fleet::Catalog> catalog_;
     identity::MethodPtr registry_;  // of catalog_
 };

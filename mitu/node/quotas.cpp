@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace mitu::node {
@@ -114,6 +115,14 @@ std::optional<std::string> apply_quotas(admission::Control& admission, const con
     if (!admission.ledger.set_server(server)) {
         return "limits.connections_max is below what is reserved for tenants; raise it, or lower "
                "their reserved_connections";
+    }
+    // What an earlier configuration has set and this one does not name is open again.
+    for (std::size_t i = 0; i < catalog.tenants().size(); ++i) {
+        const bool is_named = std::any_of(
+            config.tenants.begin(), config.tenants.end(),
+            [&](const auto& tenant) { return tenant.name == catalog.tenants()[i].name; });
+        const TenantId id{static_cast<std::uint16_t>(i)};
+        if (!is_named) static_cast<void>(admission.ledger.set_tenant(id, {}));
     }
     for (const config::Tenant& tenant : config.tenants) {
         const auto id = catalog.find_tenant(tenant.name);
