@@ -52,12 +52,14 @@ struct Connection {
         Bytes output;   // encoded and not yet written; comes before anything pumped later
         Instant deadline = Instant::never();   // connect or close timeout
         Instant resume_at = Instant::never();  // paused for the client's message rate
+        /// Nothing is written before this batch of the journal is on the disk; 0: nothing is held.
+        std::uint64_t held_until = 0;
         std::uint32_t admission_serial = 0;
         std::uint32_t packet_bytes_max = 0;  // the client's, once CONNECT was read; 0: none
         void begin_again() noexcept { *this = Work{}; }
         [[nodiscard]] bool is_done() const noexcept {
             return connect.empty() && input.empty() && output.empty() && deadline.is_never() &&
-                   resume_at.is_never();
+                   resume_at.is_never() && held_until == 0;
         }
     };
 

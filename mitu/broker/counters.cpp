@@ -30,6 +30,8 @@ std::string_view to_text(DropReason reason) noexcept {
             return "tenant_quota";
         case DropReason::memory_pressure:
             return "memory_pressure";
+        case DropReason::store_full:
+            return "store_full";
     }
     return "unknown";
 }

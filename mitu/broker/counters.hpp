@@ -27,9 +27,10 @@ enum class DropReason : std::uint8_t {
     session_ended,         // it was still queued when its session ended
     tenant_quota,          // what the tenant's messages may take in memory is spent
     memory_pressure,       // QoS 0 for a slow client, given up for the sake of the process
+    store_full,            // it was to be kept, and the store takes nothing new
 };
 inline constexpr std::size_t drop_reason_count =
-    static_cast<std::size_t>(DropReason::memory_pressure) + 1;
+    static_cast<std::size_t>(DropReason::store_full) + 1;
 
 [[nodiscard]] std::string_view to_text(DropReason reason) noexcept;
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <new>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <variant>
@@ -25,12 +26,22 @@ struct Token {
     std::uint32_t entry = 0;   // which filter of a SUBSCRIBE or UNSUBSCRIBE
 };
 
+/// Where a message came from, and who waits for what becomes of it.
+struct Origin {
+    SessionRef session;
+    Token token;
+    /// QoS 2 of a session in the store: the number under which it came, to be written down with it.
+    StoredSessionId kept = 0;
+    std::uint16_t packet_id = 0;
+};
+
 /// Route one application message. One effect per PUBLISH, never one per subscriber.
 /// Lifetime  `message` borrows the packet, or the stored message `hold`.
 struct RouteEffect {
     Token token;
     MessageView message;
-    MessageHandle hold;  // not none: the shard releases it once the message is routed
+    MessageHandle hold;           // not none: the shard releases it once the message is routed
+    std::uint16_t packet_id = 0;  // QoS 2 of a session in the store: under which it came
 };
 
 /// Lifetime  the texts borrow the packet.
@@ -54,6 +65,24 @@ struct RedispatchEffect {
     MessageHandle message;  // the shard releases it
     std::uint32_t share_serial = 0;
     std::uint8_t attempts = 0;
+    bool is_kept = false;  // it stands in the session's queue in the store
+};
+
+/// What becomes of a row of the session's queue in the store, or of a number in use.
+struct QueueEffect {
+    enum class Kind : std::uint8_t {
+        number,          // it is sent under `packet_id`, once that is written down
+        erase,           // it was acknowledged, or nobody will have it
+        release,         // PUBREC: the number stays in use
+        end_release,     // PUBCOMP
+        erase_incoming,  // PUBREL
+    };
+    Kind kind = Kind::erase;
+    mqtt::QoS qos = mqtt::QoS::at_least_once;
+    bool retain = false;
+    std::uint16_t packet_id = 0;
+    StoredMessageId message = 0;
+    std::span<const std::uint32_t> identifiers;  // of `number`; in the turn's arena
 };
 
 /// AUTH came: the shard, which knows the exchange, goes on with it.
@@ -65,7 +94,7 @@ struct AuthenticateEffect {
 };
 
 using Effect = std::variant<RouteEffect, SubscribeEffect, UnsubscribeEffect, RedispatchEffect,
-                            AuthenticateEffect>;
+                            QueueEffect, AuthenticateEffect>;
 static_assert(std::is_trivially_destructible_v<Effect>);
 
 /// A packet has one effect nearly always: the first two go to no allocator.

@@ -28,6 +28,10 @@ struct Limits {
     std::uint64_t queue_bytes_max = 64u << 20;
     /// Retained messages that wait beside them after a SUBSCRIBE.
     std::uint32_t queue_retained_max = 1'000'000;
+    /// Of messages that are kept in the store, so many wait in memory too; the others are read when
+    /// their turn comes.
+    std::uint32_t queue_ahead_messages = 256;
+    std::uint32_t queue_ahead_bytes = 1u << 20;
     std::uint32_t subscriptions_max = 100'000;
     /// SUBSCRIBE and UNSUBSCRIBE without answer yet; beyond it the client is not read.
     std::uint32_t pending_operations_max = 64;

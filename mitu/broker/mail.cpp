@@ -13,6 +13,7 @@ struct MessageHeader {
     Instant expires_at;
     LargeBlock* large;
     std::uint64_t publisher_key;
+    StoredMessageId stored_id;
     SessionRef publisher;
     std::uint32_t properties_bytes;
     std::uint32_t payload_bytes;
@@ -25,8 +26,7 @@ struct MessageHeader {
 };
 
 struct PublishTail {
-    SessionRef answer_to;
-    Token token;
+    Origin origin;
     std::uint32_t share_serial;
     std::uint8_t attempts;
 };
@@ -86,6 +86,7 @@ MessageHeader header_of(const MailedMessage& content, ByteView recipients,
     h.expires_at = m.expires_at;
     h.large = content.large;
     h.publisher_key = m.publisher_key;
+    h.stored_id = m.stored_id;
     h.publisher = m.publisher;
     h.properties_bytes = static_cast<std::uint32_t>(m.properties.size());
     h.payload_bytes = static_cast<std::uint32_t>(m.payload.size());
@@ -118,6 +119,7 @@ MailedMessage take_content(Reader& in, const MessageHeader& h) noexcept {
     m.retain = h.retain;
     m.expires_at = h.expires_at;
     m.publisher_key = h.publisher_key;
+    m.stored_id = h.stored_id;
     m.publisher = h.publisher;
     const std::size_t size = std::size_t{h.topic_bytes} + h.properties_bytes + h.payload_bytes;
     const ByteView bytes = h.large != nullptr ? ByteView{h.large->data(), size} : in.take(size);
@@ -152,7 +154,7 @@ bool write_publish(memory::Lane& lane, MailKind kind, const PublishMail& mail) {
     if (!room) return false;
     Writer out{*room};
     out.put(header_of(mail.content, {}, 0));
-    out.put(PublishTail{mail.answer_to, mail.token, mail.share_serial, mail.attempts});
+    out.put(PublishTail{mail.origin, mail.share_serial, mail.attempts});
     put_content(out, mail.content);
     lane.commit();
     return true;
@@ -164,8 +166,7 @@ PublishMail read_publish(ByteView record) {
     const auto tail = in.take<PublishTail>();
     PublishMail mail;
     mail.content = take_content(in, header);
-    mail.answer_to = tail.answer_to;
-    mail.token = tail.token;
+    mail.origin = tail.origin;
     mail.share_serial = tail.share_serial;
     mail.attempts = tail.attempts;
     return mail;

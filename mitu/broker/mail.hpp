@@ -37,6 +37,7 @@ struct MailRecipient {
     std::uint8_t qos : 2 = 0;
     std::uint8_t retain : 1 = 0;
     std::uint8_t is_retained_replay : 1 = 0;
+    std::uint8_t is_kept : 1 = 0;  // it stands in the session's queue in the store
     std::uint8_t attempts = 0;
 };
 static_assert(sizeof(MailRecipient) == 16);
@@ -66,8 +67,7 @@ struct MailedMessage {
 };
 struct PublishMail {
     MailedMessage content;
-    SessionRef answer_to;  // redispatch: the member that did not take it
-    Token token;
+    Origin origin;  // redispatch: the member that did not take it, and its own in the store
     std::uint32_t share_serial = 0;  // redispatch only
     std::uint8_t attempts = 0;
 };
@@ -106,6 +106,7 @@ struct CompletionMail {
     std::uint32_t generation = 0;
     Token token;
     mqtt::ReasonCode reason = mqtt::ReasonCode::success;
+    bool is_kept = false;  // the number under which it came stands in the store
 };
 /// A client that has been let in, on its way to the shard where its session lives.
 struct Arrival {

@@ -55,17 +55,17 @@ TEST_F(MailTest, carries_a_publish) {
     for (const char* payload : {"", "x", "a longer payload"}) {
         PublishMail mail;
         mail.content.message = message("some/topic", payload);
-        mail.answer_to = {4, 5, ShardId{6}};
-        mail.token = {7, 8};
+        mail.origin.session = {4, 5, ShardId{6}};
+        mail.origin.token = {7, 8};
         mail.share_serial = 9;
         mail.attempts = 10;
         ASSERT_TRUE(write_publish(lane, MailKind::publish, mail));
         const PublishMail got = read_publish(arrive(MailKind::publish));
         expect_equal(got.content.message, mail.content.message);
         EXPECT_EQ(got.content.large, nullptr);
-        EXPECT_EQ(got.answer_to, mail.answer_to);
-        EXPECT_EQ(got.token.serial, 7u);
-        EXPECT_EQ(got.token.entry, 8u);
+        EXPECT_EQ(got.origin.session, mail.origin.session);
+        EXPECT_EQ(got.origin.token.serial, 7u);
+        EXPECT_EQ(got.origin.token.entry, 8u);
         EXPECT_EQ(got.share_serial, 9u);
         EXPECT_EQ(got.attempts, 10u);
         leave();

@@ -81,6 +81,10 @@ MessageStore::Parts MessageStore::take_apart(std::span<std::uint8_t> record) noe
         std::memcpy(&parts.publisher_key, record.data() + front, sizeof parts.publisher_key);
         front += sizeof parts.publisher_key;
     }
+    if (parts.header.is_kept != 0) {
+        std::memcpy(&parts.stored_id, record.data() + front, sizeof parts.stored_id);
+        front += sizeof parts.stored_id;
+    }
     parts.content = record.data() + front;
     parts.content_bytes = record.size() - front;
     if (parts.header.is_large != 0) {
@@ -115,7 +119,9 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
     }
     const bool expires = !message.expires_at.is_never();
     const std::size_t key_at = sizeof(Header) + (expires ? sizeof(Instant) : 0);
-    const std::size_t front = key_at + (message.retain ? sizeof message.publisher_key : 0);
+    const std::size_t id_at = key_at + (message.retain ? sizeof message.publisher_key : 0);
+    const bool is_kept = message.stored_id != 0;
+    const std::size_t front = id_at + (is_kept ? sizeof message.stored_id : 0);
     const auto handle =
         records_.add(static_cast<std::uint32_t>(front + (is_large ? sizeof(LargeBlock*) : bytes)));
     if (!handle) {
@@ -132,6 +138,7 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
     header.retain = message.retain ? 1 : 0;
     header.expires = expires ? 1 : 0;
     header.is_large = is_large ? 1 : 0;
+    header.is_kept = is_kept ? 1 : 0;
     header.properties_bytes = static_cast<std::uint32_t>(message.properties.size());
     std::uint8_t* const record = records_.data(*handle);
     std::memcpy(record, &header, sizeof header);
@@ -139,6 +146,7 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
     if (message.retain) {
         std::memcpy(record + key_at, &message.publisher_key, sizeof message.publisher_key);
     }
+    if (is_kept) std::memcpy(record + id_at, &message.stored_id, sizeof message.stored_id);
     content = record + front;
     live_bytes_ += bytes;
     return handle;
@@ -146,7 +154,7 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
 
 std::optional<MessageHandle> MessageStore::add(const MessageView& message) {
     constexpr std::size_t front_max =
-        sizeof(Header) + sizeof(Instant) + sizeof message.publisher_key;
+        sizeof(Header) + sizeof(Instant) + sizeof message.publisher_key + sizeof message.stored_id;
     if (message.content_bytes() + front_max > records_.record_bytes_max()) {
         refusal_ = DropReason::no_memory;
         if (message.content_bytes() > bytes_max_ - live_bytes_) return std::nullopt;
@@ -211,6 +219,7 @@ MessageView MessageStore::view(MessageHandle handle) const noexcept {
     view.expires_at = found.expires_at;
     view.publisher = {header.publisher_index, header.publisher_generation, header.publisher_shard};
     view.publisher_key = found.publisher_key;
+    view.stored_id = found.stored_id;
     view.topic = {reinterpret_cast<const char*>(found.content), header.topic_bytes};
     view.properties = {found.content + header.topic_bytes, header.properties_bytes};
     const std::size_t before_payload = std::size_t{header.topic_bytes} + header.properties_bytes;

@@ -17,6 +17,11 @@
 
 namespace mitu::broker {
 
+/// A session in the store, for as long as it exists; never used again. 0: it is not kept there.
+using StoredSessionId = std::uint64_t;
+/// A message in the store; those of one topic grow with time. 0: it is not kept there.
+using StoredMessageId = std::uint64_t;
+
 /// A session, named from any shard. A stale one misses politely.
 struct SessionRef {
     std::uint32_t index = 0;
@@ -34,6 +39,7 @@ struct MessageView {
     SessionRef publisher;  // for No Local
     /// With retain, also for No Local: the publisher's name outlives its session. 0: the server.
     std::uint64_t publisher_key = 0;
+    StoredMessageId stored_id = 0;
     std::string_view topic;
     ByteView properties;  // forwarded ones, encoded (mqtt::encode_forwarded_properties)
     ByteView payload;
@@ -69,7 +75,8 @@ using MessageHandle = memory::RecordHandle;
 /// them.
 /// Threading  shard-local.
 /// Cost       add(): a copy into the shard's current batch; a reference: a 4-byte handle. Beside
-///            its content a message takes 36 bytes, and 8 more if it expires.
+///            its content a message takes 36 bytes, and 8 more if it expires, and if it is kept in
+///            the store.
 class MessageStore {
 public:
     MessageStore(std::uint64_t bytes_max, Counters& counters,
@@ -98,6 +105,9 @@ public:
     /// Lifetime  until the handle's last release, or tidy().
     [[nodiscard]] MessageView view(MessageHandle handle) const noexcept;
     [[nodiscard]] std::uint64_t content_bytes(MessageHandle handle) const noexcept;
+    [[nodiscard]] StoredMessageId stored_id(MessageHandle handle) const noexcept {
+        return parts(handle).stored_id;
+    }
     /// The message's content in a block that other shards may share: the one it is in, or a new one
     /// that it is in from now on. Null: no memory.
     /// Shape  content of 8 bytes at least.
@@ -136,6 +146,7 @@ private:
         std::uint8_t expires : 1 = 0;  // an Instant follows
         std::uint8_t retain : 1 = 0;   // a publisher_key follows
         std::uint8_t is_large : 1 = 0;
+        std::uint8_t is_kept : 1 = 0;  // a stored_id follows
         std::uint8_t unused = 0;
         std::uint32_t properties_bytes = 0;
     };
@@ -149,6 +160,7 @@ private:
         Header header;
         Instant expires_at = Instant::never();
         std::uint64_t publisher_key = 0;
+        StoredMessageId stored_id = 0;
         std::uint8_t* content = nullptr;
         std::size_t content_bytes = 0;
         LargeBlock* block = nullptr;  // that the content is in

@@ -101,14 +101,18 @@ void RetainedStore::remove(std::uint32_t node) {
     tree_.prune(node);
 }
 
-void RetainedStore::expire(Instant now) {
+void RetainedStore::expire(Instant now, Journal* journal) {
     while (!expiries_.empty() && expiries_.front().at <= now) {
         std::pop_heap(expiries_.begin(), expiries_.end(), std::greater<>{});
         const std::uint32_t node = expiries_.back().node;
         expiries_.pop_back();
         const Entry& entry = tree_.node(node).payload;
         // The node may have another message by now, or stand for another topic.
-        if (!entry.empty() && messages_.view(entry.message).expires_at <= now) remove(node);
+        if (entry.empty()) continue;
+        const MessageView view = messages_.view(entry.message);
+        if (view.expires_at > now) continue;
+        if (journal != nullptr) journal->erase_retained(view.tenant, view.topic);
+        remove(node);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "mitu/admission/limit.hpp"
 #include "mitu/admission/quota_ledger.hpp"
 #include "mitu/broker/chunked_list.hpp"
+#include "mitu/broker/journal.hpp"
 #include "mitu/broker/level_tree.hpp"
 #include "mitu/broker/message_store.hpp"
 
@@ -43,8 +44,8 @@ public:
         tree_.for_each([&](const Entry& entry) { visit(entry.message); });
     }
 
-    /// Lets go of what has expired.
-    void expire(Instant now);
+    /// Lets go of what has expired, here and in the journal, if there is one.
+    void expire(Instant now, Journal* journal = nullptr);
     /// When expire() has something to do next, or earlier.
     [[nodiscard]] Instant next_deadline() const noexcept {
         return expiries_.empty() ? Instant::never() : expiries_.front().at;

@@ -11,7 +11,7 @@ namespace mitu::broker {
 using mqtt::ProtocolVersion;
 using mqtt::ReasonCode;
 
-static_assert(sizeof(Session) + sizeof(SessionNotes) <= 240,
+static_assert(sizeof(Session) + sizeof(SessionNotes) <= 256,
               "idle sessions are counted by the million");
 
 Session::Session(SessionContext& context, SessionNotes& notes, SessionRef self, TenantId tenant,
@@ -87,6 +87,7 @@ void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
     profile_ = &profile;
     version_ = connect.version;
     detached_at_ = Instant::never();
+    was_cut_by_us_ = false;
     last_heard_ = now;
     if (inbox_ != nullptr) {
         inbox_->rate_due = inbox_->rate_pause_until = now;
@@ -110,6 +111,7 @@ void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
     send(acceptance.connack(session_present), effects);
     // Behind all that may break: a client that is not let in after all has left no will, and does
     // not take back the one of its last connection.
+    if (is_kept() && session_present) begin_backlog(0);
     drop_will();  // a resumed session: the old will is not due any more [MQTT-3.1.3-9]
     will_ = new_will;
 }
@@ -233,6 +235,7 @@ void Session::detach(Parting parting, Instant now, Effects& effects) {
     fault_point();
     if (will_ != nullptr && will_->delay_s == 0) publish_will(now, effects);
     redispatch_shared(effects);
+    if (is_kept()) put_away(effects);
     restart_inflight();
 }
 
@@ -243,6 +246,7 @@ void Session::end(Instant now, Effects& effects) {
 void Session::end_again(Instant now, Effects& effects) {
     if (is_attached()) forget_connection();
     ended_ = true;
+    if (backlog() != nullptr) end_backlog();
     // First of all nothing more comes here: neither the will nor what others are to have.
     for (const std::string_view filter : filters_.sorted(effects.memory)) {
         const auto shared = mqtt::parse_shared(filter);
@@ -301,7 +305,7 @@ void Session::redispatch_shared(Effects& effects) {
                 continue;
             }
             if (!was_begun) leave_queue(entry);
-            effects.add(RedispatchEffect{entry.message, entry.share_serial, 0});
+            effects.add(RedispatchEffect{entry.message, entry.share_serial, 0, entry.is_kept != 0});
             queue.erase_at(i);
         }
     };

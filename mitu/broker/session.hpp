@@ -17,6 +17,7 @@
 #include "mitu/broker/counters.hpp"
 #include "mitu/broker/effects.hpp"
 #include "mitu/broker/filter_set.hpp"
+#include "mitu/broker/journal.hpp"
 #include "mitu/broker/limits.hpp"
 #include "mitu/broker/message_store.hpp"
 #include "mitu/broker/output_batch.hpp"
@@ -42,6 +43,7 @@ struct SessionContext {
     const Instant& now;                                   // of the turn, for what is noted
     admission::QuotaLedger* ledger = nullptr;             // null: tenants have no quotas
     const admission::MemoryPressure* pressure = nullptr;  // null: there is no budget
+    const Journal* journal = nullptr;                     // null: nothing is kept
     bool can_break = faults.can_fire();
 };
 
@@ -51,6 +53,7 @@ struct SessionNotes {
     Instant timer_at = Instant::never();  // the timer that is set for it
     std::shared_ptr<const Profile> profile;
     memory::SlabHolding memory;
+    StoredSessionId kept = 0;  // its name in the store; 0: it is not kept there
     ports::ConnectionId connection;
     Things::Cookie thing = 0;  // not 0: a device, and counted as connected
     std::uint32_t subscription_count = 0;
@@ -77,6 +80,7 @@ struct Delivery {
     bool retain = false;                      // the flag that the client sees
     bool is_retained_replay = false;          // sent because of a SUBSCRIBE
     std::span<const std::uint32_t> identifiers;
+    StoredMessageId stored_id = 0;  // not 0: it stands in the session's queue in the store
     std::uint32_t share_serial = 0;
     std::uint8_t attempts = 0;  // shared: how many members could not take it
     [[nodiscard]] bool must_take() const noexcept;
@@ -87,7 +91,20 @@ inline constexpr std::uint8_t attempts_exhausted = 0xFF;
 
 inline bool Delivery::must_take() const noexcept { return attempts == attempts_exhausted; }
 
-enum class DeliveryOutcome : std::uint8_t { queued, dropped, give_to_another };
+enum class DeliveryOutcome : std::uint8_t {
+    queued,
+    kept,  // it stays in the store; nothing refers to the message in memory
+    dropped,
+    give_to_another,
+};
+
+/// What the store had, and was given a place in memory.
+struct LoadedMessage {
+    MessageHandle message;  // one reference, which the session takes over; none: PUBREC has come
+    StoredMessageId id = 0;
+    std::uint64_t content_bytes = 0;
+    QueueRow row;
+};
 
 /// The protocol state machine of MQTT 3.1.1 and 5.0, server side, for one client id.
 ///
@@ -150,7 +167,8 @@ public:
             charge_byte_rate(bytes, now);
     }
     void on_packet(const mqtt::Packet& packet, Instant now, Effects& effects);
-    void on_completion(Token token, mqtt::ReasonCode reason, Instant now, Effects& effects);
+    void on_completion(Token token, mqtt::ReasonCode reason, bool is_kept, Instant now,
+                       Effects& effects);
     /// Raises how many answers `serial` waits for (a filter that several shards must learn).
     void expect_more(std::uint32_t serial, std::uint32_t more) noexcept;
     void on_deadline(Instant now, Effects& effects);  // early or repeated calls do nothing
@@ -172,6 +190,23 @@ public:
     /// maximum, as long as `batch` has room. True: something is left that could be sent at once.
     bool pump(Instant now, OutputBatch& batch, Effects& effects);
 
+    // --- what waits in the store (session_backlog.cpp) ---
+
+    /// Whether it is time to read on.
+    [[nodiscard]] bool wants_backlog() const noexcept;
+    /// Behind which message to read, and from now on `ticket` is the answer.
+    [[nodiscard]] StoredMessageId begin_read(std::uint32_t ticket) noexcept;
+    /// The answer. `is_end`: there was nothing more when it was read.
+    void take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> messages, bool is_end);
+    /// Of a session that was in the store when the server began.
+    void restore(const KeptSession& kept, const std::optional<StoredWill>& will, Instant now);
+    void restore_filter(std::string_view filter);
+    void restore_incoming(std::uint16_t packet_id);
+    /// The client is back in time: that it was gone was the server's doing.
+    void forgive_will() noexcept {
+        if (was_cut_by_us_) drop_will();
+    }
+
     // --- to look at ---
 
     [[nodiscard]] const SessionRef& self() const noexcept { return self_; }
@@ -187,8 +222,13 @@ public:
     [[nodiscard]] const Profile* profile() const noexcept { return profile_; }
     [[nodiscard]] Instant last_heard() const noexcept { return last_heard_; }
     [[nodiscard]] std::uint32_t queued_count() const noexcept {
-        return outbox_ ? outbox_->queued_count() : 0;
+        return (outbox_ ? outbox_->queued_count() : 0) + away_count_;
     }
+    [[nodiscard]] bool has_kept_will() const noexcept { return has_kept_will_; }
+    void note_kept_will(bool is_kept) noexcept { has_kept_will_ = is_kept; }
+    [[nodiscard]] const StoredWill* will() const noexcept { return will_; }
+    [[nodiscard]] std::uint32_t expiry_s() const noexcept { return expiry_s_; }
+    [[nodiscard]] Instant detached_at() const noexcept { return detached_at_; }
     [[nodiscard]] std::uint32_t inflight_count() const noexcept {
         return outbox_ ? outbox_->inflight.size() : 0;
     }
@@ -207,7 +247,8 @@ public:
     }
     /// Of messages that wait, retained ones that a SUBSCRIBE brought not counted.
     [[nodiscard]] std::uint64_t queued_bytes() const noexcept {
-        return outbox_ != nullptr ? outbox_->waiting_bytes : 0;
+        return (outbox_ != nullptr ? outbox_->waiting_bytes : 0) +
+               std::uint64_t{away_units_} * away_unit_bytes;
     }
     /// Counts a message that did not reach this client, by reason, here and for the shard.
     void count_drop(DropReason reason, std::uint64_t n = 1);
@@ -220,6 +261,7 @@ public:
 private:
     static constexpr std::uint32_t set_flag = 0x8000'0000;
     static constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
+    static constexpr std::uint32_t away_unit_bytes = 64;
 
     // session.cpp
     [[nodiscard]] SessionMemory memory() const noexcept {
@@ -272,6 +314,33 @@ private:
     void finish_operation(PendingOperation& operation, Effects& effects);
     void on_disconnect(const mqtt::Disconnect& disconnect, Instant now, Effects& effects);
 
+    // session_backlog.cpp
+    [[nodiscard]] bool is_kept() const noexcept { return notes_.kept != 0; }
+    [[nodiscard]] Backlog* backlog() const noexcept {
+        return outbox_ != nullptr ? outbox_->backlog : nullptr;
+    }
+    [[nodiscard]] bool is_over_the_queue(std::uint32_t more, std::uint64_t bytes) const noexcept;
+    [[nodiscard]] std::uint32_t queue_messages_max() const noexcept;
+    [[nodiscard]] std::uint64_t queue_bytes_max() const noexcept;
+    [[nodiscard]] DeliveryOutcome leave_in_store(const Delivery& delivery);
+    [[nodiscard]] DeliveryOutcome deliver_behind(const Delivery& delivery);
+    [[nodiscard]] bool is_far_ahead() const noexcept;
+    void begin_backlog(StoredMessageId cursor);
+    [[nodiscard]] StoredMessageId last_in_memory() const noexcept;
+    [[nodiscard]] std::optional<Outgoing> entry_for(const Delivery& delivery);
+    void take_loaded(const LoadedMessage& loaded);
+    void take_newcomers(std::span<const LoadedMessage> messages, StoredMessageId up_to);
+    void add_waiting(Outgoing entry, std::uint64_t content_bytes);
+    void count_away(std::uint64_t content_bytes) noexcept;
+    void uncount_away(std::uint64_t content_bytes) noexcept;
+    void put_away(Effects& effects);
+    void end_backlog() noexcept;
+    [[nodiscard]] StoredMessageId stored_id(const Outgoing& entry) const noexcept;
+    void erase_row(const Outgoing& entry, Effects& effects);
+    [[nodiscard]] std::span<const std::uint32_t> lasting_identifiers(const Outgoing& entry,
+                                                                     Effects& effects) const;
+    void number_waiting(Instant now, Effects& effects);
+
     // session_limits.cpp
     [[nodiscard]] Losses* try_use_losses();  // null: no memory
     void note_refusal(RefusalKind kind, std::optional<admission::Bound> bound);
@@ -285,9 +354,9 @@ private:
     void untake_subscription() noexcept;
 
     // session_outbound.cpp
-    void on_puback(const mqtt::Puback& puback);
+    void on_puback(const mqtt::Puback& puback, Effects& effects);
     void on_pubrec(const mqtt::Pubrec& pubrec, Effects& effects);
-    void on_pubcomp(const mqtt::Pubcomp& pubcomp);
+    void on_pubcomp(const mqtt::Pubcomp& pubcomp, Effects& effects);
     [[nodiscard]] std::optional<std::uint32_t> find_inflight(
         std::uint16_t packet_id) const noexcept;
     void finish_inflight(std::uint32_t position);
@@ -334,9 +403,13 @@ private:
     // The session, with or without connection.
     bool ended_ = false;
     bool has_name_ = false;
+    bool has_kept_will_ = false;  // in the store, of a session that itself is not kept there
+    bool was_cut_by_us_ = false;  // it was connected when the server's last process ended
     std::uint16_t next_packet_id_ = 1;
     std::uint32_t next_serial_ = 1;
     std::uint32_t expiry_s_ = 0;
+    std::uint32_t away_count_ = 0;            // messages that wait in the store alone
+    std::uint32_t away_units_ = 0;            // their bytes, each rounded up
     Instant detached_at_ = Instant::never();  // detached only: will and expiry count from here
     FilterSet filters_;                       // with `$share/NAME/` where a client said so
 
@@ -353,6 +426,11 @@ template <class Visit>
 void Session::for_each_message(Visit visit) const {
     if (will_ != nullptr) visit(will_->message);
     if (outbox_ == nullptr) return;
+    if (const Backlog* const waiting = outbox_->backlog) {
+        for (std::uint32_t i = 0; i < waiting->newcomers.size(); ++i) {
+            visit(waiting->newcomers.at(i).entry.message);
+        }
+    }
     for (const auto* queue : outbox_->queues()) {
         for (std::uint32_t i = 0; i < queue->size(); ++i) {
             if (!queue->at(i).message.is_none()) visit(queue->at(i).message);

@@ -25,10 +25,10 @@ void Session::on_packet(const mqtt::Packet& packet, Instant now, Effects& effect
         Effects& fx;
         decltype(break_off)& fail;
         void operator()(const mqtt::Publish& p) { s.on_publish(p, now, fx); }
-        void operator()(const mqtt::Puback& p) { s.on_puback(p); }
+        void operator()(const mqtt::Puback& p) { s.on_puback(p, fx); }
         void operator()(const mqtt::Pubrec& p) { s.on_pubrec(p, fx); }
         void operator()(const mqtt::Pubrel& p) { s.on_pubrel(p, fx); }
-        void operator()(const mqtt::Pubcomp& p) { s.on_pubcomp(p); }
+        void operator()(const mqtt::Pubcomp& p) { s.on_pubcomp(p, fx); }
         void operator()(const mqtt::Subscribe& p) { s.on_subscribe(p, now, fx); }
         void operator()(const mqtt::Unsubscribe& p) { s.on_unsubscribe(p, fx); }
         void operator()(const mqtt::Pingreq&) {
@@ -181,6 +181,7 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
         MITU_CHECK(written == properties_bytes);
         route.message.properties = room;
     }
+    if (publish.qos == QoS::exactly_once && is_kept()) route.packet_id = publish.packet_id;
     effects.add(route);
 }
 
@@ -206,7 +207,7 @@ void Session::owe_ack(const mqtt::Publish& publish, std::uint32_t serial,
             in.incoming_qos2.begin(), in.incoming_qos2.end(), publish.packet_id,
             [](const Incoming& entry, std::uint16_t id) { return entry.packet_id < id; });
         in.incoming_qos2.insert(own, static_cast<std::size_t>(at - in.incoming_qos2.begin()),
-                                {publish.packet_id, true});
+                                {publish.packet_id, true, false});
         ++in.receive_quota_used;
     }
 }
@@ -292,7 +293,14 @@ void Session::forget_incoming(std::uint16_t packet_id) {
 }
 
 void Session::on_pubrel(const mqtt::Pubrel& pubrel, Effects& effects) {
-    const bool known = find_incoming(pubrel.packet_id) != nullptr;
+    const Incoming* const found = find_incoming(pubrel.packet_id);
+    const bool known = found != nullptr;
+    if (known && found->is_kept) {
+        QueueEffect effect;
+        effect.kind = QueueEffect::Kind::erase_incoming;
+        effect.packet_id = pubrel.packet_id;
+        effects.add(effect);
+    }
     forget_incoming(pubrel.packet_id);
     send_ack(PacketType::pubcomp, pubrel.packet_id,
              known ? ReasonCode::success : ReasonCode::packet_identifier_not_found, effects);
@@ -307,6 +315,7 @@ ReasonCode Session::judge_subscription(const mqtt::SubscriptionList::Entry& entr
     if (!profile_->subscribe.may_subscribe(filter, access_variables(*profile_))) {
         return ReasonCode::not_authorized;
     }
+    if (is_kept() && !context_.journal->accepts()) return ReasonCode::quota_exceeded;
     if (const auto bound = over_the_limit(filter)) {
         note_refusal(RefusalKind::subscription_refused, *bound);
         return ReasonCode::quota_exceeded;
@@ -472,12 +481,16 @@ std::optional<std::uint32_t> Session::find_pending_ack(std::uint32_t serial) con
     return low;
 }
 
-void Session::on_completion(Token token, ReasonCode reason, Instant now, Effects& effects) {
+void Session::on_completion(Token token, ReasonCode reason, bool is_kept, Instant now,
+                            Effects& effects) {
     static_cast<void>(now);
     if (const auto position = find_pending_ack(token.serial)) {
         PendingAck& ack = inbox_->pending_acks.at(*position);
         ack.done = true;
         ack.reason = reason;
+        if (is_kept) {
+            if (Incoming* const incoming = find_incoming(ack.packet_id)) incoming->is_kept = true;
+        }
         if (reason == ReasonCode::quota_exceeded) {
             note_refusal(RefusalKind::publish_refused, std::nullopt);
         }

@@ -35,24 +35,29 @@ DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
         return drop(DropReason::memory_pressure);
     }
     const std::uint64_t bytes = delivery.content_bytes;
+    const bool is_kept = delivery.stored_id != 0;
+    if (is_kept) {
+        if (!is_attached()) return leave_in_store(delivery);
+        if (backlog() == nullptr && is_far_ahead()) begin_backlog(last_in_memory());
+        if (backlog() != nullptr && delivery.stored_id > backlog()->cursor) {
+            return deliver_behind(delivery);
+        }
+    }
     const auto no_room = [&] {
+        if (is_kept && backlog() == nullptr && !is_over_the_queue(1, bytes)) {
+            begin_backlog(last_in_memory());
+            return leave_in_store(delivery);
+        }
         if (shared && !delivery.must_take()) return DeliveryOutcome::give_to_another;
         return drop(DropReason::queue_full);
     };
     if (!make_room(delivery, bytes)) return no_room();
 
     // A session that may have no more memory is as full as one whose queue is.
-    Outbox* const out = try_use_outbox();
-    const auto identifiers = out != nullptr ? intern(delivery.identifiers) : std::nullopt;
-    if (!identifiers) return no_room();
-    Outgoing entry;
-    entry.message = delivery.message;
-    entry.identifiers = *identifiers;
-    entry.share_serial = delivery.share_serial;
-    entry.qos = static_cast<std::uint8_t>(delivery.qos) & 3;
-    entry.retain = delivery.retain ? 1 : 0;
-    entry.is_retained_replay = delivery.is_retained_replay ? 1 : 0;
-    entry.attempts = delivery.attempts;
+    const auto made = entry_for(delivery);
+    if (!made) return no_room();
+    Outbox* const out = outbox_;
+    Outgoing entry = *made;
     entry.packet_id = out->next_arrival;
     SessionMemory own = memory();
     auto& queue = delivery.qos == QoS::at_most_once ? out->waiting_qos0 : out->waiting;
@@ -73,22 +78,12 @@ bool Session::make_room(const Delivery& delivery, std::uint64_t bytes) {
         return (outbox_ != nullptr ? outbox_->waiting_retained : 0) <
                context_.limits.queue_retained_max;
     }
-    const Profile* const profile = profile_;
-    const std::uint32_t messages_max = profile != nullptr && profile->queue_messages_max != 0
-                                           ? profile->queue_messages_max
-                                           : context_.limits.queue_messages_max;
-    const std::uint64_t bytes_max = profile != nullptr && profile->queue_bytes_max != 0
-                                        ? profile->queue_bytes_max
-                                        : context_.limits.queue_bytes_max;
-    if (bytes > bytes_max) return false;
-    if (outbox_ == nullptr) return messages_max != 0;
+    if (bytes > queue_bytes_max()) return false;
+    if (outbox_ == nullptr) return !is_over_the_queue(1, bytes);
     Outbox& out = *outbox_;
     // What a SUBSCRIBE brought at once is bounded by itself: it neither pushes live messages out
     // nor is pushed out by them.
-    const auto is_full = [&] {
-        return out.queued_count() - out.waiting_retained >= messages_max ||
-               out.waiting_bytes + bytes > bytes_max;
-    };
+    const auto is_full = [&] { return is_over_the_queue(1, bytes); };
     // The oldest QoS 0 message goes first: its sender never asked for more.
     std::uint32_t oldest = 0;
     while (is_full()) {
@@ -176,11 +171,18 @@ bool Session::pump(Instant now, OutputBatch& batch, Effects& effects) {
     fault_point();
     Outbox& out = *outbox_;
     if (resend(now, batch, effects)) return true;
+    if (out.resend_position == out.inflight.size() && !out.waiting.empty() &&
+        out.waiting.front().is_kept != 0 && out.waiting.front().qos == 2) {
+        number_waiting(now, effects);
+        if (out.resend_position != out.inflight.size()) return true;  // once that is written down
+    }
     for (;;) {
         const bool has_quota = out.resend_position == out.inflight.size() &&
                                out.send_quota_used < send_quota_max_ &&
                                out.inflight.size() < context_.limits.inflight_max;
-        const bool has_acknowledged = !out.waiting.empty() && has_quota;
+        const bool has_acknowledged =
+            !out.waiting.empty() && has_quota &&
+            (out.waiting.front().is_kept == 0 || out.waiting.front().qos != 2);
         if (!has_acknowledged && out.waiting_qos0.empty()) return false;
         if (!batch.has_room()) return true;
         // In the order of arrival, whatever the QoS; only a full window lets QoS 0 overtake.
@@ -250,6 +252,7 @@ bool Session::resend(Instant now, OutputBatch& batch, Effects& effects) {
             give_up(gone, DropReason::too_large_for_client, effects);
             continue;
         }
+        entry.sent = 1;
         entry.uses_quota = 1;
         ++out.send_quota_used;
         ++out.resend_position;
@@ -337,9 +340,11 @@ void Session::give_up(const Outgoing& entry, DropReason reason, Effects& effects
         entry.attempts != attempts_exhausted) {
         // Another member may take larger packets (MQTT 5.0 section 3.1.2.11.4).
         effects.add(RedispatchEffect{entry.message, entry.share_serial,
-                                     static_cast<std::uint8_t>(entry.attempts + 1)});
+                                     static_cast<std::uint8_t>(entry.attempts + 1),
+                                     entry.is_kept != 0});
         return;
     }
+    erase_row(entry, effects);
     forget(entry);
 }
 
@@ -393,10 +398,11 @@ void Session::finish_inflight(std::uint32_t position) {
     if (position < out.resend_position) --out.resend_position;
 }
 
-void Session::on_puback(const mqtt::Puback& puback) {
+void Session::on_puback(const mqtt::Puback& puback, Effects& effects) {
     const auto position = find_inflight(puback.packet_id);
     // Unknown, or not QoS 1: an answer to what a former connection sent. Nothing to do.
     if (!position || outbox_->inflight.at(*position).qos != 1) return;
+    erase_row(outbox_->inflight.at(*position), effects);
     finish_inflight(*position);
 }
 
@@ -410,11 +416,19 @@ void Session::on_pubrec(const mqtt::Pubrec& pubrec, Effects& effects) {
         return;
     }
     if (mqtt::is_error(pubrec.reason)) {
+        erase_row(outbox_->inflight.at(*position), effects);
         finish_inflight(*position);  // the receiver does not want it [MQTT-4.8.2-6]
         return;
     }
     Outgoing& entry = outbox_->inflight.at(*position);
     if (entry.awaits_pubcomp == 0) {
+        if (entry.is_kept != 0) {
+            QueueEffect effect;
+            effect.kind = QueueEffect::Kind::release;
+            effect.message = stored_id(entry);
+            effect.packet_id = entry.packet_id;
+            effects.add(effect);
+        }
         forget(entry);
         entry.message = MessageHandle{};
         entry.awaits_pubcomp = 1;
@@ -422,9 +436,15 @@ void Session::on_pubrec(const mqtt::Pubrec& pubrec, Effects& effects) {
     send_ack(PacketType::pubrel, pubrec.packet_id, ReasonCode::success, effects);
 }
 
-void Session::on_pubcomp(const mqtt::Pubcomp& pubcomp) {
+void Session::on_pubcomp(const mqtt::Pubcomp& pubcomp, Effects& effects) {
     const auto position = find_inflight(pubcomp.packet_id);
     if (!position || outbox_->inflight.at(*position).awaits_pubcomp == 0) return;
+    if (outbox_->inflight.at(*position).is_kept != 0) {
+        QueueEffect effect;
+        effect.kind = QueueEffect::Kind::end_release;
+        effect.packet_id = pubcomp.packet_id;
+        effects.add(effect);
+    }
     finish_inflight(*position);
 }
 

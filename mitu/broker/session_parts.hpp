@@ -33,9 +33,29 @@ struct Outgoing {
     std::uint8_t sent : 1 = 0;        // at least once, on whatever connection
     std::uint8_t uses_quota : 1 = 0;  // counts against this connection's receive maximum
     std::uint8_t awaits_pubcomp : 1 = 0;
+    std::uint8_t is_kept : 1 = 0;  // it stands in the session's queue in the store
     std::uint8_t attempts = 0;
 };
 static_assert(sizeof(Outgoing) == 16);
+
+/// What a connected session has waiting in the store and not in memory: after a time without
+/// connection, or because its client takes messages more slowly than they come.
+struct Backlog {
+    static constexpr StoredMessageId no_cut = ~StoredMessageId{0};
+
+    /// What came while a read was under way, which may or may not find it.
+    struct Newcomer {
+        Outgoing entry;
+        StoredMessageId id = 0;
+    };
+    StoredMessageId cursor = 0;  // what comes up to here belongs into memory: no read will find it
+    StoredMessageId cut = no_cut;  // from here on newcomers were not remembered
+    std::uint32_t ticket = 0;      // of the read under way; 0: none is
+    memory::ArenaQueue<Newcomer> newcomers;
+
+    void free(SessionMemory& memory) noexcept { newcomers.free(memory); }
+};
+static_assert(std::is_trivially_destructible_v<Backlog>);
 
 /// Messages for the client.
 struct Outbox {
@@ -49,6 +69,7 @@ struct Outbox {
     /// begins.
     memory::ArenaVector<std::uint32_t> identifier_sets;
     std::uint32_t identifier_set_count = 0;
+    Backlog* backlog = nullptr;  // null: all that waits is here
     std::uint16_t send_quota_used = 0;
     std::uint16_t next_arrival = 0;
     bool ids_are_ordered = true;  // along inflight, so that they can be searched
@@ -57,7 +78,7 @@ struct Outbox {
         return waiting.size() + waiting_qos0.size();
     }
     [[nodiscard]] bool is_empty() const noexcept {
-        return inflight.empty() && waiting.empty() && waiting_qos0.empty();
+        return inflight.empty() && waiting.empty() && waiting_qos0.empty() && backlog == nullptr;
     }
     [[nodiscard]] std::array<memory::ArenaQueue<Outgoing>*, 3> queues() noexcept {
         return {&inflight, &waiting, &waiting_qos0};
@@ -93,6 +114,7 @@ struct PendingOperation {
 struct Incoming {
     std::uint16_t packet_id = 0;
     bool uses_quota = false;  // it came on this connection: counts against our receive maximum
+    bool is_kept = false;     // the number stands in the store
 };
 
 /// What came from the client and is not over yet.

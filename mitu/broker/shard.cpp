@@ -3,6 +3,7 @@
 #include "mitu/broker/shard.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "mitu/broker/placement.hpp"
 
@@ -27,6 +28,7 @@ Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
     : id_{id},
       limits_{limits},
       ports_{ports},
+      journal_{ports.journal},
       messages_{limits.message_bytes_max, counters_, limits.message_heap,
                 TenantBytes{ledger_of(ports), ports.mailroom.shard_count()}},
       session_memory_{{.pool_bytes_max = limits.session_pool_bytes_max,
@@ -35,7 +37,8 @@ Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
           limits_,          messages_,
           counters_,        ports_.faults,
           session_memory_,  now_,
-          ledger_of(ports), ports.admission != nullptr ? &ports.admission->memory : nullptr},
+          ledger_of(ports), ports.admission != nullptr ? &ports.admission->memory : nullptr,
+          ports.journal},
       sessions_{session_context_, id},
       retained_{messages_, limits.retained_messages_max, ledger_of(ports)},
       batch_{messages_, limits.output_bytes_turn_max, limits.gather_bytes_min},
@@ -91,6 +94,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     // Events first: a connection taken over from the mail may get the index of one that closed.
     for (const auto& event : events) on_event(event);
     take_mail();
+    if (journal_ != nullptr) run_journal();
     resume_all();
     run_timers();
     shed_slowest();
@@ -99,6 +103,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     flush_backlogs();
     flush_all();
     bury_broken();
+    if (journal_ != nullptr) end_journal_turn();
     post_mail();
     mend();
     messages_.tidy();  // nobody has a view of a message now
@@ -120,6 +125,7 @@ Instant Shard::next_deadline() {
     };
     if (!touched_.empty() || !server_publishes_.empty() || !broken_.empty()) return awake();
     if (messages_.has_more_to_tidy()) return awake();
+    if (journal_ != nullptr && has_journal_news()) return awake();
     if (!resumable_.empty() && has_credit()) return awake();
     const bool takes_publishes = peers_are_clear();
     for (std::uint16_t i = 0; i < ports_.mailroom.shard_count(); ++i) {
@@ -198,7 +204,7 @@ void Shard::run_timers() {
         }
     }
     resume_all();
-    retained_.expire(now_);
+    retained_.expire(now_, journal_);
     counters_.retained_messages.set(retained_.count());
 }
 
@@ -240,7 +246,10 @@ void Shard::apply(const Session& session, Connection* connection, Effects& effec
     if (!is_attached || !std::holds_alternative<RouteEffect>(effects.list[0])) {
         note_subscriptions(session, sessions_.notes(self));  // before it may break of what follows
     }
-    carry_out(self, session.tenant(), effects);
+    const TenantId tenant = session.tenant();
+    const bool outer = std::exchange(wants_hold_, false);
+    carry_out(self, tenant, effects);
+    if (std::exchange(wants_hold_, outer) && connection != nullptr) hold(*connection, tenant);
     if (!is_attached) settle(self);
 }
 
@@ -249,14 +258,21 @@ void Shard::carry_out(const SessionRef& self, TenantId tenant, Effects& effects)
     for (std::size_t i = 0; i < effects.list.size(); ++i) {
         const Effect& effect = effects.list[i];
         if (const auto* e = std::get_if<RouteEffect>(&effect)) {
-            route(e->message, e->token, self);
+            Origin origin{self, e->token};
+            if (e->packet_id != 0) {
+                origin.kept = sessions_.notes(self).kept;
+                origin.packet_id = e->packet_id;
+            }
+            route(e->message, origin);
             if (!e->hold.is_none()) messages_.release(e->hold);
         } else if (const auto* s = std::get_if<SubscribeEffect>(&effect)) {
             subscribe(tenant, *s);
         } else if (const auto* u = std::get_if<UnsubscribeEffect>(&effect)) {
             unsubscribe(tenant, self, *u);
         } else if (const auto* r = std::get_if<RedispatchEffect>(&effect)) {
-            redispatch(r->message, r->share_serial, r->attempts, self);
+            redispatch(r->message, r->share_serial, r->attempts, origin_of(self, r->is_kept));
+        } else if (const auto* q = std::get_if<QueueEffect>(&effect)) {
+            apply_to_queue(self, tenant, *q);
         } else if (const auto* a = std::get_if<AuthenticateEffect>(&effect)) {
             authenticate(self, *a);
         }
@@ -272,9 +288,11 @@ void Shard::settle(const SessionRef& self) {
     note_detached(*session, notes);
     if (session->has_ended()) {
         counters_.subscriptions.subtract(notes.subscription_count);
+        forget_session(self, notes);
         sessions_.erase(self);
         return;
     }
+    keep_session(*session, notes);
     // With a connection that is for flush() to do, once a turn.
     if (!guarded(self, [&] { session->shed_idle_parts(now_); })) return;
     arm(*session);
@@ -349,7 +367,7 @@ void Shard::publish(const ServerPublish& publish, Instant now) {
     message.retain = publish.retain;
     message.topic = publish.topic;
     message.payload = as_bytes(publish.payload);
-    route(message, Token{}, SessionRef{});
+    route(message, Origin{});
 }
 
 // --- the end ---

@@ -17,6 +17,7 @@
 #include "mitu/broker/counters.hpp"
 #include "mitu/broker/effects.hpp"
 #include "mitu/broker/gate.hpp"
+#include "mitu/broker/journal.hpp"
 #include "mitu/broker/limits.hpp"
 #include "mitu/broker/mail.hpp"
 #include "mitu/broker/mailroom.hpp"
@@ -48,6 +49,7 @@ struct ShardPorts {
     Gate& gate;
     Things* things = nullptr;                 // null: nobody answers on $mitu/things
     admission::Control* admission = nullptr;  // null: no quotas of tenants, no bans, no shedding
+    Journal* journal = nullptr;               // null: nothing outlives the process
 };
 
 /// One thread, one network, and every session whose (tenant, client id) hashes to it.
@@ -91,6 +93,23 @@ public:
     void begin_shutdown(Instant now);
     [[nodiscard]] bool finished() const noexcept;
 
+    // --- before the first turn: what the store has (shard_restore.cpp) ---
+
+    /// A session without connection, on the shard that is its home. Nullopt: there is no place for
+    /// it here, and it stays in the store.
+    [[nodiscard]] std::optional<SessionRef> restore(const KeptSession& kept,
+                                                    std::span<const KeptSubscription> subscriptions,
+                                                    std::span<const std::uint16_t> incoming,
+                                                    Instant now);
+    /// One of its subscriptions, on each shard that is the filter's home.
+    void restore_subscription(TenantId tenant, const KeptSubscription& entry,
+                              const SessionRef& session, StoredSessionId kept);
+    /// False: there is no place for it.
+    bool restore_retained(const MessageView& message);
+    /// The will of a client whose session is not kept: it is due when the client has not come back
+    /// in `grace`.
+    bool restore_will(const KeptSession& kept, Duration grace, Instant now);
+
     [[nodiscard]] ShardId id() const noexcept { return id_; }
     [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
     [[nodiscard]] SessionTable& sessions() noexcept { return sessions_; }
@@ -125,8 +144,7 @@ private:
     struct PublishBacklog {
         MessageHandle message;  // one reference; none: a subscription
         MailKind kind = MailKind::publish;
-        Token token;
-        SessionRef answer_to;  // redispatch: who did not take it
+        Origin origin;  // redispatch: who did not take it
         std::uint32_t share_serial = 0;
         std::uint8_t attempts = 0;
         std::function<bool(memory::Lane&)> subscription;  // writes it, with texts of its own
@@ -299,15 +317,18 @@ private:
     void shed_slowest();
 
     // shard_routing.cpp: a message finds its way
-    void route(const MessageView& message, Token token, const SessionRef& answer_to);
-    [[nodiscard]] mqtt::ReasonCode route_at_home(const MailedMessage& content);
-    void deliver_matches(MessageHandle message);
+    void route(const MessageView& message, const Origin& origin);
+    void route_here(const MailedMessage& content, const Origin& origin);
+    [[nodiscard]] std::optional<mqtt::ReasonCode> route_at_home(const MailedMessage& content,
+                                                                const Origin& origin);
+    void deliver_to(MessageHandle message, std::span<const Recipient> recipients,
+                    std::span<const std::uint32_t> identifiers);
     void deliver_local(MessageHandle message, const MessageView& view,
                        const MailRecipient& recipient, std::span<const std::uint32_t> identifiers);
     void dispatch_shared(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
-                         const SessionRef& refused);
+                         const Origin& refused);
     void redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
-                    const SessionRef& refused);
+                    const Origin& refused);
     void send_deliver(ShardId to, MessageHandle message, RecipientList& recipients);
     void subscribe(TenantId tenant, const SubscribeEffect& effect);
     void unsubscribe(TenantId tenant, const SessionRef& session, const UnsubscribeEffect& effect);
@@ -315,10 +336,61 @@ private:
     void unsubscribe_here(const SubscriptionMail& mail);
     void send_subscription(ShardId to, MailKind kind, const SubscriptionMail& mail);
     void send_retained(const SubscriptionMail& mail);
-    void complete(const SessionRef& session, Token token, mqtt::ReasonCode reason);
+    void complete(const SessionRef& session, Token token, mqtt::ReasonCode reason,
+                  bool is_kept = false);
     [[nodiscard]] std::optional<MessageHandle> store(const MailedMessage& content);
     [[nodiscard]] bool can_route();
     [[nodiscard]] bool has_credit();
+
+    // shard_journal.cpp: what is written down, and what waits for it
+
+    /// What happens once a batch has come so far.
+    struct Awaiting {
+        Journal::Batch batch = 0;
+        bool wants_sync = false;
+        bool is_kept = false;  // the publisher's number stands in the store
+        mqtt::ReasonCode reason = mqtt::ReasonCode::success;
+        MessageHandle message;           // one reference
+        Origin origin;                   // token 0: nobody waits
+        std::uint32_t share_serial = 0;  // to one member of a shared subscription
+        std::uint8_t attempts = 0;
+        std::vector<Recipient> recipients{};
+        std::vector<std::uint32_t> identifiers{};
+    };
+    struct Held {
+        Journal::Batch batch = 0;
+        ports::ConnectionId connection;
+    };
+    [[nodiscard]] bool keeps(TenantId tenant) const noexcept {
+        return journal_ != nullptr && journal_->durability(tenant) != Durability::none;
+    }
+    [[nodiscard]] static bool is_kept(const Recipient& recipient, mqtt::QoS published) noexcept {
+        return recipient.kept != 0 && recipient.qos != mqtt::QoS::at_most_once &&
+               published != mqtt::QoS::at_most_once;
+    }
+    [[nodiscard]] std::uint32_t count_rows(mqtt::QoS qos) const noexcept;
+    [[nodiscard]] bool keep_and_deliver(MessageHandle message, std::uint32_t rows,
+                                        const Origin& origin, mqtt::ReasonCode outcome);
+    [[nodiscard]] bool keep_for_member(MessageHandle message, std::uint32_t share_serial,
+                                       std::uint8_t attempts, const Recipient& member,
+                                       const Origin& refused);
+    void deliver_to_member(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
+                           const Recipient& member, std::span<const std::uint32_t> identifiers);
+    [[nodiscard]] Origin origin_of(const SessionRef& session, bool is_kept) noexcept;
+    void drop_row(const SessionRef& session, StoredMessageId message);
+    void keep_subscription(TenantId tenant, const SubscribeEffect& effect, Subscriber& subscriber);
+    void forget_subscription(TenantId tenant, const SessionRef& session,
+                             const UnsubscribeEffect& effect);
+    void keep_session(Session& session, SessionNotes& notes);
+    void forget_session(const SessionRef& session, SessionNotes& notes);
+    void apply_to_queue(const SessionRef& session, TenantId tenant, const QueueEffect& effect);
+    void hold(Connection& connection, TenantId tenant);
+    void run_journal();
+    void settle_awaiting(Awaiting& awaiting);
+    void read_backlog(const SessionRef& session);
+    void on_chunk(const QueueChunk& chunk);
+    void end_journal_turn();
+    [[nodiscard]] bool has_journal_news() const noexcept;
 
     // shard_mail.cpp: to and from the other shards
     void take_mail();
@@ -344,6 +416,7 @@ private:
     Instant now_;
     const Limits& limits_;
     ShardPorts ports_;
+    Journal* journal_;
     Counters counters_;
     MessageStore messages_;
     Instant trim_at_;
@@ -368,6 +441,13 @@ private:
     SpareParts<Connection::Work> spare_work_;
     Matches matches_;
     Matches members_;  // of a shared subscription, one after the other
+    std::deque<Awaiting> awaiting_;
+    std::deque<Held> held_;
+    std::map<std::uint32_t, SessionRef> reading_;  // by ticket
+    std::uint32_t next_ticket_ = 1;
+    std::vector<LoadedMessage> loaded_;
+    bool wants_hold_ = false;  // what was carried out is to be on the disk first
+    bool wants_sync_ = false;  // of the current batch
     std::vector<ServerPublish> server_publishes_;
     std::vector<Broken> broken_;
     bool has_lost_references_ = false;

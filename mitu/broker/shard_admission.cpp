@@ -262,8 +262,13 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
         bury_broken();
         session = sessions_.find(tenant, client_id);
     }
-    if (session != nullptr && connect.clean_start) {
+    // A will that outlived its client's session is all that such a one has.
+    const bool is_will_only = session != nullptr && !session->is_attached() &&
+                              sessions_.notes(session->self()).kept == 0 &&
+                              session->has_kept_will();
+    if (session != nullptr && (connect.clean_start || is_will_only)) {
         const SessionRef old = session->self();
+        session->forgive_will();
         Effects effects{turn_memory_};
         if (guarded(old, [&] { session->end(now_, effects); })) apply(*session, nullptr, effects);
         bury_broken();
@@ -282,6 +287,9 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
 
     const SessionRef self = session->self();
     SessionNotes& notes = sessions_.notes(self);
+    if (keeps(tenant) && acceptance->terms().expiry_s != 0 && notes.kept == 0) {
+        notes.kept = journal_->next_session();
+    }
     notes.profile = profile;
     notes.connection = connection.id;
     notes.listener_index = connection.listener_index;
@@ -312,6 +320,10 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
     }
     if (ports_.things != nullptr) {
         notes.thing = ports_.things->on_attached(tenant, client_id, now_, server_publishes_);
+    }
+    if (keeps(tenant)) {
+        keep_session(*session, notes);
+        if (!session_present || will) hold(connection, tenant);
     }
     apply(*session, &connection, effects);
     if (Session* const still = sessions_.get(self)) arm(*still);

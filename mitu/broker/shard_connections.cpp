@@ -139,8 +139,10 @@ void Shard::receive(Connection& connection, ByteView bytes) {
 }
 
 bool Shard::may_read_on(Connection& connection) {
-    if (connection.output_bytes() > limits_.output_backlog_bytes_max && connection.is_blocked) {
-        pause(connection);  // it sends, but does not read our answers; goes on when writable
+    const bool is_stopped =
+        connection.is_blocked || (connection.work && connection.work->held_until != 0);
+    if (is_stopped && connection.output_bytes() > limits_.output_backlog_bytes_max) {
+        pause(connection);  // it sends, but does not read our answers; goes on when they leave
         return false;
     }
     if (!can_route()) {
@@ -395,6 +397,8 @@ void Shard::flush_all() {
 }
 
 void Shard::flush(Connection& connection) {
+    if (connection.work && connection.work->held_until != 0) [[unlikely]]
+        return;  // what it says is not yet true after a crash
     const SessionRef self = session_of(connection);
     Session* const session =
         connection.state == Connection::State::attached ? sessions_.get(self) : nullptr;
@@ -428,6 +432,7 @@ void Shard::flush(Connection& connection) {
         return;
     }
     if (more) touch(connection);
+    if (session != nullptr && journal_ != nullptr) read_backlog(self);
     if (connection.work && connection.work->is_done()) give_back_work(connection);
 }
 

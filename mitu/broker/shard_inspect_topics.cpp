@@ -297,6 +297,7 @@ std::optional<RetainedContent> ShardInspector::retained_message(TenantId tenant,
 
 bool ShardInspector::erase_retained(TenantId tenant, std::string_view topic) {
     if (!shard_.retained_.erase(tenant, topic)) return false;
+    if (shard_.keeps(tenant)) shard_.journal_->erase_retained(tenant, topic);
     shard_.counters_.retained_messages.set(shard_.retained_.count());
     return true;
 }
@@ -306,7 +307,8 @@ std::optional<PublishOutcome> ShardInspector::publish(const MessageView& message
     if (!shard_.peers_are_clear()) return std::nullopt;
     shard_.now_ = now_;
     PublishOutcome outcome;
-    outcome.reason = shard_.route_at_home({message, nullptr});
+    outcome.reason =
+        shard_.route_at_home({message, nullptr}, Origin{}).value_or(mqtt::ReasonCode::success);
     outcome.recipients = static_cast<std::uint32_t>(shard_.matches_.recipients.size());
     return outcome;
 }

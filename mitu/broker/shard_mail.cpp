@@ -46,7 +46,7 @@ void Shard::take_control(ShardId from) {
         switch (static_cast<MailKind>(record->kind)) {
             case MailKind::completion: {
                 const auto mail = read_completion(record->bytes);
-                complete({mail.index, mail.generation, id_}, mail.token, mail.reason);
+                complete({mail.index, mail.generation, id_}, mail.token, mail.reason, mail.is_kept);
                 break;
             }
             case MailKind::connection:
@@ -119,9 +119,9 @@ void Shard::take_publish_record(const memory::Lane::Record& record) {
     }
     const PublishMail mail = read_publish(record.bytes);
     if (kind == MailKind::publish) {
-        complete(mail.answer_to, mail.token, route_at_home(mail.content));
+        route_here(mail.content, mail.origin);
     } else if (const auto handle = store(mail.content)) {
-        dispatch_shared(*handle, mail.share_serial, mail.attempts, mail.answer_to);
+        dispatch_shared(*handle, mail.share_serial, mail.attempts, mail.origin);
         messages_.release(*handle);
     } else {
         count_no_room();
@@ -170,8 +170,7 @@ bool Shard::try_send_publish(ShardId to, const PublishBacklog& item) {
     const auto content = mailable(item.message);
     if (!content) return false;
     mail.content = *content;
-    mail.answer_to = item.answer_to;
-    mail.token = item.token;
+    mail.origin = item.origin;
     mail.share_serial = item.share_serial;
     mail.attempts = item.attempts;
     return write_publish(lane, item.kind, mail);

@@ -22,23 +22,21 @@ std::uint8_t one_more(std::uint8_t attempts) noexcept {
 
 // --- from the publisher to the topic's home ---
 
-void Shard::route(const MessageView& message, Token token, const SessionRef& answer_to) {
+void Shard::route(const MessageView& message, const Origin& origin) {
     const ShardId home = topic_home(message.tenant, message.topic, ports_.mailroom.shard_count());
     if (home == id_) {
-        const ReasonCode reason = route_at_home({message, nullptr});
-        if (token.serial != 0) complete(answer_to, token, reason);
+        route_here({message, nullptr}, origin);
         return;
     }
     PublishMail mail;
     mail.content.message = message;
-    mail.answer_to = answer_to;
-    mail.token = token;
+    mail.origin = origin;
     const bool is_large = message.content_bytes() > inline_bytes_max();
     if (is_large) {
         mail.content.large = LargeBlock::create(message);
         if (mail.content.large == nullptr) {
             counters_.drop(DropReason::no_memory);
-            complete(answer_to, token, ReasonCode::quota_exceeded);
+            complete(origin.session, origin.token, ReasonCode::quota_exceeded);
             return;
         }
     }
@@ -55,19 +53,21 @@ void Shard::route(const MessageView& message, Token token, const SessionRef& ans
     if (!handle) {
         if (is_large) mail.content.large->release();
         count_no_room();
-        if (token.serial != 0) complete(answer_to, token, ReasonCode::quota_exceeded);
+        complete(origin.session, origin.token, ReasonCode::quota_exceeded);
         return;
     }
-    peer.publish.push_back({*handle, MailKind::publish, token, answer_to, 0, 0, {}});
+    peer.publish.push_back({*handle, MailKind::publish, origin, 0, 0, {}});
 }
 
 /// Whether publishers may be read.
 bool Shard::can_route() {
-    if (peers_.size() == 1) return true;
+    if (peers_.size() == 1) return journal_ == nullptr || journal_->has_room();
     return !ports_.faults.fire(ports::Fault::lane_full) && has_credit();
 }
 
 bool Shard::has_credit() {
+    if (journal_ != nullptr && !journal_->has_room()) return false;
+    if (peers_.size() == 1) return true;
     const std::uint32_t reserve = inline_bytes_max() * 2 + 1'024;
     for (std::uint16_t i = 0; i < peers_.size(); ++i) {
         if (ShardId{i} == id_) continue;
@@ -91,15 +91,36 @@ std::optional<MessageHandle> Shard::store(const MailedMessage& content) {
     return handle;
 }
 
-ReasonCode Shard::route_at_home(const MailedMessage& content) {
+void Shard::route_here(const MailedMessage& content, const Origin& origin) {
+    if (const auto reason = route_at_home(content, origin)) {
+        complete(origin.session, origin.token, *reason);
+    }
+}
+
+/// Nullopt: the answer follows when what was to be kept is kept.
+std::optional<ReasonCode> Shard::route_at_home(const MailedMessage& content, const Origin& origin) {
     const MessageView& message = content.message;
     counters_.messages_routed_total.add();
     subscriptions_.match(message.tenant, message.topic, message.publisher, matches_);
     const bool is_matched = !matches_.recipients.empty();
     if (!is_matched) counters_.messages_unmatched_total.add();
+    const auto thing = ports_.things != nullptr ? parse_thing_topic(message.topic) : std::nullopt;
+    const ReasonCode outcome =
+        is_matched || thing ? ReasonCode::success : ReasonCode::no_matching_subscribers;
+    bool is_answered_later = false;
 
     if (is_matched || message.retain) {
-        const auto handle = store(content);
+        MailedMessage kept = content;
+        const bool is_durable = journal_ != nullptr && keeps(message.tenant);
+        const std::uint32_t rows = is_durable ? count_rows(message.qos) : 0;
+        if (is_durable && (rows != 0 || message.retain)) [[unlikely]] {
+            if (!journal_->accepts()) {
+                counters_.drop(DropReason::store_full);
+                return ReasonCode::quota_exceeded;
+            }
+            if (rows != 0) kept.message.stored_id = journal_->next_message();
+        }
+        const auto handle = store(kept);
         if (!handle) {
             count_no_room();
             return ReasonCode::quota_exceeded;
@@ -107,9 +128,9 @@ ReasonCode Shard::route_at_home(const MailedMessage& content) {
         if (message.retain) {
             // Refused as a whole, so that the publisher's "no" means that nothing has happened.
             const bool is_shed = !message.payload.empty() && refuses_retained();
-            const bool kept = !is_shed && retained_.put(*handle);
+            const bool is_put = !is_shed && retained_.put(*handle);
             counters_.retained_messages.set(retained_.count());
-            if (!kept) {
+            if (!is_put) {
                 counters_.drop(DropReason::retained_quota);
                 counters_.refuse(
                     is_shed ? admission::Bound{admission::Limit::memory, admission::Scope::server}
@@ -118,29 +139,31 @@ ReasonCode Shard::route_at_home(const MailedMessage& content) {
                 return ReasonCode::quota_exceeded;
             }
         }
-        if (is_matched) deliver_matches(*handle);
+        if (is_durable && (rows != 0 || message.retain)) [[unlikely]] {
+            is_answered_later = keep_and_deliver(*handle, rows, origin, outcome);
+        } else if (is_matched) {
+            deliver_to(*handle, matches_.recipients, matches_.identifiers);
+        }
         messages_.release(*handle);
     }
-    if (ports_.things != nullptr) {
-        if (const auto thing = parse_thing_topic(message.topic)) {
-            ports_.things->on_publish(message.tenant, thing->device, thing->rest, message.payload,
-                                      now_, server_publishes_);
-            return ReasonCode::success;
-        }
+    if (thing) {
+        ports_.things->on_publish(message.tenant, thing->device, thing->rest, message.payload, now_,
+                                  server_publishes_);
     }
-    return is_matched ? ReasonCode::success : ReasonCode::no_matching_subscribers;
+    if (is_answered_later) return std::nullopt;
+    return outcome;
 }
 
 // --- from the home to the subscribers ---
 
-void Shard::deliver_matches(MessageHandle handle) {
+void Shard::deliver_to(MessageHandle handle, std::span<const Recipient> recipients,
+                       std::span<const std::uint32_t> all_identifiers) {
     const MessageView message = messages_.view(handle);
     const QoS published_qos = message.qos;
     const bool published_retain = message.retain;
     // Recipients come ordered by shard, shared ones at the end; both ways each shard's list is
     // sent once it is complete.
-    for (std::size_t i = 0; i < matches_.recipients.size(); ++i) {
-        const Recipient r = matches_.recipients[i];
+    for (const Recipient& r : recipients) {
         MailRecipient mail;
         mail.index = r.session.index;
         mail.generation = r.session.generation;
@@ -148,8 +171,9 @@ void Shard::deliver_matches(MessageHandle handle) {
         mail.identifier_count = r.identifier_count;
         mail.qos = static_cast<std::uint8_t>(std::min(published_qos, r.qos)) & 3;
         mail.retain = r.retain_as_published && published_retain ? 1 : 0;
-        const std::span<const std::uint32_t> identifiers{
-            matches_.identifiers.data() + r.identifier_begin, r.identifier_count};
+        mail.is_kept = message.stored_id != 0 && is_kept(r, published_qos) ? 1 : 0;
+        const std::span<const std::uint32_t> identifiers =
+            all_identifiers.subspan(r.identifier_begin, r.identifier_count);
         if (r.session.shard == id_) {
             deliver_local(handle, message, mail, identifiers);
         } else {
@@ -173,7 +197,8 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
     if (session == nullptr) {
         if (recipient.share_serial != 0) {
             messages_.retain(message);
-            redispatch(message, recipient.share_serial, one_more(recipient.attempts), ref);
+            redispatch(message, recipient.share_serial, one_more(recipient.attempts),
+                       origin_of(ref, false));
         }
         return;
     }
@@ -187,6 +212,7 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
     delivery.identifiers = identifiers;
     delivery.share_serial = recipient.share_serial;
     delivery.attempts = recipient.attempts;
+    if (recipient.is_kept != 0) delivery.stored_id = view.stored_id;
     // The reference that the queue will have, if it takes the message.
     messages_.retain(message);
     auto outcome = DeliveryOutcome::dropped;
@@ -194,7 +220,8 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
         // What is in a queue that can be believed goes to another member when the session is put
         // away; else this is the one reference that can.
         if (recipient.share_serial != 0 && !leaves_memory_sound(broken_.back().fault)) {
-            redispatch(message, recipient.share_serial, one_more(recipient.attempts), ref);
+            redispatch(message, recipient.share_serial, one_more(recipient.attempts),
+                       origin_of(ref, recipient.is_kept != 0));
         }
         return;
     }
@@ -203,10 +230,15 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
             if (Connection* const connection = find(session->connection())) touch(*connection);
             break;
         case DeliveryOutcome::dropped:
+            if (delivery.stored_id != 0) drop_row(ref, delivery.stored_id);
+            messages_.release(message);
+            break;
+        case DeliveryOutcome::kept:
             messages_.release(message);
             break;
         case DeliveryOutcome::give_to_another:
-            redispatch(message, recipient.share_serial, one_more(recipient.attempts), ref);
+            redispatch(message, recipient.share_serial, one_more(recipient.attempts),
+                       origin_of(ref, recipient.is_kept != 0));
             break;
     }
 }
@@ -224,7 +256,7 @@ void Shard::send_deliver(ShardId to, MessageHandle message, RecipientList& recip
 
 /// Takes over one reference of `message`. `refused`: the session that does not take it.
 void Shard::redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
-                       const SessionRef& refused) {
+                       const Origin& refused) {
     const MessageView view = messages_.view(message);
     const ShardId home = topic_home(view.tenant, view.topic, ports_.mailroom.shard_count());
     if (home == id_) {
@@ -232,8 +264,7 @@ void Shard::redispatch(MessageHandle message, std::uint32_t share_serial, std::u
         messages_.release(message);
         return;
     }
-    const PublishBacklog item{message, MailKind::redispatch, {}, refused, share_serial, attempts,
-                              {}};
+    const PublishBacklog item{message, MailKind::redispatch, refused, share_serial, attempts, {}};
     if (peers_[home.value].publish.empty() && try_send_publish(home, item)) {
         messages_.release(message);
         return;
@@ -244,37 +275,52 @@ void Shard::redispatch(MessageHandle message, std::uint32_t share_serial, std::u
 /// Gives the message to the member behind the one that refused it. When all have refused, the next
 /// one has to take it, into the queue of an absent client if need be.
 void Shard::dispatch_shared(MessageHandle message, std::uint32_t share_serial,
-                            std::uint8_t attempts, const SessionRef& refused) {
+                            std::uint8_t attempts, const Origin& refused) {
     const bool was_last = attempts == attempts_exhausted;
     members_.clear();
-    auto member = was_last ? std::nullopt
-                           : subscriptions_.next_member(share_serial, attempts, refused, members_);
+    auto member =
+        was_last ? std::nullopt
+                 : subscriptions_.next_member(share_serial, attempts, refused.session, members_);
     if (!member && !was_last) {
         attempts = attempts_exhausted;
-        member = subscriptions_.next_member(share_serial, 0, refused, members_);
+        member = subscriptions_.next_member(share_serial, 0, refused.session, members_);
     }
     if (!member) {
         counters_.drop(DropReason::no_shared_member);
+        if (refused.kept != 0) {
+            journal_->erase_row(refused.kept, messages_.view(message).stored_id);
+        }
         return;
     }
+    if (journal_ != nullptr && keep_for_member(message, share_serial, attempts, *member, refused)) {
+        return;
+    }
+    deliver_to_member(message, share_serial, attempts, *member, members_.identifiers);
+}
+
+void Shard::deliver_to_member(MessageHandle message, std::uint32_t share_serial,
+                              std::uint8_t attempts, const Recipient& member,
+                              std::span<const std::uint32_t> all_identifiers) {
     MailRecipient mail;
-    mail.index = member->session.index;
-    mail.generation = member->session.generation;
+    mail.index = member.session.index;
+    mail.generation = member.session.generation;
     mail.share_serial = share_serial;
-    mail.identifier_count = member->identifier_count;
+    mail.identifier_count = member.identifier_count;
     const MessageView view = messages_.view(message);
-    mail.qos = static_cast<std::uint8_t>(std::min(view.qos, member->qos)) & 3;
+    mail.qos = static_cast<std::uint8_t>(std::min(view.qos, member.qos)) & 3;
     mail.attempts = attempts;
-    const std::vector<std::uint32_t> identifiers(
-        members_.identifiers.begin() + member->identifier_begin,
-        members_.identifiers.begin() + member->identifier_begin + member->identifier_count);
-    if (member->session.shard == id_) {
+    mail.is_kept = view.stored_id != 0 && is_kept(member, view.qos) ? 1 : 0;
+    const auto of_member =
+        all_identifiers.subspan(member.identifier_begin, member.identifier_count);
+    // What the member does not take asks for the next one, which uses the same list.
+    const std::vector<std::uint32_t> identifiers(of_member.begin(), of_member.end());
+    if (member.session.shard == id_) {
         deliver_local(message, view, mail, identifiers);
         return;
     }
     RecipientList list;
     list.add(mail, identifiers);
-    send_deliver(member->session.shard, message, list);
+    send_deliver(member.session.shard, message, list);
 }
 
 // --- subscriptions ---
@@ -284,6 +330,7 @@ void Shard::subscribe(TenantId tenant, const SubscribeEffect& effect) {
     mail.tenant = tenant;
     mail.token = effect.token;
     mail.subscriber = effect.subscriber;
+    keep_subscription(tenant, effect, mail.subscriber);
     mail.send_retained = effect.send_retained;
     if (effect.subscriber.no_local && effect.send_retained) {
         if (const Session* const session = sessions_.get(effect.subscriber.session)) {
@@ -345,6 +392,7 @@ void Shard::unsubscribe(TenantId tenant, const SessionRef& session,
     mail.subscriber.session = session;
     mail.filter = effect.filter;
     mail.group = effect.group;
+    forget_subscription(tenant, session, effect);
     const auto home = filter_home(tenant, effect.filter, ports_.mailroom.shard_count());
     if (!home && effect.token.serial != 0) {
         if (Session* const waiting = sessions_.get(session)) {
@@ -389,10 +437,10 @@ void Shard::send_retained(const SubscriptionMail& mail) {
 
 // --- answers ---
 
-void Shard::complete(const SessionRef& session, Token token, ReasonCode reason) {
+void Shard::complete(const SessionRef& session, Token token, ReasonCode reason, bool is_kept) {
     if (token.serial == 0) return;
     if (session.shard != id_) {
-        const CompletionMail mail{session.index, session.generation, token, reason};
+        const CompletionMail mail{session.index, session.generation, token, reason, is_kept};
         send_control(session.shard,
                      [mail](memory::Lane& lane) { return write_completion(lane, mail); });
         return;
@@ -401,7 +449,8 @@ void Shard::complete(const SessionRef& session, Token token, ReasonCode reason) 
     if (waiting == nullptr) return;
     Connection* const connection = find(waiting->connection());
     Effects effects{turn_memory_};
-    if (!guarded(session, [&] { waiting->on_completion(token, reason, now_, effects); })) return;
+    if (!guarded(session, [&] { waiting->on_completion(token, reason, is_kept, now_, effects); }))
+        return;
     if (connection == nullptr) return;
     send_out(connection, effects);
     touch(*connection);

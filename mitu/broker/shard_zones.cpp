@@ -100,6 +100,7 @@ void Shard::bury(const Broken& broken) {
     carry_out(broken.session, notes.tenant, last);
     // Fewer than the shard knows of: the others are looked for.
     if (found < subscriptions) lose_subscriptions(broken.session);
+    forget_session(broken.session, notes);
     sessions_.erase(broken.session);
     // References that it had, or that lay in effects which nobody will see.
     has_lost_references_ = true;

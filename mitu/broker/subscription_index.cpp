@@ -41,7 +41,8 @@ SubscriptionIndex::Packed::Packed(const Subscriber& s) noexcept
       shard{s.session.shard.value},
       qos{static_cast<std::uint8_t>(static_cast<std::uint8_t>(s.qos) & 3)},
       no_local{s.no_local},
-      retain_as_published{s.retain_as_published} {}
+      retain_as_published{s.retain_as_published},
+      kept{s.kept} {}
 
 std::span<const SubscriptionIndex::Packed> SubscriptionIndex::Entry::subscribers() const noexcept {
     if (crowd != nullptr) return crowd->subscribers;
@@ -228,6 +229,7 @@ Recipient SubscriptionIndex::recipient(const Packed& subscriber, Matches& matche
     r.session = subscriber.session();
     r.qos = static_cast<mqtt::QoS>(subscriber.qos);
     r.retain_as_published = subscriber.retain_as_published != 0;
+    r.kept = subscriber.kept;
     r.identifier_begin = static_cast<std::uint32_t>(matches.identifiers.size());
     if (subscriber.identifier != 0) {
         matches.identifiers.push_back(subscriber.identifier);

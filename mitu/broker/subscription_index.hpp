@@ -25,6 +25,7 @@ struct Subscriber {
     bool no_local = false;
     bool retain_as_published = false;
     std::uint32_t subscription_identifier = 0;  // 0: none
+    StoredSessionId kept = 0;                   // in the store; 0: its messages are not kept
 };
 
 /// So many members of a shared subscription are asked before one has to take the message.
@@ -41,6 +42,7 @@ struct Recipient {
     std::uint16_t identifier_count = 0;
     std::uint32_t identifier_begin = 0;  // into Matches::identifiers
     std::uint32_t share_serial = 0;      // not 0: as the chosen member of this shared subscription
+    StoredSessionId kept = 0;
 };
 
 /// Reused from message to message, and as it is if the next message asks the same: publishers send
@@ -64,7 +66,7 @@ struct Matches {
 
 /// Threading  shard-local.
 /// Order      recipients come ordered by (shard, session), shared ones last.
-/// Cost       a filter with one subscriber takes an entry of 24 bytes beside its nodes.
+/// Cost       a filter with one subscriber takes an entry of 32 bytes beside its nodes.
 class SubscriptionIndex {
 public:
     SubscriptionIndex() = default;
@@ -102,7 +104,7 @@ public:
 
 private:
     friend class ShardInspector;
-    /// A Subscriber in 16 bytes.
+    /// A Subscriber in 24 bytes.
     struct Packed {
         Packed() = default;
         explicit Packed(const Subscriber& s) noexcept;
@@ -117,8 +119,9 @@ private:
         std::uint8_t no_local : 1 = 0;
         std::uint8_t retain_as_published : 1 = 0;
         std::uint8_t spare = 0;
+        StoredSessionId kept = 0;
     };
-    static_assert(sizeof(Packed) == 16);
+    static_assert(sizeof(Packed) == 24);
 
     struct Group {
         std::string name;

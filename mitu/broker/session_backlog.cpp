@@ -1,0 +1,364 @@
+// What waits in the store: kept there alone while the client is away or slow, read when its turn
+// comes, without a gap and without a repeat.
+
+#include <algorithm>
+
+#include "mitu/broker/session.hpp"
+
+namespace mitu::broker {
+
+using mqtt::QoS;
+
+// --- how much may wait ---
+
+std::uint32_t Session::queue_messages_max() const noexcept {
+    return profile_ != nullptr && profile_->queue_messages_max != 0
+               ? profile_->queue_messages_max
+               : context_.limits.queue_messages_max;
+}
+
+std::uint64_t Session::queue_bytes_max() const noexcept {
+    return profile_ != nullptr && profile_->queue_bytes_max != 0 ? profile_->queue_bytes_max
+                                                                 : context_.limits.queue_bytes_max;
+}
+
+bool Session::is_over_the_queue(std::uint32_t more, std::uint64_t bytes) const noexcept {
+    const std::uint32_t retained = outbox_ != nullptr ? outbox_->waiting_retained : 0;
+    return queued_count() - retained + more > queue_messages_max() ||
+           queued_bytes() + bytes > queue_bytes_max();
+}
+
+void Session::count_away(std::uint64_t content_bytes) noexcept {
+    ++away_count_;
+    away_units_ += static_cast<std::uint32_t>((content_bytes + away_unit_bytes) / away_unit_bytes);
+}
+
+/// What was written down before this process began was never counted.
+void Session::uncount_away(std::uint64_t content_bytes) noexcept {
+    if (away_count_ != 0) --away_count_;
+    const auto units =
+        static_cast<std::uint32_t>((content_bytes + away_unit_bytes) / away_unit_bytes);
+    away_units_ = away_count_ == 0 ? 0 : away_units_ - std::min(away_units_, units);
+}
+
+// --- a message comes that stands in the store ---
+
+DeliveryOutcome Session::leave_in_store(const Delivery& delivery) {
+    if (is_over_the_queue(1, delivery.content_bytes)) {
+        count_drop(DropReason::queue_full);
+        return DeliveryOutcome::dropped;
+    }
+    count_away(delivery.content_bytes);
+    return DeliveryOutcome::kept;
+}
+
+/// For a session that reads from the store, and has not come so far.
+DeliveryOutcome Session::deliver_behind(const Delivery& delivery) {
+    constexpr std::uint32_t newcomers_max = 1'024;
+    Backlog& behind = *backlog();
+    // Whatever is read from now on finds it.
+    if (behind.ticket == 0 || delivery.stored_id >= behind.cut) return leave_in_store(delivery);
+    if (is_over_the_queue(behind.newcomers.size() + 1, delivery.content_bytes)) {
+        count_drop(DropReason::queue_full);
+        return DeliveryOutcome::dropped;
+    }
+    const auto entry = behind.newcomers.size() < newcomers_max ? entry_for(delivery) : std::nullopt;
+    SessionMemory own = memory();
+    if (!entry || !behind.newcomers.try_push(own, {*entry, delivery.stored_id})) {
+        behind.cut = delivery.stored_id;
+        return leave_in_store(delivery);
+    }
+    return DeliveryOutcome::queued;
+}
+
+/// Nullopt: no memory for it.
+std::optional<Outgoing> Session::entry_for(const Delivery& delivery) {
+    if (try_use_outbox() == nullptr) return std::nullopt;
+    const auto identifiers = intern(delivery.identifiers);
+    if (!identifiers) return std::nullopt;
+    Outgoing entry;
+    entry.message = delivery.message;
+    entry.identifiers = *identifiers;
+    entry.share_serial = delivery.share_serial;
+    entry.qos = static_cast<std::uint8_t>(delivery.qos) & 3;
+    entry.retain = delivery.retain ? 1 : 0;
+    entry.is_retained_replay = delivery.is_retained_replay ? 1 : 0;
+    entry.is_kept = delivery.stored_id != 0 ? 1 : 0;
+    entry.attempts = delivery.attempts;
+    return entry;
+}
+
+bool Session::is_far_ahead() const noexcept {
+    return outbox_ != nullptr && (outbox_->waiting.size() >= context_.limits.queue_ahead_messages ||
+                                  outbox_->waiting_bytes >= context_.limits.queue_ahead_bytes);
+}
+
+StoredMessageId Session::stored_id(const Outgoing& entry) const noexcept {
+    if (entry.is_kept == 0 || entry.message.is_none()) return 0;
+    const memory::ZonePause pause;
+    return context_.messages.stored_id(entry.message);
+}
+
+StoredMessageId Session::last_in_memory() const noexcept {
+    StoredMessageId last = 0;
+    if (outbox_ == nullptr) return last;
+    for (const auto* queue : {&outbox_->inflight, &outbox_->waiting}) {
+        for (std::uint32_t i = 0; i < queue->size(); ++i) {
+            last = std::max(last, stored_id(queue->at(i)));
+        }
+    }
+    return last;
+}
+
+void Session::begin_backlog(StoredMessageId cursor) {
+    SessionMemory own = memory();
+    if (try_use_outbox() == nullptr) {
+        memory::raise_fault(memory::ZoneFault::no_memory, "no room to read from the store");
+    }
+    outbox_->backlog = memory::make_in<Backlog>(own);
+    outbox_->backlog->cursor = cursor;
+}
+
+void Session::end_backlog() noexcept {
+    SessionMemory own = memory();
+    for (std::uint32_t i = 0; i < backlog()->newcomers.size(); ++i) {
+        forget(backlog()->newcomers.at(i).entry);
+    }
+    backlog()->free(own);
+    own.give_back(outbox_->backlog, sizeof(Backlog));
+    outbox_->backlog = nullptr;
+}
+
+// --- reading ---
+
+bool Session::wants_backlog() const noexcept {
+    return backlog() != nullptr && backlog()->ticket == 0 && is_attached() &&
+           (outbox_ == nullptr ||
+            outbox_->waiting.size() < context_.limits.queue_ahead_messages / 4);
+}
+
+StoredMessageId Session::begin_read(std::uint32_t ticket) noexcept {
+    backlog()->ticket = ticket;
+    return backlog()->cursor;
+}
+
+void Session::add_waiting(Outgoing entry, std::uint64_t content_bytes) {
+    SessionMemory own = memory();
+    entry.packet_id = outbox_->next_arrival;
+    outbox_->waiting.push(own, entry);
+    ++outbox_->next_arrival;
+    outbox_->waiting_bytes += content_bytes;
+}
+
+void Session::take_loaded(const LoadedMessage& loaded) {
+    SessionMemory own = memory();
+    if (try_use_outbox() == nullptr) {
+        memory::raise_fault(memory::ZoneFault::no_memory, "no room for what the store has");
+    }
+    Outgoing entry;
+    entry.message = loaded.message;
+    entry.identifiers = intern(loaded.row.identifiers).value_or(0);
+    entry.qos = static_cast<std::uint8_t>(loaded.row.qos) & 3;
+    entry.retain = loaded.row.retain ? 1 : 0;
+    entry.is_kept = 1;
+    if (loaded.row.packet_id == 0) {
+        add_waiting(entry, loaded.content_bytes);
+        return;
+    }
+    entry.packet_id = loaded.row.packet_id;
+    entry.sent = 1;
+    entry.awaits_pubcomp = loaded.message.is_none() ? 1 : 0;
+    outbox_->ids_are_ordered = outbox_->inflight.empty();
+    outbox_->inflight.push(own, entry);
+}
+
+void Session::take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> messages,
+                           bool is_end) {
+    const auto give_back = [&](const LoadedMessage& loaded) {
+        Outgoing entry;
+        entry.message = loaded.message;
+        forget(entry);
+    };
+    if (backlog() == nullptr || backlog()->ticket != ticket) {  // of an earlier connection
+        for (const LoadedMessage& loaded : messages) give_back(loaded);
+        return;
+    }
+    fault_point();
+    Backlog& behind = *backlog();
+    behind.ticket = 0;
+    StoredMessageId up_to = is_end ? Backlog::no_cut - 1 : behind.cursor;
+    for (const LoadedMessage& loaded : messages) {
+        if (!is_end && loaded.row.packet_id == 0) up_to = std::max(up_to, loaded.id);
+    }
+    if (behind.cut <= up_to) {
+        up_to = std::max(behind.cursor, behind.cut - 1);
+        is_end = false;
+    }
+    for (const LoadedMessage& loaded : messages) {
+        if (loaded.row.packet_id == 0 && loaded.id > up_to) {
+            give_back(loaded);
+            continue;
+        }
+        if (!loaded.message.is_none()) uncount_away(loaded.content_bytes);
+        take_loaded(loaded);
+    }
+    take_newcomers(messages, up_to);
+    behind.cursor = up_to;
+    behind.cut = Backlog::no_cut;
+    if (is_end) end_backlog();
+    fault_point();
+}
+
+void Session::take_newcomers(std::span<const LoadedMessage> messages, StoredMessageId up_to) {
+    auto& newcomers = backlog()->newcomers;
+    while (!newcomers.empty()) {
+        const Backlog::Newcomer next = newcomers.front();
+        newcomers.pop();
+        const bool was_read = std::ranges::any_of(
+            messages, [&](const LoadedMessage& loaded) { return loaded.id == next.id; });
+        const std::uint64_t bytes = content_bytes(next.entry);
+        if (!was_read && next.id <= up_to) {
+            add_waiting(next.entry, bytes);
+            continue;
+        }
+        if (!was_read) count_away(bytes);  // the next read finds it
+        forget(next.entry);
+    }
+}
+
+// --- the client goes ---
+
+/// Nothing of what the store has needs to stay in memory.
+void Session::put_away(Effects& effects) {
+    if (backlog() != nullptr) {
+        for (std::uint32_t i = 0; i < backlog()->newcomers.size(); ++i) {
+            count_away(content_bytes(backlog()->newcomers.at(i).entry));
+        }
+        end_backlog();
+    }
+    if (outbox_ == nullptr) return;
+    auto& inflight = outbox_->inflight;
+    for (std::uint32_t i = 0; i < inflight.size();) {
+        const Outgoing entry = inflight.at(i);
+        if (entry.is_kept == 0) {
+            ++i;
+            continue;
+        }
+        if (!entry.message.is_none()) {
+            // A number that is already written down stays what it is; QoS 1 keeps its own too, so
+            // that the repeat is one (section 4.4).
+            if (entry.qos == 1) {
+                QueueEffect effect;
+                effect.kind = QueueEffect::Kind::number;
+                effect.qos = QoS::at_least_once;
+                effect.retain = entry.retain != 0;
+                effect.packet_id = entry.packet_id;
+                effect.message = stored_id(entry);
+                effect.identifiers = lasting_identifiers(entry, effects);
+                effects.add(effect);
+            }
+            count_away(content_bytes(entry));
+            forget(entry);
+        }
+        inflight.erase_at(i);
+    }
+    outbox_->ids_are_ordered = false;
+    auto& waiting = outbox_->waiting;
+    for (std::uint32_t i = 0; i < waiting.size();) {
+        const Outgoing entry = waiting.at(i);
+        if (entry.is_kept == 0) {
+            ++i;
+            continue;
+        }
+        const std::uint64_t bytes = content_bytes(entry);
+        leave_queue(entry, bytes);
+        count_away(bytes);
+        forget(entry);
+        waiting.erase_at(i);
+    }
+}
+
+void Session::erase_row(const Outgoing& entry, Effects& effects) {
+    if (entry.is_kept == 0 || entry.message.is_none()) return;
+    QueueEffect effect;
+    effect.kind = QueueEffect::Kind::erase;
+    effect.message = stored_id(entry);
+    effects.add(effect);
+}
+
+/// A copy that is there when the effect is carried out.
+std::span<const std::uint32_t> Session::lasting_identifiers(const Outgoing& entry,
+                                                            Effects& effects) const {
+    const auto identifiers = identifiers_of(entry);
+    if (identifiers.empty()) return {};
+    auto* const copy = ::new (memory::allocate_or_fault(effects.memory, identifiers.size_bytes()))
+        std::uint32_t[identifiers.size()];
+    std::ranges::copy(identifiers, copy);
+    return {copy, identifiers.size()};
+}
+
+/// Exactly once: the number under which a message is sent is written down before it is.
+void Session::number_waiting(Instant now, Effects& effects) {
+    Outbox& out = *outbox_;
+    SessionMemory own = memory();
+    while (!out.waiting.empty() && out.inflight.size() < send_quota_max_ &&
+           out.inflight.size() < context_.limits.inflight_max) {
+        Outgoing entry = out.waiting.front();
+        if (entry.is_kept == 0 || entry.qos != 2) return;
+        const MessageView message = view(entry);
+        const std::uint64_t bytes = message.content_bytes();
+        if (message.expires_at <= now) {
+            out.waiting.pop();
+            leave_queue(entry, bytes);
+            give_up(entry, DropReason::expired, effects);
+            continue;
+        }
+        entry.packet_id = take_packet_id();
+        out.inflight.make_room(own);
+        fault_point();
+        out.waiting.pop();
+        leave_queue(entry, bytes);
+        out.inflight.push(own, entry);
+        QueueEffect effect;
+        effect.kind = QueueEffect::Kind::number;
+        effect.qos = QoS::exactly_once;
+        effect.retain = entry.retain != 0;
+        effect.packet_id = entry.packet_id;
+        effect.message = message.stored_id;
+        effect.identifiers = lasting_identifiers(entry, effects);
+        effects.add(effect);
+    }
+}
+
+// --- as it was when the server began ---
+
+void Session::restore(const KeptSession& kept, const std::optional<StoredWill>& will, Instant now) {
+    SessionMemory own = memory();
+    if (will) {
+        will_ = ::new (memory::allocate_or_fault(own, sizeof(StoredWill))) StoredWill{*will};
+    }
+    version_ = kept.version;
+    expiry_s_ = kept.expiry_s;
+    was_cut_by_us_ = kept.detached_at.is_never();
+    // Time that passed while the server was away does not count for who was connected.
+    detached_at_ = kept.detached_at.is_never() ? now : kept.detached_at;
+}
+
+void Session::restore_filter(std::string_view filter) {
+    SessionMemory own = memory();
+    if (filters_.add(own, filter) == FilterSet::Added::no_room) {
+        memory::raise_fault(memory::ZoneFault::no_memory, "no room for the filters of a session");
+    }
+}
+
+void Session::restore_incoming(std::uint16_t packet_id) {
+    if (find_incoming(packet_id) != nullptr) return;
+    SessionMemory own = memory();
+    auto& begun = use_inbox().incoming_qos2;
+    const auto* const at = std::lower_bound(
+        begun.begin(), begun.end(), packet_id,
+        [](const Incoming& entry, std::uint16_t id) { return entry.packet_id < id; });
+    begun.insert(own, static_cast<std::size_t>(at - begun.begin()), {packet_id, false, true});
+}
+
+}  // namespace mitu::broker

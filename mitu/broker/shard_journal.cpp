@@ -1,0 +1,349 @@
+// What is written down, and what waits for it: answers, deliveries, whole connections.
+
+#include <algorithm>
+#include <utility>
+
+#include "mitu/broker/shard.hpp"
+#include "mitu/mqtt/topic.hpp"
+
+namespace mitu::broker {
+
+using mqtt::QoS;
+using mqtt::ReasonCode;
+
+// --- messages, at the topic's home ---
+
+std::uint32_t Shard::count_rows(QoS qos) const noexcept {
+    if (qos == QoS::at_most_once) return 0;
+    return static_cast<std::uint32_t>(std::ranges::count_if(
+        matches_.recipients,
+        [qos](const Recipient& recipient) { return is_kept(recipient, qos); }));
+}
+
+namespace {
+
+QueueRow row_for(const Recipient& recipient, const MessageView& message,
+                 std::span<const std::uint32_t> identifiers) {
+    QueueRow row;
+    row.qos = std::min(message.qos, recipient.qos);
+    row.retain = recipient.retain_as_published && message.retain;
+    row.identifiers = identifiers.subspan(recipient.identifier_begin, recipient.identifier_count);
+    return row;
+}
+
+}  // namespace
+
+/// Writes down the message, one row for each session that it is kept for, and the number under
+/// which it came, all in one batch. Who has a row gets it once that is written; before, a read of
+/// the queue could miss what was delivered. True: the publisher is answered later.
+bool Shard::keep_and_deliver(MessageHandle handle, std::uint32_t rows, const Origin& origin,
+                             ReasonCode outcome) {
+    const MessageView message = messages_.view(handle);
+    const bool is_sync = journal_->durability(message.tenant) == Durability::sync;
+    if (message.retain) {
+        if (message.payload.empty()) {
+            journal_->erase_retained(message.tenant, message.topic);
+        } else {
+            journal_->put_retained(message);
+        }
+    }
+    // Exactly once: nobody has it before the number under which it came is written down.
+    const bool all_wait = rows != 0 && message.qos == QoS::exactly_once;
+    Awaiting later;
+    std::vector<Recipient> at_once;
+    if (rows != 0) {
+        journal_->put_message(message, rows);
+        if (origin.kept != 0) {
+            journal_->put_incoming(origin.kept, origin.packet_id);
+            later.is_kept = true;
+        }
+    }
+    for (const Recipient& recipient : matches_.recipients) {
+        const bool has_row = rows != 0 && is_kept(recipient, message.qos);
+        if (has_row) {
+            journal_->put_row(recipient.kept, message.stored_id,
+                              row_for(recipient, message, matches_.identifiers));
+        }
+        (has_row || all_wait ? later.recipients : at_once).push_back(recipient);
+    }
+    later.identifiers = matches_.identifiers;
+    if (!at_once.empty()) deliver_to(handle, at_once, later.identifiers);
+
+    const bool is_answered_later = is_sync && origin.token.serial != 0;
+    if (!is_answered_later && later.is_kept) complete(origin.session, origin.token, outcome, true);
+    if (later.recipients.empty() && !is_answered_later) return later.is_kept;
+    later.batch = journal_->current();
+    later.wants_sync = is_sync;
+    later.reason = outcome;
+    if (is_answered_later) later.origin = origin;
+    messages_.retain(handle);
+    later.message = handle;
+    wants_sync_ |= is_sync;
+    awaiting_.push_back(std::move(later));
+    return is_answered_later || awaiting_.back().is_kept;
+}
+
+/// A message of a shared subscription for its next member, if one of the two has a queue in the
+/// store: the new row and the end of the old one are one step. False: neither has.
+bool Shard::keep_for_member(MessageHandle handle, std::uint32_t share_serial, std::uint8_t attempts,
+                            const Recipient& member, const Origin& refused) {
+    const MessageView message = messages_.view(handle);
+    const bool has_row = is_kept(member, message.qos) && keeps(message.tenant);
+    if (!has_row) {
+        if (refused.kept != 0) journal_->erase_row(refused.kept, message.stored_id);
+        return false;
+    }
+    // A row of the old one in the store is what the new one begins with.
+    Awaiting later;
+    if (message.stored_id != 0 && refused.kept != 0) {
+        if (refused.kept != member.kept) {
+            journal_->add_row(member.kept, message.stored_id,
+                              row_for(member, message, members_.identifiers));
+            journal_->erase_row(refused.kept, message.stored_id);
+        }
+        messages_.retain(handle);
+        later.message = handle;
+    } else {
+        MessageView copy = message;
+        copy.stored_id = journal_->next_message();
+        // Its content may be anywhere in the store that it is copied within.
+        const Bytes content = [&] {
+            Bytes bytes;
+            for (const ByteView part :
+                 {as_bytes(message.topic), message.properties, message.payload}) {
+                bytes.insert(bytes.end(), part.begin(), part.end());
+            }
+            return bytes;
+        }();
+        const ByteView all{content};
+        copy.topic = as_text(all.first(message.topic.size()));
+        copy.properties = all.subspan(message.topic.size(), message.properties.size());
+        copy.payload = all.subspan(message.topic.size() + message.properties.size());
+        const auto stored = messages_.add(copy);
+        if (!stored) {
+            count_no_room();
+            return true;
+        }
+        journal_->put_message(copy, 1);
+        journal_->put_row(member.kept, copy.stored_id, row_for(member, copy, members_.identifiers));
+        later.message = *stored;
+    }
+    later.batch = journal_->current();
+    later.wants_sync = journal_->durability(message.tenant) == Durability::sync;
+    later.share_serial = share_serial;
+    later.attempts = attempts;
+    later.recipients = {member};
+    later.identifiers = members_.identifiers;
+    wants_sync_ |= later.wants_sync;
+    awaiting_.push_back(std::move(later));
+    return true;
+}
+
+Origin Shard::origin_of(const SessionRef& session, bool is_kept) noexcept {
+    Origin origin;
+    origin.session = session;
+    if (is_kept) origin.kept = sessions_.notes(session).kept;
+    return origin;
+}
+
+void Shard::drop_row(const SessionRef& session, StoredMessageId message) {
+    journal_->erase_row(sessions_.notes(session).kept, message);
+}
+
+// --- sessions and subscriptions ---
+
+void Shard::keep_subscription(TenantId tenant, const SubscribeEffect& effect,
+                              Subscriber& subscriber) {
+    if (!keeps(tenant)) return;
+    const StoredSessionId kept = sessions_.notes(subscriber.session).kept;
+    if (kept == 0) return;
+    subscriber.kept = kept;
+    KeptSubscription entry;
+    entry.filter = effect.filter;
+    entry.group = effect.group;
+    entry.qos = subscriber.qos;
+    entry.no_local = subscriber.no_local;
+    entry.retain_as_published = subscriber.retain_as_published;
+    entry.identifier = subscriber.subscription_identifier;
+    journal_->put_subscription(kept, entry);
+    wants_hold_ = true;
+}
+
+void Shard::forget_subscription(TenantId tenant, const SessionRef& ref,
+                                const UnsubscribeEffect& effect) {
+    if (!keeps(tenant)) return;
+    const StoredSessionId kept = sessions_.notes(ref).kept;
+    const Session* const session = sessions_.get(ref);
+    // One that ends goes as a whole.
+    if (kept == 0 || session == nullptr || session->has_ended()) return;
+    journal_->erase_subscription(kept, effect.filter, effect.group);
+    wants_hold_ = true;
+}
+
+void Shard::keep_session(Session& session, SessionNotes& notes) {
+    if (!keeps(notes.tenant)) return;
+    const StoredWill* const will = session.will();
+    if (notes.kept == 0 && will == nullptr) {
+        if (!session.has_kept_will()) return;
+        session.note_kept_will(false);
+        journal_->erase_will(notes.tenant, session.client_id());
+        return;
+    }
+    KeptSession kept;
+    kept.id = notes.kept;
+    kept.tenant = notes.tenant;
+    kept.client_id = session.client_id();
+    kept.expiry_s = session.expiry_s();
+    kept.version = session.version();
+    kept.detached_at = session.is_attached() ? Instant::never() : session.detached_at();
+    MessageView message;
+    if (will != nullptr) {
+        message = messages_.view(will->message);
+        kept.will = &message;
+        kept.will_delay_s = will->delay_s;
+        kept.will_expiry_s = will->expiry_s;
+    }
+    if (notes.kept == 0) session.note_kept_will(true);
+    journal_->put_session(kept);
+}
+
+void Shard::forget_session(const SessionRef& ref, SessionNotes& notes) {
+    if (journal_ == nullptr) return;
+    const Session* const session = sessions_.get(ref);
+    if (session == nullptr) return;
+    if (notes.kept != 0) {
+        journal_->erase_session(notes.kept, notes.tenant, session->client_id());
+    } else if (session->has_kept_will()) {
+        journal_->erase_will(notes.tenant, session->client_id());
+    }
+}
+
+void Shard::apply_to_queue(const SessionRef& session, TenantId tenant, const QueueEffect& effect) {
+    const StoredSessionId kept = sessions_.notes(session).kept;
+    if (kept == 0 || !keeps(tenant)) return;
+    using Kind = QueueEffect::Kind;
+    switch (effect.kind) {
+        case Kind::number:
+            journal_->number_row(kept, effect.message,
+                                 {effect.qos, effect.retain, effect.packet_id, effect.identifiers});
+            if (effect.qos == QoS::exactly_once) wants_hold_ = true;
+            break;
+        case Kind::erase:
+            journal_->erase_row(kept, effect.message);
+            break;
+        case Kind::release:
+            journal_->release_row(kept, effect.message, effect.packet_id);
+            wants_hold_ = true;
+            break;
+        case Kind::end_release:
+            journal_->erase_released(kept, effect.packet_id);
+            break;
+        case Kind::erase_incoming:
+            journal_->erase_incoming(kept, effect.packet_id);
+            wants_hold_ = true;
+            break;
+    }
+}
+
+/// What was put down just now is to be on the disk before the client hears of it.
+void Shard::hold(Connection& connection, TenantId tenant) {
+    if (journal_->durability(tenant) != Durability::sync) return;
+    wants_sync_ = true;
+    work_of(connection).held_until = journal_->current();
+    held_.push_back({journal_->current(), connection.id});
+}
+
+// --- how far it has come ---
+
+bool Shard::has_journal_news() const noexcept {
+    if (journal_->has_chunk() || journal_->has_put()) return true;
+    const Journal::Progress progress = journal_->progress();
+    if (!held_.empty() && held_.front().batch <= progress.synced) return true;
+    if (awaiting_.empty() || !peers_are_clear()) return false;
+    const Awaiting& next = awaiting_.front();
+    return next.batch <= (next.wants_sync ? progress.synced : progress.written);
+}
+
+void Shard::run_journal() {
+    const Journal::Progress progress = journal_->progress();
+    while (!awaiting_.empty() && peers_are_clear()) {
+        const Awaiting& front = awaiting_.front();
+        if (front.batch > (front.wants_sync ? progress.synced : progress.written)) break;
+        Awaiting next = std::move(awaiting_.front());
+        awaiting_.pop_front();
+        settle_awaiting(next);
+    }
+    while (!held_.empty() && held_.front().batch <= progress.synced) {
+        Connection* const connection = find(held_.front().connection);
+        held_.pop_front();
+        if (connection == nullptr || !connection->work ||
+            connection->work->held_until > progress.synced) {
+            continue;
+        }
+        connection->work->held_until = 0;
+        touch(*connection);
+        if (connection->is_paused) resume_later(*connection);
+    }
+    while (const QueueChunk* const chunk = journal_->take_chunk()) on_chunk(*chunk);
+}
+
+void Shard::settle_awaiting(Awaiting& awaiting) {
+    if (awaiting.share_serial != 0) {
+        deliver_to_member(awaiting.message, awaiting.share_serial, awaiting.attempts,
+                          awaiting.recipients.front(), awaiting.identifiers);
+    } else if (!awaiting.recipients.empty()) {
+        deliver_to(awaiting.message, awaiting.recipients, awaiting.identifiers);
+    }
+    complete(awaiting.origin.session, awaiting.origin.token, awaiting.reason, awaiting.is_kept);
+    messages_.release(awaiting.message);
+}
+
+void Shard::end_journal_turn() {
+    journal_->hand_over(wants_sync_);
+    wants_sync_ = false;
+}
+
+// --- reading ---
+
+void Shard::read_backlog(const SessionRef& ref) {
+    constexpr std::uint32_t messages_max = 128;
+    Session* const session = sessions_.get(ref);
+    if (session == nullptr || !session->wants_backlog()) return;
+    const std::uint32_t ticket = next_ticket_++;
+    if (next_ticket_ == 0) next_ticket_ = 1;
+    const StoredMessageId after = session->begin_read(ticket);
+    reading_[ticket] = ref;
+    journal_->read_queue(sessions_.notes(ref).kept, after, messages_max, limits_.queue_ahead_bytes,
+                         ticket);
+}
+
+void Shard::on_chunk(const QueueChunk& chunk) {
+    const auto it = reading_.find(chunk.ticket);
+    if (it == reading_.end()) return;
+    const SessionRef ref = it->second;
+    reading_.erase(it);
+    Session* const session = sessions_.get(ref);
+    if (session == nullptr || !session->is_attached()) return;
+    loaded_.clear();
+    bool is_end = chunk.is_end;
+    for (const QueuedMessage& queued : chunk.messages) {
+        LoadedMessage loaded;
+        loaded.row = queued.row;
+        loaded.id = queued.message.stored_id;
+        if (!queued.is_released) {
+            const auto handle = messages_.add(queued.message);
+            if (!handle) {  // what is left is read again
+                count_no_room();
+                is_end = false;
+                break;
+            }
+            loaded.message = *handle;
+            loaded.content_bytes = queued.message.content_bytes();
+        }
+        loaded_.push_back(loaded);
+    }
+    if (!guarded(ref, [&] { session->take_backlog(chunk.ticket, loaded_, is_end); })) return;
+    if (Connection* const connection = find(session->connection())) touch(*connection);
+}
+
+}  // namespace mitu::broker

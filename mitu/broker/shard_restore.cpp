@@ -1,0 +1,103 @@
+// What the store has becomes sessions, subscriptions and retained messages again, before the first
+// turn. Queues stay where they are until somebody asks for them.
+
+#include <fmt/format.h>
+
+#include "mitu/broker/placement.hpp"
+#include "mitu/broker/shard.hpp"
+
+namespace mitu::broker {
+
+namespace {
+
+std::optional<StoredWill> stored_will(const KeptSession& kept, const SessionRef& session,
+                                      MessageStore& messages) {
+    if (kept.will == nullptr) return std::nullopt;
+    const auto handle = messages.add(*kept.will);
+    if (!handle) return std::nullopt;
+    messages.set_publisher(*handle, session);
+    return StoredWill{*handle, kept.will_delay_s, kept.will_expiry_s};
+}
+
+}  // namespace
+
+std::optional<SessionRef> Shard::restore(const KeptSession& kept,
+                                         std::span<const KeptSubscription> subscriptions,
+                                         std::span<const std::uint16_t> incoming, Instant now) {
+    now_ = now;
+    if (sessions_.size() >= limits_.sessions_max ||
+        sessions_.find(kept.tenant, kept.client_id) != nullptr) {
+        return std::nullopt;
+    }
+    // What was there before is not refused because a quota has become smaller.
+    take_session_again(kept.tenant);
+    Session* const session = sessions_.create(kept.tenant, kept.client_id);
+    if (session == nullptr) return std::nullopt;
+    const SessionRef self = session->self();
+    SessionNotes& notes = sessions_.notes(self);
+    notes.kept = kept.id;
+    const auto will = stored_will(kept, self, messages_);
+    if (!guarded(self, [&] {
+            session->restore(kept, will, now);
+            for (const KeptSubscription& entry : subscriptions) {
+                session->restore_filter(
+                    entry.group.empty() ? std::string{entry.filter}
+                                        : fmt::format("$share/{}/{}", entry.group, entry.filter));
+            }
+            for (const std::uint16_t packet_id : incoming) session->restore_incoming(packet_id);
+        })) {
+        notes.kept = 0;  // it stays in the store as it is
+        bury_broken();
+        return std::nullopt;
+    }
+    note_subscriptions(*session, notes);
+    arm(*session);
+    return self;
+}
+
+void Shard::restore_subscription(TenantId tenant, const KeptSubscription& entry,
+                                 const SessionRef& session, StoredSessionId kept) {
+    Subscriber subscriber;
+    subscriber.session = session;
+    subscriber.qos = entry.qos;
+    subscriber.no_local = entry.no_local;
+    subscriber.retain_as_published = entry.retain_as_published;
+    subscriber.subscription_identifier = entry.identifier;
+    subscriber.kept = kept;
+    static_cast<void>(subscriptions_.add(tenant, entry.filter, entry.group, subscriber));
+}
+
+bool Shard::restore_retained(const MessageView& message) {
+    const auto handle = messages_.add(message);
+    if (!handle) return false;
+    const bool is_put = retained_.put(*handle);
+    messages_.release(*handle);
+    counters_.retained_messages.set(retained_.count());
+    return is_put;
+}
+
+bool Shard::restore_will(const KeptSession& kept, Duration grace, Instant now) {
+    now_ = now;
+    if (sessions_.size() >= limits_.sessions_max ||
+        sessions_.find(kept.tenant, kept.client_id) != nullptr) {
+        return false;
+    }
+    take_session_again(kept.tenant);
+    Session* const session = sessions_.create(kept.tenant, kept.client_id);
+    if (session == nullptr) return false;
+    const SessionRef self = session->self();
+    session->note_kept_will(true);
+    KeptSession until_due = kept;
+    until_due.expiry_s = static_cast<std::uint32_t>(grace.count_s());
+    until_due.will_delay_s = until_due.expiry_s;
+    until_due.detached_at = Instant::never();
+    const auto will = stored_will(until_due, self, messages_);
+    if (!guarded(self, [&] { session->restore(until_due, will, now); })) {
+        bury_broken();
+        return false;
+    }
+    arm(*session);
+    return true;
+}
+
+}  // namespace mitu::broker
