@@ -18,7 +18,7 @@ enum class Durability : std::uint8_t {
     none,   // for nothing
     async,  // until the system has it: a kill of the process loses nothing, a loss of power at most
             // what the bounded delay holds (CommitterOptions::async_delay)
-    sync,  // until the device has it
+    sync,   // until the device has it
 };
 
 enum class Op : std::uint8_t {

@@ -46,8 +46,7 @@ struct EngineStats {
     std::uint64_t syncs = 0;
 };
 
-/// Threading  one thread writes (write, sync, recover, maintain); reads from any thread at any
-/// time.
+/// Threading  one thread writes (write, sync, recover); any thread reads, at any time.
 class Engine {
 public:
     virtual ~Engine() = default;

@@ -91,10 +91,9 @@ private:
 ///       sessions have stored is not read.
 [[nodiscard]] Chunk read(Engine& engine, const ReadRequest& request, WallTime wall);
 
-/// Threading  ask, poll: the shard that is named; step: one thread, or several that each have a
-/// Reader. Order      answers of one reader come in the order of the questions, but those that wait
-/// for a batch come
-///            behind it.
+/// Threading  ask, poll: the shard that is named; step: the reader's thread.
+/// Order      answers come in the order of the questions, but those that wait for a batch come
+/// behind.
 class Reader {
 public:
     struct Options {

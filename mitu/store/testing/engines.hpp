@@ -21,6 +21,7 @@ public:
     [[nodiscard]] virtual bool reopen() { return false; }
     /// The same, after a loss of power: what was not synced may be gone.
     [[nodiscard]] virtual bool crash() { return false; }
+    [[nodiscard]] virtual bool can_fill() const { return true; }
     /// From now on the disk has this much room for more.
     virtual void set_room(std::uint64_t bytes) = 0;
 };
