@@ -1,0 +1,164 @@
+#include "mitu/store/housekeeping.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "mitu/store/key.hpp"
+
+namespace mitu::store {
+namespace {
+
+constexpr Duration idle_delay = Duration::milliseconds(200);
+
+/// Takes back what a row of a queue or stream referred to.
+void release(Batch& batch, ByteView value) {
+    const auto entry = decode_queue_entry(value);
+    if (!entry || entry->message.value == 0) return;
+    batch.add(Family::references, key_of(entry->message.value), -1);
+    batch.put(Family::released, key_of(entry->message.value), {});
+}
+
+}  // namespace
+
+Housekeeping::Housekeeping(Engine& engine, Committer& committer, const Options& options)
+    : engine_{engine}, committer_{committer}, options_{options} {}
+
+Result<std::uint32_t, Error> Housekeeping::clear_sessions(Batch& batch, std::uint32_t rows_max) {
+    constexpr Family of_session[] = {Family::queue,   Family::flight, Family::subscriptions,
+                                     Family::inbound, Family::wills,  Family::cursors};
+    std::uint32_t rows_done = 0;
+    const auto discards = engine_.scan(Family::discards, {}, {});
+    while (rows_done < rows_max && discards->next()) {
+        const ByteView session = discards->key();
+        const Bytes end = end_of_prefix(session);
+        bool is_clear = true;
+        for (const Family family : of_session) {
+            const auto rows = engine_.scan(family, session, end);
+            while (rows->next()) {
+                if (rows_done == rows_max) {
+                    is_clear = false;
+                    break;
+                }
+                ++rows_done;
+                batch.erase(family, rows->key());
+                if (family == Family::queue) release(batch, rows->value());
+                const auto stream = second_id_of(rows->key());
+                const auto at = id_of(rows->value());
+                const auto id = id_of(session);
+                if (family == Family::cursors && stream && at && id) {
+                    batch.erase(Family::stream_order, key_of(*stream, *at, *id));
+                }
+            }
+            if (auto error = rows->error()) return std::unexpected(*error);
+        }
+        if (!is_clear) break;
+        batch.erase(Family::discards, session);
+        counters_.sessions_cleared.add();
+        ++rows_done;
+    }
+    if (auto error = discards->error()) return std::unexpected(*error);
+    counters_.rows_cleared.add(rows_done);
+    return rows_done;
+}
+
+Result<std::uint32_t, Error> Housekeeping::release_messages(Batch& batch, std::uint32_t rows_max) {
+    std::uint32_t rows_done = 0;
+    const auto released = engine_.scan(Family::released, {}, {});
+    while (rows_done < rows_max && released->next()) {
+        ++rows_done;
+        const ByteView message = released->key();
+        const auto references = engine_.get(Family::references, message);
+        if (!references) return std::unexpected(references.error());
+        batch.erase(Family::released, message);
+        const bool is_needed = *references && decode_count(**references).value_or(0) > 0;
+        if (is_needed) continue;  // who lets go of the last one puts it here again
+        batch.erase(Family::messages, message);
+        batch.erase(Family::references, message);
+        counters_.messages_released.add();
+    }
+    if (auto error = released->error()) return std::unexpected(*error);
+    return rows_done;
+}
+
+Result<std::uint32_t, Error> Housekeeping::trim_streams(Batch& batch, std::uint32_t rows_max,
+                                                        WallTime wall) {
+    std::uint32_t rows_done = 0;
+    while (rows_done < rows_max) {
+        // The next stream that has rows.
+        Bytes stream;
+        {
+            const auto rows = engine_.scan(Family::streams, next_stream_, {});
+            if (rows->next() && rows->key().size() >= 8) stream = to_bytes(rows->key().first(8));
+            if (auto error = rows->error()) return std::unexpected(*error);
+        }
+        if (stream.empty()) {
+            next_stream_.clear();
+            return rows_done;
+        }
+        const Bytes end = end_of_prefix(stream);
+        Position floor = std::numeric_limits<Position>::max();  // without readers: all of it
+        {
+            const auto cursors = engine_.scan(Family::stream_order, stream, end);
+            if (cursors->next()) floor = second_id_of(cursors->key()).value_or(0);
+            if (auto error = cursors->error()) return std::unexpected(*error);
+        }
+        const auto last = engine_.last(Family::streams, stream, end);
+        if (!last) return std::unexpected(last.error());
+        const Position newest = *last ? second_id_of(**last).value_or(0) : 0;
+        if (newest >= options_.stream_rows_max) {
+            floor = std::max(floor, newest - options_.stream_rows_max + 1);
+        }
+        const auto rows = engine_.scan(Family::streams, stream, end);
+        bool is_done = true;
+        while (rows->next()) {
+            const auto entry = decode_queue_entry(rows->value());
+            const bool is_expired = entry && entry->expires_at <= wall;
+            if (second_id_of(rows->key()).value_or(0) >= floor && !is_expired) break;
+            if (rows_done == rows_max) {
+                is_done = false;
+                break;
+            }
+            ++rows_done;
+            batch.erase(Family::streams, rows->key());
+            release(batch, rows->value());
+            counters_.stream_rows_trimmed.add();
+        }
+        if (auto error = rows->error()) return std::unexpected(*error);
+        if (!is_done) return rows_done;
+        next_stream_ = end;
+        if (end.empty()) return rows_done;  // no id is as high; not to go round for ever
+    }
+    return rows_done;
+}
+
+Result<void, Error> Housekeeping::write(Batch& batch) {
+    if (batch.is_empty()) return {};
+    const auto written = committer_.write_now(batch);
+    batch.clear();
+    return written;
+}
+
+Result<Housekeeping::Step, Error> Housekeeping::step(Instant now, WallTime wall) {
+    Batch batch;
+    const std::uint32_t rows_max = options_.rows_max;
+    const auto cleared = clear_sessions(batch, rows_max);
+    if (!cleared) return std::unexpected(cleared.error());
+    std::uint32_t trimmed_rows = 0;
+    if (now >= streams_at_) {
+        const auto trimmed = trim_streams(batch, rows_max, wall);
+        if (!trimmed) return std::unexpected(trimmed.error());
+        trimmed_rows = *trimmed;
+        if (trimmed_rows < rows_max) streams_at_ = now + options_.streams_every;
+    }
+    // Before the counts are looked at: what was just released counts.
+    if (const auto written = write(batch); !written) return std::unexpected(written.error());
+    const auto released = release_messages(batch, rows_max);
+    if (!released) return std::unexpected(released.error());
+    if (const auto written = write(batch); !written) return std::unexpected(written.error());
+    Step step;
+    step.has_more = *cleared >= rows_max || *released >= rows_max || trimmed_rows >= rows_max;
+    step.deadline = std::min(now + idle_delay, streams_at_);
+    return step;
+}
+
+}  // namespace mitu::store

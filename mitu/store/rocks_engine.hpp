@@ -1,0 +1,76 @@
+#pragma once
+// RocksEngine: the store on disk.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mitu/store/engine.hpp"
+
+namespace rocksdb {
+class Env;
+}
+
+namespace mitu::store {
+
+struct DiskOptions {
+    std::string directory;
+    // Memory: caches and buffers together take these two and little more.
+    std::uint64_t block_cache_bytes = 64ULL << 20;
+    std::uint64_t write_buffer_bytes = 64ULL << 20;
+    std::uint64_t log_bytes_max = 128ULL
+                                  << 20;  // of the write-ahead log; above it buffers are flushed
+    int open_files_max = 256;
+    int background_jobs = 2;
+    // Not the system's: see virtual_disk.hpp. Lifetime  outlives the engine.
+    rocksdb::Env* env = nullptr;
+};
+
+/// What opening found.
+struct OpenReport {
+    bool is_new = false;
+    /// In words, one a line: a torn tail that was cut, a file that was put aside.
+    std::vector<std::string> losses;
+    std::vector<std::string> quarantined;  // files, as they are called now
+};
+
+/// Order      after a crash, what is there is all that was written before some moment that is not
+/// before
+///            the last sync.
+/// Errors     see Engine; an exception of RocksDB's does not leave here.
+class RocksEngine final : public Engine {
+public:
+    /// Opens or makes a store. What is damaged is cut off or put aside in DIRECTORY/quarantine, and
+    /// the report says so; if nothing else helps all of it is put aside, and the store is empty.
+    /// Errors  io_failed: the directory cannot be made or read, another process has it open;
+    ///         disk_full; unsupported: a newer version wrote it, it is left as it is.
+    [[nodiscard]] static Result<std::unique_ptr<RocksEngine>, Error> open(
+        const DiskOptions& options, OpenReport& report);
+    ~RocksEngine() override;
+
+    [[nodiscard]] Result<void, Error> write(ByteView operations, bool sync) override;
+    [[nodiscard]] Result<void, Error> sync() override;
+    [[nodiscard]] Result<std::optional<Bytes>, Error> get(Family family, ByteView key) override;
+    [[nodiscard]] std::unique_ptr<Rows> scan(Family family, ByteView from, ByteView to) override;
+    [[nodiscard]] Result<std::optional<Bytes>, Error> last(Family family, ByteView from,
+                                                           ByteView to) override;
+    [[nodiscard]] Result<void, Error> recover() override;
+    [[nodiscard]] std::optional<std::uint64_t> free_bytes() override;
+    void set_time(WallTime now) override;
+    [[nodiscard]] EngineStats stats() override;
+    /// By hard links where the file system has them: quick, and small until both change.
+    [[nodiscard]] Result<void, Error> backup(const std::string& directory) override;
+
+    /// Moves what is in buffers to files, and merges files until only what lives is left.
+    [[nodiscard]] Result<void, Error> compact();
+    /// Reads every block of every file against its checksum. Errors  damaged: which file.
+    [[nodiscard]] Result<void, Error> verify_checksums();
+
+private:
+    struct Database;
+    explicit RocksEngine(std::unique_ptr<Database> database);
+    std::unique_ptr<Database> database_;
+};
+
+}  // namespace mitu::store
