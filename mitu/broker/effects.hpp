@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <new>
-#include <span>
 #include <string_view>
 #include <type_traits>
 #include <variant>
@@ -79,10 +78,8 @@ struct QueueEffect {
     };
     Kind kind = Kind::erase;
     mqtt::QoS qos = mqtt::QoS::at_least_once;
-    bool retain = false;
     std::uint16_t packet_id = 0;
     StoredMessageId message = 0;
-    std::span<const std::uint32_t> identifiers;  // of `number`; in the turn's arena
 };
 
 /// AUTH came: the shard, which knows the exchange, goes on with it.

@@ -92,7 +92,8 @@ public:
 
     /// Never given twice, by no shard, and greater than all that this shard has given before.
     [[nodiscard]] virtual StoredSessionId next_session() = 0;
-    [[nodiscard]] virtual StoredMessageId next_message() = 0;
+    /// `is_shared`: more than one session will have it.
+    [[nodiscard]] virtual StoredMessageId next_message(bool is_shared) = 0;
 
     // --- what is put down ---
 
@@ -109,12 +110,11 @@ public:
     /// The message itself, once, in front of its rows in the same batch; it goes with the last row.
     virtual void put_message(const MessageView& message, std::uint32_t rows) = 0;
     /// A row of a message put down in this batch, counted there.
-    virtual void put_row(StoredSessionId session, StoredMessageId message, const QueueRow& row) = 0;
-    /// A row more of a message that has one already.
-    virtual void add_row(StoredSessionId session, StoredMessageId message, const QueueRow& row) = 0;
-    /// The row again, under the number by which it is sent.
+    virtual void put_row(StoredSessionId session, const MessageView& message,
+                         const QueueRow& row) = 0;
+    /// The message is sent under this number.
     virtual void number_row(StoredSessionId session, StoredMessageId message,
-                            const QueueRow& row) = 0;
+                            std::uint16_t packet_id) = 0;
     virtual void erase_row(StoredSessionId session, StoredMessageId message) = 0;
     /// PUBREC: the row goes, the number stays in use until PUBCOMP.
     virtual void release_row(StoredSessionId session, StoredMessageId message,

@@ -337,8 +337,6 @@ private:
     void end_backlog() noexcept;
     [[nodiscard]] StoredMessageId stored_id(const Outgoing& entry) const noexcept;
     void erase_row(const Outgoing& entry, Effects& effects);
-    [[nodiscard]] std::span<const std::uint32_t> lasting_identifiers(const Outgoing& entry,
-                                                                     Effects& effects) const;
     void number_waiting(Instant now, Effects& effects);
 
     // session_limits.cpp

@@ -251,10 +251,8 @@ void Session::put_away(Effects& effects) {
                 QueueEffect effect;
                 effect.kind = QueueEffect::Kind::number;
                 effect.qos = QoS::at_least_once;
-                effect.retain = entry.retain != 0;
                 effect.packet_id = entry.packet_id;
                 effect.message = stored_id(entry);
-                effect.identifiers = lasting_identifiers(entry, effects);
                 effects.add(effect);
             }
             count_away(content_bytes(entry));
@@ -286,17 +284,6 @@ void Session::erase_row(const Outgoing& entry, Effects& effects) {
     effects.add(effect);
 }
 
-/// A copy that is there when the effect is carried out.
-std::span<const std::uint32_t> Session::lasting_identifiers(const Outgoing& entry,
-                                                            Effects& effects) const {
-    const auto identifiers = identifiers_of(entry);
-    if (identifiers.empty()) return {};
-    auto* const copy = ::new (memory::allocate_or_fault(effects.memory, identifiers.size_bytes()))
-        std::uint32_t[identifiers.size()];
-    std::ranges::copy(identifiers, copy);
-    return {copy, identifiers.size()};
-}
-
 /// Exactly once: the number under which a message is sent is written down before it is.
 void Session::number_waiting(Instant now, Effects& effects) {
     Outbox& out = *outbox_;
@@ -322,10 +309,8 @@ void Session::number_waiting(Instant now, Effects& effects) {
         QueueEffect effect;
         effect.kind = QueueEffect::Kind::number;
         effect.qos = QoS::exactly_once;
-        effect.retain = entry.retain != 0;
         effect.packet_id = entry.packet_id;
         effect.message = message.stored_id;
-        effect.identifiers = lasting_identifiers(entry, effects);
         effects.add(effect);
     }
 }

@@ -97,10 +97,12 @@ public:
 
     /// A session without connection, on the shard that is its home. Nullopt: there is no place for
     /// it here, and it stays in the store.
-    [[nodiscard]] std::optional<SessionRef> restore(const KeptSession& kept,
-                                                    std::span<const KeptSubscription> subscriptions,
-                                                    std::span<const std::uint16_t> incoming,
-                                                    Instant now);
+    [[nodiscard]] std::optional<SessionRef> restore(const KeptSession& kept, Instant now);
+    /// As the client sent it, with `$share/NAME/`. False: there is no place for it.
+    [[nodiscard]] bool restore_filter(const SessionRef& session, std::string_view filter);
+    void restore_incoming(const SessionRef& session, std::uint16_t packet_id);
+    /// That was all of it.
+    void restored(const SessionRef& session);
     /// One of its subscriptions, on each shard that is the filter's home.
     void restore_subscription(TenantId tenant, const KeptSubscription& entry,
                               const SessionRef& session, StoredSessionId kept);
@@ -381,7 +383,8 @@ private:
     void keep_subscription(TenantId tenant, const SubscribeEffect& effect, Subscriber& subscriber);
     void forget_subscription(TenantId tenant, const SessionRef& session,
                              const UnsubscribeEffect& effect);
-    void keep_session(Session& session, SessionNotes& notes);
+    /// False: there was nothing to put down.
+    bool keep_session(Session& session, SessionNotes& notes);
     void forget_session(const SessionRef& session, SessionNotes& notes);
     void apply_to_queue(const SessionRef& session, TenantId tenant, const QueueEffect& effect);
     void hold(Connection& connection, TenantId tenant);

@@ -322,8 +322,8 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
         notes.thing = ports_.things->on_attached(tenant, client_id, now_, server_publishes_);
     }
     if (keeps(tenant)) {
-        keep_session(*session, notes);
-        if (!session_present || will) hold(connection, tenant);
+        const bool was_put = keep_session(*session, notes);
+        if (was_put && (!session_present || will)) hold(connection, tenant);
     }
     apply(*session, &connection, effects);
     if (Session* const still = sessions_.get(self)) arm(*still);

@@ -61,7 +61,7 @@ bool Shard::keep_and_deliver(MessageHandle handle, std::uint32_t rows, const Ori
     for (const Recipient& recipient : matches_.recipients) {
         const bool has_row = rows != 0 && is_kept(recipient, message.qos);
         if (has_row) {
-            journal_->put_row(recipient.kept, message.stored_id,
+            journal_->put_row(recipient.kept, message,
                               row_for(recipient, message, matches_.identifiers));
         }
         (has_row || all_wait ? later.recipients : at_once).push_back(recipient);
@@ -93,41 +93,30 @@ bool Shard::keep_for_member(MessageHandle handle, std::uint32_t share_serial, st
         if (refused.kept != 0) journal_->erase_row(refused.kept, message.stored_id);
         return false;
     }
-    // A row of the old one in the store is what the new one begins with.
-    Awaiting later;
-    if (message.stored_id != 0 && refused.kept != 0) {
-        if (refused.kept != member.kept) {
-            journal_->add_row(member.kept, message.stored_id,
-                              row_for(member, message, members_.identifiers));
-            journal_->erase_row(refused.kept, message.stored_id);
+    // Its content may lie in what the store of messages is about to move.
+    const Bytes content = [&] {
+        Bytes bytes;
+        for (const ByteView part : {as_bytes(message.topic), message.properties, message.payload}) {
+            bytes.insert(bytes.end(), part.begin(), part.end());
         }
-        messages_.retain(handle);
-        later.message = handle;
-    } else {
-        MessageView copy = message;
-        copy.stored_id = journal_->next_message();
-        // Its content may be anywhere in the store that it is copied within.
-        const Bytes content = [&] {
-            Bytes bytes;
-            for (const ByteView part :
-                 {as_bytes(message.topic), message.properties, message.payload}) {
-                bytes.insert(bytes.end(), part.begin(), part.end());
-            }
-            return bytes;
-        }();
-        const ByteView all{content};
-        copy.topic = as_text(all.first(message.topic.size()));
-        copy.properties = all.subspan(message.topic.size(), message.properties.size());
-        copy.payload = all.subspan(message.topic.size() + message.properties.size());
-        const auto stored = messages_.add(copy);
-        if (!stored) {
-            count_no_room();
-            return true;
-        }
-        journal_->put_message(copy, 1);
-        journal_->put_row(member.kept, copy.stored_id, row_for(member, copy, members_.identifiers));
-        later.message = *stored;
+        return bytes;
+    }();
+    const ByteView all{content};
+    MessageView copy = message;
+    copy.stored_id = journal_->next_message(false);
+    copy.topic = as_text(all.first(message.topic.size()));
+    copy.properties = all.subspan(message.topic.size(), message.properties.size());
+    copy.payload = all.subspan(message.topic.size() + message.properties.size());
+    const auto stored = messages_.add(copy);
+    if (!stored) {  // the old row stays, and is read again when its session is
+        count_no_room();
+        return true;
     }
+    journal_->put_message(copy, 1);
+    journal_->put_row(member.kept, copy, row_for(member, copy, members_.identifiers));
+    if (refused.kept != 0) journal_->erase_row(refused.kept, message.stored_id);
+    Awaiting later;
+    later.message = *stored;
     later.batch = journal_->current();
     later.wants_sync = journal_->durability(message.tenant) == Durability::sync;
     later.share_serial = share_serial;
@@ -180,14 +169,14 @@ void Shard::forget_subscription(TenantId tenant, const SessionRef& ref,
     wants_hold_ = true;
 }
 
-void Shard::keep_session(Session& session, SessionNotes& notes) {
-    if (!keeps(notes.tenant)) return;
+bool Shard::keep_session(Session& session, SessionNotes& notes) {
+    if (!keeps(notes.tenant)) return false;
     const StoredWill* const will = session.will();
     if (notes.kept == 0 && will == nullptr) {
-        if (!session.has_kept_will()) return;
+        if (!session.has_kept_will()) return false;
         session.note_kept_will(false);
         journal_->erase_will(notes.tenant, session.client_id());
-        return;
+        return true;
     }
     KeptSession kept;
     kept.id = notes.kept;
@@ -205,6 +194,7 @@ void Shard::keep_session(Session& session, SessionNotes& notes) {
     }
     if (notes.kept == 0) session.note_kept_will(true);
     journal_->put_session(kept);
+    return true;
 }
 
 void Shard::forget_session(const SessionRef& ref, SessionNotes& notes) {
@@ -224,8 +214,7 @@ void Shard::apply_to_queue(const SessionRef& session, TenantId tenant, const Que
     using Kind = QueueEffect::Kind;
     switch (effect.kind) {
         case Kind::number:
-            journal_->number_row(kept, effect.message,
-                                 {effect.qos, effect.retain, effect.packet_id, effect.identifiers});
+            journal_->number_row(kept, effect.message, effect.packet_id);
             if (effect.qos == QoS::exactly_once) wants_hold_ = true;
             break;
         case Kind::erase:

@@ -1,8 +1,6 @@
 // What the store has becomes sessions, subscriptions and retained messages again, before the first
 // turn. Queues stay where they are until somebody asks for them.
 
-#include <fmt/format.h>
-
 #include "mitu/broker/placement.hpp"
 #include "mitu/broker/shard.hpp"
 
@@ -21,9 +19,7 @@ std::optional<StoredWill> stored_will(const KeptSession& kept, const SessionRef&
 
 }  // namespace
 
-std::optional<SessionRef> Shard::restore(const KeptSession& kept,
-                                         std::span<const KeptSubscription> subscriptions,
-                                         std::span<const std::uint16_t> incoming, Instant now) {
+std::optional<SessionRef> Shard::restore(const KeptSession& kept, Instant now) {
     now_ = now;
     if (sessions_.size() >= limits_.sessions_max ||
         sessions_.find(kept.tenant, kept.client_id) != nullptr) {
@@ -34,25 +30,31 @@ std::optional<SessionRef> Shard::restore(const KeptSession& kept,
     Session* const session = sessions_.create(kept.tenant, kept.client_id);
     if (session == nullptr) return std::nullopt;
     const SessionRef self = session->self();
-    SessionNotes& notes = sessions_.notes(self);
-    notes.kept = kept.id;
     const auto will = stored_will(kept, self, messages_);
-    if (!guarded(self, [&] {
-            session->restore(kept, will, now);
-            for (const KeptSubscription& entry : subscriptions) {
-                session->restore_filter(
-                    entry.group.empty() ? std::string{entry.filter}
-                                        : fmt::format("$share/{}/{}", entry.group, entry.filter));
-            }
-            for (const std::uint16_t packet_id : incoming) session->restore_incoming(packet_id);
-        })) {
-        notes.kept = 0;  // it stays in the store as it is
-        bury_broken();
+    if (!guarded(self, [&] { session->restore(kept, will, now); })) {
+        bury_broken();  // it stays in the store as it is
         return std::nullopt;
     }
-    note_subscriptions(*session, notes);
-    arm(*session);
+    sessions_.notes(self).kept = kept.id;
     return self;
+}
+
+bool Shard::restore_filter(const SessionRef& ref, std::string_view filter) {
+    Session* const session = sessions_.get(ref);
+    return session != nullptr && guarded(ref, [&] { session->restore_filter(filter); });
+}
+
+void Shard::restore_incoming(const SessionRef& ref, std::uint16_t packet_id) {
+    Session* const session = sessions_.get(ref);
+    if (session == nullptr) return;
+    static_cast<void>(guarded(ref, [&] { session->restore_incoming(packet_id); }));
+}
+
+void Shard::restored(const SessionRef& ref) {
+    Session* const session = sessions_.get(ref);
+    if (session == nullptr) return;
+    note_subscriptions(*session, sessions_.notes(ref));
+    arm(*session);
 }
 
 void Shard::restore_subscription(TenantId tenant, const KeptSubscription& entry,

@@ -118,7 +118,7 @@ std::optional<ReasonCode> Shard::route_at_home(const MailedMessage& content, con
                 counters_.drop(DropReason::store_full);
                 return ReasonCode::quota_exceeded;
             }
-            if (rows != 0) kept.message.stored_id = journal_->next_message();
+            if (rows != 0) kept.message.stored_id = journal_->next_message(rows > 1);
         }
         const auto handle = store(kept);
         if (!handle) {

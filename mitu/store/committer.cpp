@@ -99,9 +99,8 @@ bool Committer::gather() {
     return is_left;
 }
 
-void Committer::report(Lane& lane, ShardId shard, Ticket through,
-                       std::optional<ErrorKind> failure) {
-    MITU_CHECK(lane.reports.try_push(CommitReport{through, failure}));
+void Committer::report(Lane& lane, ShardId shard, Ticket through) {
+    MITU_CHECK(lane.reports.try_push(CommitReport{through}));
     if (wake_shard_) wake_shard_(shard);
 }
 
@@ -138,26 +137,15 @@ Committer::Step Committer::step(Instant now, WallTime wall) {
     watch_space(now);
 
     Step result;
-    result.has_more = gather();
-    std::optional<Error> failure;
-    if (!shares_.empty()) {
-        const bool sync = group_.durability() == Durability::sync;
-        // Empty batches have tickets too: they are markers, and cost no write.
-        const bool has_work = !group_.is_empty() || (sync && unsynced_since_);
-        if (has_work) {
-            const auto written = engine_.write(group_.bytes(), sync);
-            if (!written) {
-                failure = written.error();
-            } else {
-                counters_.groups.add();
-                counters_.bytes.add(group_.size_bytes());
-                if (sync) {
-                    counters_.syncs.add();
-                    unsynced_since_.reset();
-                } else if (group_.durability() == Durability::async && !unsynced_since_) {
-                    unsynced_since_ = now;
-                }
-            }
+    // A group that could not be written is kept, and comes first: what a shard has handed over is
+    // never dropped.
+    if (shares_.empty()) result.has_more = gather();
+    if (!shares_.empty() && !trouble_) {
+        if (const auto written = write_group(now); !written) {
+            counters_.failures.add();
+            note(written.error(), now);
+        } else {
+            report_group();
         }
     }
     if (unsynced_since_ && now >= *unsynced_since_ + options_.async_delay && !trouble_) {
@@ -169,19 +157,36 @@ Committer::Step Committer::step(Instant now, WallTime wall) {
             note(synced.error(), now);
         }
     }
-    if (failure) note(*failure, now);
-    for (const Share& share : shares_) {
-        Lane& lane = *lanes_[share.lane];
-        const ShardId shard{static_cast<std::uint16_t>(share.lane)};
-        lane.bytes_in_flight.fetch_sub(share.bytes, std::memory_order_relaxed);
-        // A reader that waits for a batch which failed waits no longer: it will not come.
-        lane.written_through.store(share.through, std::memory_order_release);
-        counters_.batches.add(share.batches);
-        if (failure) counters_.failures.add(share.batches);
-        report(lane, shard, share.through, failure ? std::optional{failure->kind} : std::nullopt);
-    }
+    if (trouble_) result.has_more = false;
     result.deadline = next_deadline();
     return result;
+}
+
+Result<void, Error> Committer::write_group(Instant now) {
+    const bool sync = group_.durability() == Durability::sync;
+    // Empty batches have tickets too: they are markers, and cost no write.
+    if (group_.is_empty() && !(sync && unsynced_since_)) return {};
+    if (const auto written = engine_.write(group_.bytes(), sync); !written) return written;
+    counters_.groups.add();
+    counters_.bytes.add(group_.size_bytes());
+    if (sync) {
+        counters_.syncs.add();
+        unsynced_since_.reset();
+    } else if (group_.durability() == Durability::async && !unsynced_since_) {
+        unsynced_since_ = now;
+    }
+    return {};
+}
+
+void Committer::report_group() {
+    for (const Share& share : shares_) {
+        Lane& lane = *lanes_[share.lane];
+        lane.bytes_in_flight.fetch_sub(share.bytes, std::memory_order_relaxed);
+        lane.written_through.store(share.through, std::memory_order_release);
+        counters_.batches.add(share.batches);
+        report(lane, ShardId{static_cast<std::uint16_t>(share.lane)}, share.through);
+    }
+    shares_.clear();
 }
 
 Instant Committer::next_deadline() const noexcept {
@@ -198,6 +203,9 @@ Result<void, Error> Committer::write_now(const Batch& batch) {
 
 void Committer::finish(Instant now, WallTime wall) {
     while (step(now, wall).has_more) {
+    }
+    if (trouble_) retry_at_ = now;  // once more, whatever it was
+    while (trouble_ && step(now, wall).has_more) {
     }
     if (!trouble_) {
         if (const auto synced = engine_.sync(); !synced) note(synced.error(), now);

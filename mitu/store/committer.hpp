@@ -32,11 +32,11 @@ struct CommitterOptions {
     Duration free_bytes_every = Duration::seconds(1);
 };
 
-/// What became of the batches up to `through` since the report before. Those that asked for `sync`
-/// are on the device; the others are written, and on the device within `async_delay`.
+/// How far a shard's batches have come. Those that asked for `sync` are on the device; the others
+/// are written, and on the device within `async_delay`. What cannot be written waits until it can:
+/// nothing that was taken is given back.
 struct CommitReport {
     Ticket through = 0;
-    std::optional<ErrorKind> failure;  // these were not stored
 };
 
 struct CommitCounters {
@@ -44,7 +44,7 @@ struct CommitCounters {
     trace::Counter batches;
     trace::Counter bytes;
     trace::Counter syncs;
-    trace::Counter failures;    // batches
+    trace::Counter failures;    // attempts to write a group
     trace::Counter recoveries;  // times that writing went on after an error
 };
 
@@ -74,8 +74,7 @@ public:
     void poll(ShardId shard, std::vector<CommitReport>& reports);
 
     /// False: the disk is full, or does not work. New durable work is to be refused (0x97); what
-    /// gives space back (acknowledgements, ends of sessions) is submitted as always and is mostly
-    /// stored.
+    /// gives space back (acknowledgements, ends of sessions) is submitted as always.
     [[nodiscard]] bool accepts_growth() const noexcept {
         return accepts_growth_.load(std::memory_order_relaxed);
     }
@@ -117,7 +116,9 @@ private:
     };
 
     bool gather();
-    void report(Lane& lane, ShardId shard, Ticket through, std::optional<ErrorKind> failure);
+    [[nodiscard]] Result<void, Error> write_group(Instant now);
+    void report_group();
+    void report(Lane& lane, ShardId shard, Ticket through);
     void note(const Error& error, Instant now);
     void watch_space(Instant now);
     void try_to_recover(Instant now);

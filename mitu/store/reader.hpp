@@ -108,6 +108,9 @@ public:
     [[nodiscard]] bool ask(ReadRequest&& request);
     /// Replaces `chunks`, oldest first.
     void poll(ShardId shard, std::vector<Chunk>& chunks);
+    [[nodiscard]] bool has_answer(ShardId shard) const noexcept {
+        return !answers_[shard.value]->is_empty();
+    }
 
     /// One question. False: there is none that could be answered now.
     bool step(WallTime wall);

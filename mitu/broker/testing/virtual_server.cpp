@@ -24,10 +24,10 @@ VirtualServer::VirtualServer(const VirtualServerOptions& options, Gate& gate, Pr
     }
     for (std::uint16_t i = 0; i < options.shards; ++i) {
         Host& host = *hosts_[i];
-        host.shard =
-            std::make_unique<Shard>(ShardId{i}, options_.limits,
-                                    ShardPorts{mailroom_, *host.network, host.entropy, host.faults,
-                                               gate, things_of(i), admission_.get()});
+        host.shard = std::make_unique<Shard>(
+            ShardId{i}, options_.limits,
+            ShardPorts{mailroom_, *host.network, host.entropy, host.faults, gate, things_of(i),
+                       admission_.get(), options_.journal_of ? options_.journal_of(i) : nullptr});
     }
 }
 

@@ -82,6 +82,7 @@ struct VirtualServerOptions {
     VirtualNetworkOptions network{};
     std::optional<admission::ControlOptions> admission{};   // nothing: no quotas, bans, shedding
     std::map<TenantId, admission::TenantLimits> tenants{};  // with admission only
+    std::function<Journal*(std::uint16_t shard)> journal_of{};  // nothing: nothing is kept
 };
 
 /// A shard runs only for the reasons that a real one has (bytes, a wake-up, its deadline), so that

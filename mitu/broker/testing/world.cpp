@@ -68,13 +68,18 @@ Result<std::unique_ptr<Exchange>, Refusal> ScriptedGate::begin(const Login& logi
 World::World(const WorldOptions& options)
     : options_{options},
       prng_{options.seed},
-      server_{
-          {options.shards, options.limits, options.lanes, options.network, options.admission, {}},
-          gate_,
-          prng_,
-          [&](std::uint16_t shard) {
-              return options.things.empty() ? nullptr : options.things[shard];
-          }} {}
+      server_{{options.shards,
+               options.limits,
+               options.lanes,
+               options.network,
+               options.admission,
+               {},
+               options.journal_of},
+              gate_,
+              prng_,
+              [&](std::uint16_t shard) {
+                  return options.things.empty() ? nullptr : options.things[shard];
+              }} {}
 
 World::~World() = default;
 
@@ -114,6 +119,9 @@ bool World::step_somebody() {
     for (std::size_t i = 0; i < clients_.size(); ++i) {
         if (clients_[i]->has_reason()) ready_.push_back(std::size_t{shard_count()} + i);
     }
+    const bool is_background_next =
+        options_.background && (ready_.empty() || (options_.draws_order && prng_.chance(0.2)));
+    if (is_background_next && options_.background()) return true;
     if (ready_.empty()) return false;
     const std::uint64_t drawn =
         options_.draws_order ? prng_.below(ready_.size()) : steps_ % ready_.size();

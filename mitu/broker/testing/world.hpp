@@ -57,6 +57,9 @@ struct WorldOptions {
     bool draws_order = false;       // which shard or client is next: by seed instead of in turn
     std::vector<Things*> things{};  // one per shard, or none
     std::optional<admission::ControlOptions> admission{};  // nothing: no quotas, bans, shedding
+    std::function<Journal*(std::uint16_t shard)> journal_of{};  // nothing: nothing is kept
+    /// Does a step of what works beside the shards; false: there is nothing to do.
+    std::function<bool()> background{};
 };
 
 class World {

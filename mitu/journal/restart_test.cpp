@@ -1,0 +1,396 @@
+// Sessions, queues, retained messages and wills over the end of a process: real shards, the real
+// journal, committer and reader over an engine in memory, all in one thread.
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mitu/broker/testing/client.hpp"
+#include "mitu/broker/testing/world.hpp"
+#include "mitu/journal/restore.hpp"
+#include "mitu/store/housekeeping.hpp"
+#include "mitu/store/memory_engine.hpp"
+
+namespace mitu::journal {
+namespace {
+
+using broker::Durability;
+using broker::testing::Client;
+using broker::testing::World;
+using broker::testing::WorldOptions;
+using mqtt::ReasonCode;
+using Strings = std::vector<std::string>;
+constexpr auto qos0 = mqtt::QoS::at_most_once;
+constexpr auto qos1 = mqtt::QoS::at_least_once;
+constexpr auto qos2 = mqtt::QoS::exactly_once;
+
+/// The wall runs with the world; it goes on over restarts.
+class WorldClock final : public ports::Clock {
+public:
+    [[nodiscard]] Instant now() const noexcept override {
+        return world != nullptr ? world->now() : Instant::from_ns(1'000'000'000);
+    }
+    [[nodiscard]] WallTime wall() const noexcept override {
+        return WallTime{base_ms + now().since_start_ns() / 1'000'000};
+    }
+    World* world = nullptr;
+    std::int64_t base_ms = 1'700'000'000'000;
+};
+
+/// One process: what it has in memory ends with it.
+class Process {
+public:
+    Process(store::Engine& engine, WorldClock& clock, WorldOptions options, Durability durability)
+        : clock_{clock} {
+        clock_.world = nullptr;
+        terms_.tenants = {{"default", durability}, {"other", durability}};
+        EXPECT_TRUE(begin_generation(engine, terms_));
+        const std::uint16_t shards = options.shards;
+        committer_ = std::make_unique<store::Committer>(
+            engine, store::CommitterOptions{.shards = shards},
+            [this](ShardId shard) { world_->network(shard.value).wake(); });
+        reader_ = std::make_unique<store::Reader>(
+            engine, committer_.get(), store::Reader::Options{.shards = shards},
+            [this](ShardId shard) { world_->network(shard.value).wake(); });
+        for (std::uint16_t i = 0; i < shards; ++i) {
+            journals_.push_back(
+                std::make_unique<StoreJournal>(ShardId{i}, terms_, *committer_, *reader_, clock_));
+        }
+        options.journal_of = [this](std::uint16_t shard) { return journals_[shard].get(); };
+        options.background = [this] { return step(); };
+        world_ = std::make_unique<World>(options);
+        clock_.world = world_.get();
+        std::vector<broker::Shard*> all;
+        for (std::uint16_t i = 0; i < shards; ++i) all.push_back(&world_->shard(i));
+        const auto restored = restore(engine, terms_, all, clock_);
+        EXPECT_TRUE(restored);
+        if (restored) report = *restored;
+    }
+    ~Process() {
+        clock_.base_ms += clock_.now().since_start_ns() / 1'000'000 - 1'000;
+        clock_.world = nullptr;
+    }
+    Process(const Process&) = delete;
+    Process& operator=(const Process&) = delete;
+
+    [[nodiscard]] World& world() { return *world_; }
+    /// Nothing is written from now on.
+    void stop_disk() { is_disk_stopped_ = true; }
+    void start_disk() { is_disk_stopped_ = false; }
+    RestoreReport report;
+
+private:
+    bool step() {
+        if (is_disk_stopped_) return false;
+        const std::uint64_t batches = committer_->counters().batches.read();
+        committer_->step(clock_.now(), clock_.wall());
+        const bool has_read = reader_->step(clock_.wall());
+        return has_read || committer_->counters().batches.read() != batches;
+    }
+
+    WorldClock& clock_;
+    JournalTerms terms_;
+    std::unique_ptr<store::Committer> committer_;
+    std::unique_ptr<store::Reader> reader_;
+    std::vector<std::unique_ptr<StoreJournal>> journals_;
+    std::unique_ptr<World> world_;
+    bool is_disk_stopped_ = false;
+};
+
+class RestartTest : public ::testing::TestWithParam<std::uint16_t> {
+protected:
+    /// Ends the process, if there is one, and begins another.
+    World& start() {
+        process.reset();
+        process = std::make_unique<Process>(engine, clock, options(), durability);
+        return process->world();
+    }
+    [[nodiscard]] WorldOptions options() const {
+        WorldOptions made{.seed = 7, .shards = GetParam()};
+        made.limits.queue_ahead_messages = 8;
+        return made;
+    }
+    static broker::testing::ConnectOptions lasting(bool clean_start = false) {
+        broker::testing::ConnectOptions wanted;
+        wanted.clean_start = clean_start;
+        wanted.session_expiry_s = 3'600;
+        return wanted;
+    }
+    [[nodiscard]] std::uint64_t rows(store::Family family) {
+        std::uint64_t count = 0;
+        const auto all = engine.scan(family, {}, {});
+        while (all->next()) ++count;
+        return count;
+    }
+
+    store::MemoryEngine engine;
+    WorldClock clock;
+    Durability durability = Durability::sync;
+    std::unique_ptr<Process> process;
+};
+
+INSTANTIATE_TEST_SUITE_P(shards, RestartTest, ::testing::Values(1, 3));
+
+TEST_P(RestartTest, gives_an_absent_client_what_was_published_before_and_after) {
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/+", {.qos = qos1});
+        device.cut();
+        Client& publisher = world.client("publisher");
+        publisher.connect();
+        EXPECT_EQ(publisher.publish("a/1", "one", {.qos = qos1}), ReasonCode::success);
+        EXPECT_EQ(publisher.publish("a/2", "two", {.qos = qos1}), ReasonCode::success);
+    }
+    World& world = start();
+    EXPECT_EQ(process->report.sessions, 1u);
+    EXPECT_EQ(process->report.subscriptions, 1u);
+    Client& publisher = world.client("publisher");
+    publisher.connect();
+    EXPECT_EQ(publisher.publish("a/1", "three", {.qos = qos1}), ReasonCode::success);
+    Client& device = world.client("device");
+    device.connect(lasting());
+    EXPECT_TRUE(device.session_present());
+    Strings got = device.take_payloads();
+    std::ranges::sort(got);
+    EXPECT_EQ(got, (Strings{"one", "three", "two"}));
+    world.advance(Duration::seconds(1));
+    EXPECT_EQ(rows(store::Family::queue), 0u);
+}
+
+TEST_P(RestartTest, keeps_the_order_of_a_topic_through_a_long_queue) {
+    Strings expected;
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+        device.cut();
+        Client& publisher = world.client("publisher");
+        publisher.connect();
+        for (int i = 0; i < 300; ++i) {
+            expected.push_back(std::to_string(i));
+            EXPECT_EQ(publisher.publish("a/b", expected.back(), {.qos = qos1}),
+                      ReasonCode::success);
+        }
+    }
+    World& world = start();
+    Client& device = world.client("device");
+    Client& publisher = world.client("publisher");
+    publisher.connect();
+    device.connect_later(lasting());
+    for (int i = 300; i < 400; ++i) {
+        expected.push_back(std::to_string(i));
+        static_cast<void>(publisher.publish_later("a/b", expected.back(), {.qos = qos1}));
+    }
+    world.run();
+    EXPECT_EQ(device.take_payloads(), expected);
+    EXPECT_EQ(rows(store::Family::queue), 0u);
+}
+
+TEST_P(RestartTest, answers_a_publisher_only_when_the_message_is_written) {
+    World& world = start();
+    Client& device = world.client("device");
+    device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+    Client& publisher = world.client("publisher");
+    publisher.connect();
+    process->stop_disk();
+    EXPECT_EQ(publisher.publish("a/b", "x", {.qos = qos1}), std::nullopt);
+    EXPECT_EQ(device.take_payloads(), Strings{});
+    // What nobody keeps waits for nobody.
+    Client& another = world.client("another");
+    another.connect();
+    EXPECT_EQ(another.publish("nobody/listens", "x", {.qos = qos1}),
+              ReasonCode::no_matching_subscribers);
+    process->start_disk();
+    world.network().wake();
+    world.run();
+    EXPECT_EQ(publisher.unacknowledged_count(), 0u);
+    EXPECT_EQ(device.take_payloads(), Strings{"x"});
+}
+
+TEST_P(RestartTest, says_nothing_of_a_subscription_that_could_be_lost) {
+    World& world = start();
+    Client& device = world.client("device");
+    device.connect(lasting());
+    process->stop_disk();
+    EXPECT_TRUE(device.subscribe("a/b", {.qos = qos1}).empty());
+    process->start_disk();
+    world.run();
+    EXPECT_EQ(device.count(mqtt::PacketType::suback), 1u);
+}
+
+TEST_P(RestartTest, keeps_retained_messages_and_their_end) {
+    {
+        World& world = start();
+        Client& publisher = world.client("publisher");
+        publisher.connect();
+        publisher.publish("r/1", "stays", {.qos = qos1, .retain = true});
+        publisher.publish("r/2", "goes", {.qos = qos1, .retain = true});
+        publisher.publish("r/2", "", {.qos = qos1, .retain = true});
+        publisher.publish("r/3", "first", {.qos = qos0, .retain = true});
+        publisher.publish("r/3", "last", {.qos = qos0, .retain = true});
+    }
+    World& world = start();
+    EXPECT_EQ(process->report.retained, 2u);
+    Client& device = world.client("device");
+    device.connect().subscribe("r/+");
+    Strings got = device.take_payloads();
+    std::ranges::sort(got);
+    EXPECT_EQ(got, (Strings{"last", "stays"}));
+}
+
+TEST_P(RestartTest, forgets_what_a_clean_start_forgets) {
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+        device.cut();
+        world.client("publisher").connect().publish("a/b", "old", {.qos = qos1});
+        device.connect(lasting(true));
+        EXPECT_FALSE(device.session_present());
+        device.cut();
+    }
+    World& world = start();
+    EXPECT_EQ(process->report.subscriptions, 0u);
+    Client& device = world.client("device");
+    device.connect(lasting());
+    EXPECT_TRUE(device.session_present());
+    EXPECT_EQ(device.take_payloads(), Strings{});
+}
+
+TEST_P(RestartTest, publishes_the_will_of_who_does_not_come_back) {
+    {
+        World& world = start();
+        broker::testing::ConnectOptions mortal;
+        mortal.will = broker::testing::WillOptions{.topic = "will/a", .payload = "gone"};
+        world.client("a").connect(mortal);
+        mortal.will->topic = "will/b";
+        world.client("b").connect(mortal);
+    }
+    World& world = start();
+    EXPECT_EQ(process->report.wills, 2u);
+    Client& watcher = world.client("watcher");
+    watcher.connect().subscribe("will/+");
+    Client& back = world.client("b");
+    back.connect();
+    EXPECT_FALSE(back.session_present());
+    world.advance(Duration::seconds(31));
+    const auto messages = watcher.take_messages();
+    ASSERT_EQ(messages.size(), 1u);
+    EXPECT_EQ(messages[0].topic, "will/a");
+}
+
+TEST_P(RestartTest, ends_a_session_whose_time_passed_meanwhile) {
+    {
+        World& world = start();
+        auto wanted = lasting();
+        wanted.session_expiry_s = 60;
+        Client& device = world.client("device");
+        device.connect(wanted).subscribe("a/b", {.qos = qos1});
+        device.cut();
+        world.advance(Duration::seconds(10));
+    }
+    clock.base_ms += 100'000;
+    World& world = start();
+    EXPECT_EQ(process->report.sessions, 0u);
+    EXPECT_EQ(process->report.expired, 1u);
+    Client& device = world.client("device");
+    device.connect(lasting());
+    EXPECT_FALSE(device.session_present());
+}
+
+TEST_P(RestartTest, none_keeps_nothing) {
+    durability = Durability::none;
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+        world.client("publisher").connect().publish("r", "x", {.qos = qos1, .retain = true});
+    }
+    start();
+    EXPECT_EQ(process->report.sessions, 0u);
+    EXPECT_EQ(process->report.retained, 0u);
+    EXPECT_EQ(rows(store::Family::sessions), 0u);
+}
+
+TEST_P(RestartTest, takes_a_qos_2_message_once_over_a_restart) {
+    std::uint16_t id = 0;
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/b", {.qos = qos2});
+        device.cut();
+        Client& publisher = world.client("publisher");
+        publisher.connect(lasting());
+        publisher.acknowledges = false;  // no PUBREL
+        id = publisher.publish_later("a/b", "once", {.qos = qos2});
+        world.run();
+    }
+    World& world = start();
+    Client& publisher = world.client("publisher");
+    publisher.connect(lasting());
+    EXPECT_TRUE(publisher.session_present());
+    mqtt::Publish again;
+    again.qos = qos2;
+    again.dup = true;
+    again.packet_id = id;
+    again.topic = "a/b";
+    again.payload = as_bytes(std::string_view{"once"});
+    publisher.send(again);
+    Client& device = world.client("device");
+    device.connect(lasting());
+    EXPECT_EQ(device.take_payloads(), Strings{"once"});
+}
+
+TEST_P(RestartTest, sends_a_qos_2_message_under_the_number_that_it_had) {
+    std::uint16_t number = 0;
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/b", {.qos = qos2});
+        device.acknowledges = false;
+        world.client("publisher").connect().publish("a/b", "x", {.qos = qos2});
+        const auto got = device.take_messages();
+        ASSERT_EQ(got.size(), 1u);
+        number = got[0].packet_id;
+        EXPECT_FALSE(got[0].dup);
+    }
+    World& world = start();
+    Client& device = world.client("device");
+    device.connect(lasting());
+    const auto got = device.take_messages();
+    ASSERT_EQ(got.size(), 1u);
+    EXPECT_EQ(got[0].packet_id, number);
+    EXPECT_TRUE(got[0].dup);
+    EXPECT_EQ(rows(store::Family::queue), 0u);
+    EXPECT_EQ(rows(store::Family::flight), 0u);
+}
+
+TEST_P(RestartTest, a_slow_client_is_given_all_of_it_from_the_store) {
+    World& world = start();
+    Client& device = world.client("device");
+    auto narrow = lasting();
+    narrow.receive_maximum = 4;
+    device.connect(narrow).subscribe("a/b", {.qos = qos1});
+    device.acknowledges = false;
+    Client& publisher = world.client("publisher");
+    publisher.connect();
+    Strings expected;
+    for (int i = 0; i < 200; ++i) {
+        expected.push_back(std::string(4'000, 'x') + std::to_string(i));
+        EXPECT_EQ(publisher.publish("a/b", expected.back(), {.qos = qos1}), ReasonCode::success);
+    }
+    const auto* const session = world.session("device");
+    ASSERT_NE(session, nullptr);
+    EXPECT_GT(session->queued_count(), 50u);
+    EXPECT_LT(world.stored_messages(), 120u);
+    device.release_acks();
+    world.run();
+    EXPECT_EQ(device.take_payloads(), expected);
+    EXPECT_EQ(rows(store::Family::queue), 0u);
+}
+
+}  // namespace
+}  // namespace mitu::journal
