@@ -115,6 +115,7 @@ void QuotaLedger::set_listener(std::uint16_t index, const ListenerLimits& limits
     Listener& changed = listener(index);
     changed.maximum.store(bounded(limits.connections_max), relaxed);
     changed.packet_bytes_max.store(limits.packet_bytes_max, relaxed);
+    changed.has_doorkeeper.store(limits.has_doorkeeper, relaxed);
     changed.connect_rate.set_rate(limits.connect_rate);
 }
 
@@ -207,6 +208,15 @@ void QuotaLedger::give_back_listener(std::uint16_t index) noexcept {
 
 std::uint64_t QuotaLedger::listener_connections(std::uint16_t index) const noexcept {
     return static_cast<std::uint64_t>(listener(index).used.load(relaxed));
+}
+
+bool QuotaLedger::is_listener_full(std::uint16_t index) const noexcept {
+    const Listener& looked_at = listener(index);
+    return looked_at.used.load(relaxed) >= looked_at.maximum.load(relaxed);
+}
+
+bool QuotaLedger::has_doorkeeper(std::uint16_t index) const noexcept {
+    return listener(index).has_doorkeeper.load(relaxed);
 }
 
 std::uint32_t QuotaLedger::listener_packet_bytes_max(std::uint16_t index) const noexcept {

@@ -108,6 +108,10 @@ public:
     [[nodiscard]] const admission::RefusedAttempts& refused_attempts() const noexcept {
         return refused_attempts_;
     }
+    /// Counts and remembers a connection that the transport has sent away on its own, for a bound
+    /// that would have been met at CONNECT too. From the shard's thread.
+    void note_refused_at_door(const ports::PeerAddress& peer, const admission::Bound& bound,
+                              Instant now);
     /// Of this shard.
     [[nodiscard]] std::uint64_t tenant_message_bytes(TenantId tenant) const noexcept {
         return messages_.tenants().stored(tenant);

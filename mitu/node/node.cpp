@@ -203,13 +203,16 @@ std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
         auto network =
             runtime::make_server_network(io, clock_, {doors_->take_sockets(i), {}, budget_.get()});
         if (!network) return network.error();
+        std::unique_ptr<DoorAdmission> door;
         if (doors_->has_filters()) {
-            *network = std::make_unique<transport::TransportNetwork>(std::move(*network), clock_,
-                                                                     doors_->transport());
+            door = std::make_unique<DoorAdmission>(*admission_,
+                                                   door_listeners(config_->listeners, *catalog_));
+            *network = std::make_unique<transport::TransportNetwork>(
+                std::move(*network), clock_, doors_->transport(), door.get());
         }
         hosts_.push_back(std::make_unique<ShardHost>(ShardId{i}, options_.limits, *mailroom_,
                                                      *gate_, catalog_, std::move(*network),
-                                                     admission_.get()));
+                                                     admission_.get(), std::move(door)));
     }
     const auto places = place_shards(count);
     for (std::size_t i = 0; i < hosts_.size(); ++i) hosts_[i]->start(places[i]);
