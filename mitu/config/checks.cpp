@@ -277,6 +277,12 @@ private:
                             "one",
                             path, sources == 0 ? "none" : "several"));
         }
+        if (!jwt.jwks_ca_file.empty() && !jwt.jwks_url.starts_with("https://")) {
+            add(path + ".jwks_ca_file",
+                fmt::format("{}.jwks_ca_file is set and jwks_url is not https; use https, or "
+                            "remove it",
+                            path));
+        }
         if (jwt.algorithms.empty()) {
             add(path,
                 fmt::format("{}.algorithms is []; use one or more {}", path, algorithm_rule.use));

@@ -112,7 +112,7 @@ private:
     std::shared_ptr<const config::Config> config_;
     std::shared_ptr<const fleet::Catalog> catalog_;
     runtime::SystemClock clock_;
-    AuthenticationSources sources_{random_key()};
+    AuthenticationSources sources_{clock_, random_key()};
     std::optional<Doors> doors_;
     std::unique_ptr<admission::Control> admission_;
     std::unique_ptr<runtime::ConnectionBudget> budget_;
@@ -248,7 +248,8 @@ std::optional<std::string> Node::Impl::start_http() {
     std::vector<ShardHost*> hosts;
     hosts.reserve(hosts_.size());
     for (const auto& host : hosts_) hosts.push_back(host.get());
-    const HttpApiContext context{catalog_, clock_, std::move(hosts), admission_.get()};
+    const HttpApiContext context{catalog_, clock_, std::move(hosts), admission_.get(),
+                                 [this] { return sources_.key_status(); }};
     auto api = NodeApi::create(options_.api, context);
     if (!api) return api.error();
     api_ = std::move(*api);
@@ -274,6 +275,7 @@ void Node::Impl::keep_house() {
     std::unique_lock lock{house_mutex_};
     while (!house_wakes_.wait_for(lock, std::chrono::seconds{1}, [this] { return house_ends_; })) {
         doors_->refresh(clock_.wall());
+        sources_.tick();
         admission_->bans.expire(clock_.now());
         admission_->memory.update(runtime::resident_bytes());
     }

@@ -210,7 +210,6 @@ private:
         const auto& methods = config_.authentication.methods;
         for (std::size_t i = 0; i < methods.size(); ++i) {
             const std::string path = fmt::format("authentication.methods[{}]", i);
-            if (!methods[i].jwt.jwks_url.empty()) refuse_key(path + ".jwt.jwks_url");
             if (methods[i].kind == config::MethodKind::http &&
                 methods[i].http.method == config::HttpMethod::get) {
                 refuse_key(path + ".http.method");
