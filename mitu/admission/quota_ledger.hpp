@@ -75,6 +75,10 @@ struct ServerLimits {
 class TenantAccount {
 public:
     [[nodiscard]] std::uint64_t used(Quota quota) const noexcept;
+    [[nodiscard]] std::uint64_t maximum(Quota quota) const noexcept {
+        return static_cast<std::uint64_t>(
+            holdings_[static_cast<std::size_t>(quota)].maximum.load(std::memory_order_relaxed));
+    }
     [[nodiscard]] SharedBucket& connect_rate() noexcept { return connect_rate_; }
     [[nodiscard]] SharedBucket& message_rate() noexcept { return message_rate_; }
     [[nodiscard]] SharedBucket& byte_rate() noexcept { return byte_rate_; }
@@ -154,6 +158,10 @@ public:
     [[nodiscard]] bool is_listener_full(std::uint16_t listener) const noexcept;
     [[nodiscard]] bool has_doorkeeper(std::uint16_t listener) const noexcept;
     [[nodiscard]] std::uint32_t listener_packet_bytes_max(std::uint16_t listener) const noexcept;
+    /// What a bound stands at now: a count, bytes, or so many per second.
+    /// Shape  nullopt: nothing is bounded, or it is not the ledger that bounds it.
+    [[nodiscard]] std::optional<std::uint64_t> value_of(const Bound& bound, TenantId tenant,
+                                                        std::uint16_t listener);
     [[nodiscard]] SharedBucket& listener_connect_rate(std::uint16_t listener) noexcept;
     [[nodiscard]] SharedBucket& server_connect_rate() noexcept { return connect_rate_; }
 

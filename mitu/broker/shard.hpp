@@ -264,7 +264,7 @@ private:
     /// Whose CONNECT is being dealt with, for the notes about who was refused.
     /// Lifetime  the packet.
     struct AtHand {
-        TenantId tenant;
+        std::optional<TenantId> tenant;  // nullopt: nobody knows yet
         std::string_view client_id;
     };
     /// What one tenant has done on this shard, and may still do.

@@ -194,13 +194,20 @@ void Shard::turn_away(Connection& connection, const TenantId* tenant, const Turn
 void Shard::note_attempt(const Connection& connection, ReasonCode reason, std::string_view text,
                          const Bound* bound) {
     admission::RefusedAttempt attempt;
-    attempt.tenant = at_hand_.tenant;
+    attempt.has_tenant = at_hand_.tenant.has_value();
+    attempt.tenant = at_hand_.tenant.value_or(tenant_default);
     attempt.client_id = at_hand_.client_id.substr(0, 64);
     attempt.address = connection.peer.ip;
     attempt.reason = static_cast<std::uint8_t>(reason);
     attempt.text = text.substr(0, 128);
-    if (bound != nullptr) attempt.bound = *bound;
-    attempt.has_bound = bound != nullptr;
+    if (bound != nullptr) {
+        attempt.bound = *bound;
+        attempt.has_bound = true;
+        if (ports_.admission != nullptr) {
+            attempt.bound_value = ports_.admission->ledger.value_of(*bound, attempt.tenant,
+                                                                    connection.listener_index);
+        }
+    }
     attempt.last = now_;
     refused_attempts_.note(std::move(attempt));
 }
