@@ -27,6 +27,11 @@ public:
 
     void all() {
         unique_names("listeners", config_.listeners);
+        if (!config_.node.group.empty() && config_.node.user.empty()) {
+            add("node.group",
+                fmt::format("node.group is \"{}\" without node.user; name the user too",
+                            config_.node.group));
+        }
         unique_names("tenants", config_.tenants);
         unique_names("authentication.methods", config_.authentication.methods);
         for_each("listeners", config_.listeners,

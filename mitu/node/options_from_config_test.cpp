@@ -73,7 +73,6 @@ TEST(options_from_config, values_arrive) {
 
 TEST(options_from_config, what_is_not_served_is_refused_and_never_left_out) {
     EXPECT_EQ(problems_of("node: {user: mitu}\nlimits:\n  topic_levels_max: 7\n"),
-              "f.yaml:1: node.user is not served by this version yet; remove it\n"
               "f.yaml:3: limits.topic_levels_max is not served by this version yet; remove it\n");
     EXPECT_EQ(problems_of("listeners:\n"
                           "  - {name: a, bind: '*:1'}\n"
