@@ -39,6 +39,7 @@ Report Traffic::run() {
     report_.setup_s = (monotonic_now() - begin).as_seconds();
     if (done) done = go();
     if (!done) report_.failure = done.error();
+    report_.wires = swarm_.wire_counts();
     sum_up();
     return std::move(report_);
 }
