@@ -71,7 +71,7 @@ struct Options {
     std::string ca_file;           // who signed the broker's certificate; empty: it is not checked
     std::string certificate_file;  // of the clients; empty: they show none
     std::string key_file;
-    std::uint16_t keep_alive_s = 3'600;
+    std::uint16_t keep_alive_s = 3'600;  // of those that do not subscribe
 
     /// Connections being set up at the same time.
     std::uint32_t connect_burst = 32;

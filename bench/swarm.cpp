@@ -21,6 +21,8 @@ namespace {
 
 // One source address has some 28,000 ports; a few thousand each leaves those in TIME_WAIT alone.
 constexpr std::uint32_t links_per_source = 8'000;
+// Who subscribes only listens.
+constexpr std::uint16_t keep_alive_of_silent_s = 3'600;
 constexpr int slow_receive_bytes = 16'384;
 constexpr std::size_t other_files = 16;  // standard streams, epoll, /proc, libraries
 
@@ -43,14 +45,22 @@ sockaddr_in address_of(std::uint32_t host_order, std::uint16_t port) noexcept {
 }  // namespace
 
 Swarm::Swarm(const Options& options)
-    : options_{options}, epoll_{epoll_create1(EPOLL_CLOEXEC)}, buffer_(read_bytes) {
-    MITU_CHECK(epoll_ >= 0);
+    : options_{options},
+      epoll_{epoll_create1(EPOLL_CLOEXEC)},
+      connecting_{epoll_create1(EPOLL_CLOEXEC)},
+      buffer_(read_bytes) {
+    MITU_CHECK(epoll_ >= 0 && connecting_ >= 0);
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u32 = beginners;
+    MITU_CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, connecting_, &event) == 0);
 }
 
 Swarm::~Swarm() {
     for (const Link& link : links_) {
         if (link.fd >= 0) ::close(link.fd);
     }
+    ::close(connecting_);
     ::close(epoll_);
 }
 
@@ -72,7 +82,8 @@ void Swarm::watch(Link& link, std::uint32_t events, int operation) const noexcep
     epoll_event event{};
     event.events = events;
     event.data.u32 = link.index;
-    MITU_CHECK(epoll_ctl(epoll_, operation, link.fd, &event) == 0);
+    const int epoll = link.state == Link::State::connecting ? connecting_ : epoll_;
+    MITU_CHECK(epoll_ctl(epoll, operation, link.fd, &event) == 0);
 }
 
 void Swarm::hold(Link& link, bool held) {
@@ -144,31 +155,38 @@ Result<void, Failure> Swarm::open(Link& link) {
         return std::unexpected(broken(link, "the host is not an IPv4 address"));
     }
     const sockaddr_in target = address_of(ntohl(host.s_addr), options_.port);
-    if (::connect(link.fd, reinterpret_cast<const sockaddr*>(&target), sizeof target) == 0) {
-        watch(link, EPOLLIN, EPOLL_CTL_ADD);
-        return on_connected(link);
+    if (::connect(link.fd, reinterpret_cast<const sockaddr*>(&target), sizeof target) != 0 &&
+        errno != EINPROGRESS) {
+        return on_end(link, "connect: " + errno_text());
     }
-    if (errno != EINPROGRESS) return on_end(link, "connect: " + errno_text());
     link.state = Link::State::connecting;
-    link.write_armed = true;
-    watch(link, EPOLLIN | EPOLLOUT, EPOLL_CTL_ADD);
+    watch(link, EPOLLOUT, EPOLL_CTL_ADD);
+    return {};
+}
+
+Result<void, Failure> Swarm::begin_some() {
+    std::array<epoll_event, beginners_max> events{};
+    const int count = epoll_wait(connecting_, events.data(), beginners_max, 0);
+    for (int i = 0; i < count; ++i) {
+        Link& link = links_[events[static_cast<std::size_t>(i)].data.u32];
+        int error = 0;
+        socklen_t size = sizeof error;
+        getsockopt(link.fd, SOL_SOCKET, SO_ERROR, &error, &size);
+        auto done = error != 0 ? on_end(link, "connect: " + text_of(error)) : on_connected(link);
+        if (!done) return done;
+    }
     return {};
 }
 
 Result<void, Failure> Swarm::on_connected(Link& link) {
-    link.wire = wires_->make(link.fd);
+    watch(link, 0, EPOLL_CTL_DEL);
     link.state = Link::State::opening;
+    watch(link, EPOLLIN, EPOLL_CTL_ADD);
+    link.wire = wires_->make(link.fd);
     return on_opening(link);
 }
 
 Result<void, Failure> Swarm::on_opening(Link& link) {
-    if (link.state == Link::State::connecting) {
-        int error = 0;
-        socklen_t size = sizeof error;
-        getsockopt(link.fd, SOL_SOCKET, SO_ERROR, &error, &size);
-        if (error != 0) return on_end(link, "connect: " + text_of(error));
-        return on_connected(link);
-    }
     const Wire::Step step = link.wire ? link.wire->open() : Wire::Step::open;
     if (step == Wire::Step::failed) return on_end(link, link.wire->fault());
     const bool wants_write = step == Wire::Step::wants_write;
@@ -181,14 +199,15 @@ Result<void, Failure> Swarm::on_opening(Link& link) {
 }
 
 void Swarm::say_connect(Link& link) {
-    const mqtt::Packet connect = mqtt::Connect{.version = options_.version,
-                                               .clean_start = true,
-                                               .keep_alive_s = options_.keep_alive_s,
-                                               .client_id = link.client_id,
-                                               .user_name = {},
-                                               .password = {},
-                                               .will = {},
-                                               .properties = {}};
+    const mqtt::Packet connect = mqtt::Connect{
+        .version = options_.version,
+        .clean_start = true,
+        .keep_alive_s = link.filter.empty() ? options_.keep_alive_s : keep_alive_of_silent_s,
+        .client_id = link.client_id,
+        .user_name = {},
+        .password = {},
+        .will = {},
+        .properties = {}};
     append(link, encoded(connect, options_.version));
     link.state = Link::State::awaits_connack;
 }

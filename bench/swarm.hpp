@@ -118,6 +118,9 @@ public:
 private:
     static constexpr std::size_t read_bytes = 262'144;
     static constexpr int events_max = 1024;
+    /// Connections that begin to speak in one turn in which nobody else had to be answered.
+    static constexpr int beginners_max = 32;
+    static constexpr std::uint32_t beginners = 0xFFFFFFFF;  // instead of a link's index
 
     struct Setup;
     [[nodiscard]] Result<void, Failure> prepare();
@@ -129,6 +132,7 @@ private:
     /// A failure, unless the link may end: then it is closed (fd -1), and the run goes on.
     [[nodiscard]] Result<void, Failure> on_end(Link& link, std::string what);
     [[nodiscard]] int wait(Duration timeout) noexcept;
+    [[nodiscard]] Result<void, Failure> begin_some();
     void watch(Link& link, std::uint32_t events, int operation) const noexcept;
     [[nodiscard]] Failure broken(const Link& link, const std::string& what) const;
 
@@ -140,6 +144,9 @@ private:
 
     const Options& options_;
     int epoll_ = -1;
+    /// Connections that are not yet set up, in an epoll of their own: a shake of hands that is
+    /// under way goes first, as it would if each device had a processor of its own.
+    int connecting_ = -1;
     std::size_t connected_ = 0;
     std::vector<std::uint32_t> unflushed_;
     std::vector<Ended> ended_;
@@ -154,6 +161,11 @@ Result<void, Failure> Swarm::turn(Duration timeout, Handler& handler) {
     const int count = wait(timeout);
     for (int i = 0; i < count; ++i) {
         const epoll_event& event = events_[static_cast<std::size_t>(i)];
+        if (event.data.u32 == beginners) {
+            if (count > 1) continue;
+            if (auto done = begin_some(); !done) return done;
+            break;
+        }
         Link& link = links_[event.data.u32];
         if (link.fd < 0) continue;  // ended in this turn
         if (link.is_opening()) {
