@@ -10,6 +10,7 @@
 #include "bench/filters_run.hpp"
 #include "bench/handshake_run.hpp"
 #include "bench/options.hpp"
+#include "bench/process_sample.hpp"
 #include "bench/report.hpp"
 #include "bench/retained_run.hpp"
 #include "bench/storm_run.hpp"
@@ -57,6 +58,7 @@ int main(int argc, char** argv) {
     // Without this the kernel may wake us 50 us late, which would count as latency of the broker.
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 
+    std::signal(SIGTERM, [](int) { mitu::bench::request_end(); });
     std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
 
     const mitu::bench::Report report = run(*options);
