@@ -50,6 +50,7 @@ Result<void, Failure> measure(const Options& options, Report& report) {
     if (cpu_begin && cpu_end) report.broker_cpu = *cpu_end - *cpu_begin;
 
     // Deferred work of accepting settles during the warm-up time; then idle means idle.
+    report.wires = swarm.wire_counts();
     if (auto done = idle(swarm, options.warmup); !done) return done;
     const auto idle_cpu_begin = cpu_of(options.broker_pid);
     const Instant idle_begin = monotonic_now();

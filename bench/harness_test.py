@@ -26,6 +26,8 @@ def a_run(scenario, cpu_us, ok=True):
         run["latency_us"] = {"p50": 10 * cpu_us, "p99": 90 * cpu_us, "p999": 95 * cpu_us,
                              "max": 99 * cpu_us}
     kinds = {"connect": "connection", "filters": "filter", "retained": "retained"}
+    if scenario.shape == "handshake":
+        run["logins_per_core_s"] = 1e6 / cpu_us
     if scenario.shape in kinds:
         run["memory"] = {f"bytes_per_{kinds[scenario.shape]}": 250 * cpu_us}
     return run
@@ -164,11 +166,12 @@ class Cores(unittest.TestCase):
         self.assertTrue(machine.Cores([3]).shares([3]))
 
     def test_words_of_a_variant_replace_the_number_of_shards(self):
+        scenario = next(scenarios.saturated())
         with tempfile.TemporaryDirectory() as folder:
             for number, words in enumerate(("--shards 2", "--shards=2", "--log-level debug")):
                 inner = pathlib.Path(folder) / str(number)
                 inner.mkdir()
-                command, _ = ours.Variant(pathlib.Path("bin"), f"v={words}").command(inner, None)
+                command, _ = ours.Variant(pathlib.Path("bin"), f"v={words}").command(inner, scenario)
                 counts = [word for word in command if word.startswith("--shards")]
                 self.assertEqual(len(counts), 1, command)
 

@@ -3,13 +3,17 @@
 #include <arpa/inet.h>
 #include <sys/prctl.h>
 
+#include <csignal>
 #include <cstdio>
 
 #include "bench/connect_run.hpp"
 #include "bench/filters_run.hpp"
+#include "bench/handshake_run.hpp"
 #include "bench/options.hpp"
+#include "bench/process_sample.hpp"
 #include "bench/report.hpp"
 #include "bench/retained_run.hpp"
+#include "bench/storm_run.hpp"
 #include "bench/traffic.hpp"
 
 namespace {
@@ -30,6 +34,10 @@ mitu::bench::Report run(const mitu::bench::Options& options) {
             return mitu::bench::FiltersRun{options}.run();
         case mitu::bench::Scenario::retained:
             return mitu::bench::RetainedRun{options}.run();
+        case mitu::bench::Scenario::handshake:
+            return mitu::bench::HandshakeRun{options}.run();
+        case mitu::bench::Scenario::storm:
+            return mitu::bench::StormRun{options}.run();
         default:
             return mitu::bench::Traffic{options}.run();
     }
@@ -49,6 +57,9 @@ int main(int argc, char** argv) {
     }
     // Without this the kernel may wake us 50 us late, which would count as latency of the broker.
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+
+    std::signal(SIGTERM, [](int) { mitu::bench::request_end(); });
+    std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
 
     const mitu::bench::Report report = run(*options);
     std::puts(mitu::bench::to_json(*options, report).c_str());

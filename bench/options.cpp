@@ -13,10 +13,13 @@ const std::map<std::string, Scenario> scenarios{
     {"fan-out", Scenario::fan_out},     {"pairs", Scenario::pairs},
     {"heartbeat", Scenario::heartbeat}, {"shared", Scenario::shared},
     {"slow", Scenario::slow},           {"filters", Scenario::filters},
-    {"retained", Scenario::retained}};
+    {"retained", Scenario::retained},   {"handshake", Scenario::handshake},
+    {"storm", Scenario::storm}};
 
 const std::map<std::string, mqtt::ProtocolVersion> versions{{"4", mqtt::ProtocolVersion::v3_1_1},
                                                             {"5", mqtt::ProtocolVersion::v5}};
+
+const std::map<std::string, Tls> tls_versions{{"1.2", Tls::v1_2}, {"1.3", Tls::v1_3}};
 
 }  // namespace
 
@@ -40,6 +43,10 @@ const char* to_text(Scenario scenario) noexcept {
             return "filters";
         case Scenario::retained:
             return "retained";
+        case Scenario::handshake:
+            return "handshake";
+        case Scenario::storm:
+            return "storm";
     }
     return "unknown";
 }
@@ -48,6 +55,7 @@ Result<Options, int> parse_options(int argc, char** argv) {
     Options options;
     std::string scenario;
     std::string version = "4";
+    std::string tls;
     unsigned qos = 0;
     double warmup_s = options.warmup.as_seconds();
     double measure_s = options.measure.as_seconds();
@@ -55,7 +63,8 @@ Result<Options, int> parse_options(int argc, char** argv) {
 
     CLI::App app{"mitu-bench: loads an MQTT broker and prints what it saw as one line of JSON."};
     app.add_option("scenario", scenario,
-                   "connect, fan-in, fan-out, pairs, heartbeat, shared, slow, filters or retained")
+                   "connect, fan-in, fan-out, pairs, heartbeat, shared, slow, filters, "
+                   "retained, handshake or storm")
         ->required()
         ->check(CLI::IsMember(scenarios));
     app.add_option("--host", options.host, "address of the broker, in 127.0.0.0/8")
@@ -113,6 +122,21 @@ Result<Options, int> parse_options(int argc, char** argv) {
                    "connections being set up at the same time")
         ->capture_default_str()
         ->check(CLI::Range(1u, 4096u));
+    app.add_option("--tls", tls, "speak TLS of this version: 1.2 or 1.3")
+        ->check(CLI::IsMember(tls_versions));
+    app.add_flag("--websocket", options.websocket, "speak WebSocket, at /mqtt");
+    app.add_flag("--resume", options.resume, "resume TLS sessions");
+    app.add_option("--ca", options.ca_file, "PEM: who signed the broker's certificate")
+        ->check(CLI::ExistingFile);
+    auto* const certificate =
+        app.add_option("--certificate", options.certificate_file, "PEM: of every client")
+            ->check(CLI::ExistingFile);
+    auto* const key = app.add_option("--key", options.key_file, "PEM: of that certificate")
+                          ->check(CLI::ExistingFile);
+    certificate->needs(key);
+    key->needs(certificate);
+    app.add_option("--keep-alive", options.keep_alive_s, "seconds that CONNECT asks for")
+        ->capture_default_str();
     app.add_flag("--spin", options.spin, "poll without sleeping");
     app.add_flag("--quiet", options.quiet, "no progress on stderr");
 
@@ -124,6 +148,7 @@ Result<Options, int> parse_options(int argc, char** argv) {
     }
     options.scenario = scenarios.at(scenario);
     options.version = versions.at(version);
+    if (!tls.empty()) options.tls = tls_versions.at(tls);
     options.qos = static_cast<mqtt::QoS>(qos);
     options.warmup = Duration::from_seconds(warmup_s);
     options.measure = Duration::from_seconds(measure_s);
@@ -145,6 +170,16 @@ Result<Options, int> parse_options(int argc, char** argv) {
     if ((options.scenario == Scenario::filters || options.scenario == Scenario::retained) &&
         options.qos != mqtt::QoS::at_most_once) {
         std::fprintf(stderr, "mitu-bench: %s is of QoS 0; leave out --qos\n", scenario.c_str());
+        return std::unexpected(2);
+    }
+    if (options.tls == Tls::none &&
+        (options.resume || !options.ca_file.empty() || !options.certificate_file.empty())) {
+        std::fputs("mitu-bench: --resume, --ca and --certificate need --tls\n", stderr);
+        return std::unexpected(2);
+    }
+    if (options.scenario == Scenario::slow && options.has_wire()) {
+        std::fputs("mitu-bench: slow reads from sockets; leave out --tls and --websocket\n",
+                   stderr);
         return std::unexpected(2);
     }
     return options;

@@ -20,7 +20,11 @@ enum class Scenario : std::uint8_t {
     slow,       // fan_out beside subscribers that read slowly or not at all
     filters,    // publishes past very many wildcard filters
     retained,   // very many retained messages, set and then subscribed to
+    handshake,  // connections that log in and are cut, one after the other
+    storm,      // N connections that are cut and come back at once
 };
+
+enum class Tls : std::uint8_t { none, v1_2, v1_3 };
 
 [[nodiscard]] const char* to_text(Scenario scenario) noexcept;
 
@@ -60,12 +64,22 @@ struct Options {
     /// How long an answer, a delivery or the drain at the end may fail to come.
     Duration patience = Duration::seconds(10);
 
+    /// What stands between socket and MQTT.
+    Tls tls = Tls::none;
+    bool websocket = false;
+    bool resume = false;           // TLS sessions, with what the broker gave last
+    std::string ca_file;           // who signed the broker's certificate; empty: it is not checked
+    std::string certificate_file;  // of the clients; empty: they show none
+    std::string key_file;
+    std::uint16_t keep_alive_s = 3'600;  // of those that do not subscribe
+
     /// Connections being set up at the same time.
     std::uint32_t connect_burst = 32;
     /// Polls without sleeping, so that nobody pays for waking the generator.
     bool spin = false;
     bool quiet = false;
 
+    [[nodiscard]] bool has_wire() const noexcept { return tls != Tls::none || websocket; }
     [[nodiscard]] bool open_loop() const noexcept { return rate_hz > 0; }
 };
 

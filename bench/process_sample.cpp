@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include <atomic>
 #include <fstream>
 #include <limits>
 #include <string>
@@ -10,11 +11,16 @@
 namespace mitu::bench {
 namespace {
 
+std::atomic<bool> end_requested{false};
+
 Duration to_duration(const timespec& time) noexcept {
     return Duration::seconds(time.tv_sec) + Duration::nanoseconds(time.tv_nsec);
 }
 
 }  // namespace
+
+void request_end() noexcept { end_requested.store(true, std::memory_order_relaxed); }
+bool is_end_requested() noexcept { return end_requested.load(std::memory_order_relaxed); }
 
 Instant monotonic_now() noexcept {
     timespec time{};

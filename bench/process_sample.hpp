@@ -28,4 +28,9 @@ namespace mitu::bench {
 /// Raises the soft limit of open files to the hard one; returns what may be open.
 std::uint64_t raise_open_files_max() noexcept;
 
+/// Asks the run for an end: what is measured by time ends now, and the report follows. For a
+/// signal.
+void request_end() noexcept;
+[[nodiscard]] bool is_end_requested() noexcept;
+
 }  // namespace mitu::bench

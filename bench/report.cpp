@@ -60,6 +60,28 @@ Json slow_json(const Report& report) {
     return {{"received", report.slow_received}, {"closed_by_broker", report.slow_closed}};
 }
 
+Json wires_json(const WireCounts& wires) {
+    return {{"handshakes", wires.handshakes}, {"resumed", wires.resumed}, {"cipher", wires.cipher}};
+}
+
+Json storm_json(const Report& report) {
+    std::uint64_t count = 0;
+    for (const auto& [why, times] : report.turned_away) count += times;
+    return {{"turned_away", count}, {"reasons", report.turned_away}};
+}
+
+const char* to_text(Tls tls) noexcept {
+    switch (tls) {
+        case Tls::none:
+            return "none";
+        case Tls::v1_2:
+            return "1.2";
+        case Tls::v1_3:
+            return "1.3";
+    }
+    return "unknown";
+}
+
 Json parameters_json(const Options& options) {
     return {{"clients", options.clients},
             {"publishers", options.publishers},
@@ -72,6 +94,11 @@ Json parameters_json(const Options& options) {
             {"mqtt", options.version == mqtt::ProtocolVersion::v5 ? 5 : 4},
             {"window", options.window},
             {"rate_hz", options.rate_hz},
+            {"tls", to_text(options.tls)},
+            {"client_certificate", !options.certificate_file.empty()},
+            {"resume", options.resume},
+            {"websocket", options.websocket},
+            {"keep_alive_s", options.keep_alive_s},
             {"warmup_s", options.warmup.as_seconds()},
             {"spin", options.spin}};
 }
@@ -105,6 +132,13 @@ std::string to_json(const Options& options, const Report& report) {
     if (report.pss_before_bytes && report.pss_after_bytes) {
         json["memory"] = memory_json(options, report);
     }
+    if (options.tls != Tls::none) json["tls"] = wires_json(report.wires);
+    if (options.scenario == Scenario::handshake && report.broker_cpu &&
+        report.broker_cpu->as_seconds() > 0) {
+        json["logins_per_core_s"] =
+            static_cast<double>(report.delivered) / report.broker_cpu->as_seconds();
+    }
+    if (options.scenario == Scenario::storm) json["storm"] = storm_json(report);
     if (report.store_cpu) json["store"] = store_json(options, report);
     if (options.scenario == Scenario::slow) json["slow"] = slow_json(report);
     if (report.idle_cpu && report.idle_s > 0) {

@@ -2,12 +2,14 @@
 // What one run measured, and how it is printed.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
 #include "bench/histogram.hpp"
 #include "bench/options.hpp"
 #include "bench/sequence_check.hpp"
+#include "bench/wire.hpp"
 
 namespace mitu::bench {
 
@@ -52,6 +54,10 @@ struct Report {
     std::optional<Duration> idle_cpu;
     double idle_s = 0;
 
+    /// storm: why those that came back had to come again, and how often.
+    std::map<std::string, std::uint64_t> turned_away;
+
+    WireCounts wires;
     std::uint64_t open_files_max = 0;
 
     [[nodiscard]] bool sound() const noexcept {

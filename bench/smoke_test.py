@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Every scenario of mitu-bench for a moment: against the null relay, and against mitud where it takes
-a broker that matches topics or keeps messages. Usage: smoke_test.py BENCH RELAY MITUD"""
+a broker that matches topics, keeps messages or speaks TLS and WebSocket. Usage: smoke_test.py BENCH RELAY MITUD"""
 
 import json
 import pathlib
@@ -8,6 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from harness import certificates, configuration, scenarios  # noqa: E402
 
 RELAY_RUNS = [
     ["connect", "--clients=50"],
@@ -23,6 +27,7 @@ RELAY_RUNS = [
     ["shared", "--clients=3", "--publishers=2", "--qos=2", "--mqtt=5"],
     ["slow", "--clients=3", "--slow-clients=2", "--payload=1024"],
     ["slow", "--clients=3", "--rate=2000", "--qos=1", "--slow-bytes=2000"],
+    ["handshake", "--clients=4"],
 ]
 
 # The null relay matches no topics and keeps no messages.
@@ -34,6 +39,16 @@ MITUD_RUNS = [
     ["shared", "--clients=3", "--publishers=2", "--qos=1"],
     ["slow", "--clients=3", "--payload=1024", "--window=20", "--qos=1"],
     ["slow", "--clients=3", "--rate=2000", "--mqtt=5", "--slow-bytes=2000"],
+]
+
+# Over each of scenarios.WIRES, with everything switched on.
+WIRE_RUNS = [
+    ["pairs", "--clients=5", "--qos=1"],
+    ["fan-out", "--clients=5", "--window=10", "--payload=20000"],
+    ["heartbeat", "--clients=50", "--rate=1000", "--keep-alive=5"],
+    ["connect", "--clients=20"],
+    ["handshake", "--clients=4"],
+    ["storm", "--clients=100"],
 ]
 
 
@@ -60,7 +75,8 @@ def run_all(bench, broker, port_file, runs):
             result = json.loads(done.stdout) if done.stdout else {}
             if done.returncode != 0 or not result.get("ok") or result.get("delivered", 0) == 0:
                 sys.exit(f"failed: {' '.join(run)}\n{done.stdout}")
-            print(f"ok  {' '.join(run):60} {result['delivered']} delivered")
+            shown = " ".join(word for word in run if "/" not in word)
+            print(f"ok  {shown:60} {result['delivered']} delivered")
     finally:
         process.terminate()
         process.wait(timeout=10)
@@ -74,6 +90,17 @@ def main():
         run_all(bench, [mitud, "--listen", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0", "--data",
                         str(folder / "data"), "--shards", "1", "--allow-anonymous", "--log-level",
                         "warn"], folder / "mitud.json", MITUD_RUNS)
+        for label, wire in scenarios.WIRES.items():
+            print(label)
+            scenario = scenarios.Scenario(label, "pairs", 5, **wire)
+            inner = folder / label.replace(" ", "-")
+            inner.mkdir()
+            words = configuration.write(inner, scenario, configuration.FEATURES)
+            wire = [word for word in scenario.arguments() if word.startswith(("--tls", "--web"))]
+            wire += certificates.generator_words(scenario)
+            resumed = [["handshake", "--clients=4", "--resume"]] if scenario.tls else []
+            run_all(bench, [mitud, *words, "--shards", "2", "--log-level", "warn"],
+                    inner / "port.json", [run + wire for run in WIRE_RUNS + resumed])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ namespace {
 
 // One source address has some 28,000 ports; a few thousand each leaves those in TIME_WAIT alone.
 constexpr std::uint32_t links_per_source = 8'000;
-constexpr std::uint16_t keep_alive_s = 3'600;
+// Who subscribes only listens.
+constexpr std::uint16_t keep_alive_of_silent_s = 3'600;
 constexpr int slow_receive_bytes = 16'384;
 constexpr std::size_t other_files = 16;  // standard streams, epoll, /proc, libraries
 
@@ -44,20 +45,29 @@ sockaddr_in address_of(std::uint32_t host_order, std::uint16_t port) noexcept {
 }  // namespace
 
 Swarm::Swarm(const Options& options)
-    : options_{options}, epoll_{epoll_create1(EPOLL_CLOEXEC)}, buffer_(read_bytes) {
-    MITU_CHECK(epoll_ >= 0);
+    : options_{options},
+      epoll_{epoll_create1(EPOLL_CLOEXEC)},
+      connecting_{epoll_create1(EPOLL_CLOEXEC)},
+      buffer_(read_bytes) {
+    MITU_CHECK(epoll_ >= 0 && connecting_ >= 0);
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u32 = beginners;
+    MITU_CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, connecting_, &event) == 0);
 }
 
 Swarm::~Swarm() {
     for (const Link& link : links_) {
         if (link.fd >= 0) ::close(link.fd);
     }
+    ::close(connecting_);
     ::close(epoll_);
 }
 
 void Swarm::plan(std::string client_id, std::string filter, bool slow) {
     Link link;
     link.slow = slow;
+    link.may_end = slow;
     link.index = static_cast<std::uint32_t>(links_.size());
     link.client_id = std::move(client_id);
     link.filter = std::move(filter);
@@ -72,7 +82,8 @@ void Swarm::watch(Link& link, std::uint32_t events, int operation) const noexcep
     epoll_event event{};
     event.events = events;
     event.data.u32 = link.index;
-    MITU_CHECK(epoll_ctl(epoll_, operation, link.fd, &event) == 0);
+    const int epoll = link.state == Link::State::connecting ? connecting_ : epoll_;
+    MITU_CHECK(epoll_ctl(epoll, operation, link.fd, &event) == 0);
 }
 
 void Swarm::hold(Link& link, bool held) {
@@ -81,13 +92,36 @@ void Swarm::hold(Link& link, bool held) {
     watch(link, interest_of(link), EPOLL_CTL_MOD);
 }
 
-Result<void, Failure> Swarm::on_end(Link& link, const std::string& what) {
-    if (!link.slow) return std::unexpected(broken(link, what));
-    // What a broker may do with a reader that does not read; who runs the scenario reports it.
+Result<void, Failure> Swarm::on_end(Link& link, std::string what) {
+    if (!link.may_end) return std::unexpected(broken(link, what));
+    // What a broker may do with a reader that does not read, or with one of very many; who runs
+    // the scenario reports it.
+    cut(link);
+    ended_.push_back({link.index, std::move(what)});
+    return {};
+}
+
+void Swarm::cut(Link& link) noexcept {
+    if (link.fd < 0) return;
+    link.wire.reset();
     ::close(link.fd);
     link.fd = -1;
+    link.state = Link::State::idle;
+    link.write_armed = false;
     link.out = {};
     link.rest.clear();
+}
+
+Result<void, Failure> Swarm::reopen(Link& link) {
+    MITU_CHECK(link.fd < 0);
+    return open(link);
+}
+
+Result<void, Failure> Swarm::prepare() {
+    if (wires_) return {};
+    auto made = WireMaker::create(options_);
+    if (!made) return std::unexpected(made.error());
+    wires_ = std::move(*made);
     return {};
 }
 
@@ -121,54 +155,77 @@ Result<void, Failure> Swarm::open(Link& link) {
         return std::unexpected(broken(link, "the host is not an IPv4 address"));
     }
     const sockaddr_in target = address_of(ntohl(host.s_addr), options_.port);
-    if (::connect(link.fd, reinterpret_cast<const sockaddr*>(&target), sizeof target) == 0) {
-        watch(link, EPOLLIN, EPOLL_CTL_ADD);
-        say_connect(link);
-    } else if (errno == EINPROGRESS) {
-        link.state = Link::State::connecting;
-        watch(link, EPOLLIN | EPOLLOUT, EPOLL_CTL_ADD);
-    } else {
-        return std::unexpected(broken(link, "connect: " + errno_text()));
+    if (::connect(link.fd, reinterpret_cast<const sockaddr*>(&target), sizeof target) != 0 &&
+        errno != EINPROGRESS) {
+        return on_end(link, "connect: " + errno_text());
+    }
+    link.state = Link::State::connecting;
+    watch(link, EPOLLOUT, EPOLL_CTL_ADD);
+    return {};
+}
+
+Result<void, Failure> Swarm::begin_some() {
+    std::array<epoll_event, beginners_max> events{};
+    const int count = epoll_wait(connecting_, events.data(), beginners_max, 0);
+    for (int i = 0; i < count; ++i) {
+        Link& link = links_[events[static_cast<std::size_t>(i)].data.u32];
+        int error = 0;
+        socklen_t size = sizeof error;
+        getsockopt(link.fd, SOL_SOCKET, SO_ERROR, &error, &size);
+        auto done = error != 0 ? on_end(link, "connect: " + text_of(error)) : on_connected(link);
+        if (!done) return done;
     }
     return {};
 }
 
+Result<void, Failure> Swarm::on_connected(Link& link) {
+    watch(link, 0, EPOLL_CTL_DEL);
+    link.state = Link::State::opening;
+    watch(link, EPOLLIN, EPOLL_CTL_ADD);
+    link.wire = wires_->make(link.fd);
+    return on_opening(link);
+}
+
+Result<void, Failure> Swarm::on_opening(Link& link) {
+    const Wire::Step step = link.wire ? link.wire->open() : Wire::Step::open;
+    if (step == Wire::Step::failed) return on_end(link, link.wire->fault());
+    const bool wants_write = step == Wire::Step::wants_write;
+    if (wants_write != link.write_armed) {
+        link.write_armed = wants_write;
+        watch(link, interest_of(link), EPOLL_CTL_MOD);
+    }
+    if (step == Wire::Step::open) say_connect(link);
+    return {};
+}
+
 void Swarm::say_connect(Link& link) {
-    const mqtt::Packet connect = mqtt::Connect{.version = options_.version,
-                                               .clean_start = true,
-                                               .keep_alive_s = keep_alive_s,
-                                               .client_id = link.client_id,
-                                               .user_name = {},
-                                               .password = {},
-                                               .will = {},
-                                               .properties = {}};
+    const mqtt::Packet connect = mqtt::Connect{
+        .version = options_.version,
+        .clean_start = true,
+        .keep_alive_s = link.filter.empty() ? options_.keep_alive_s : keep_alive_of_silent_s,
+        .client_id = link.client_id,
+        .user_name = {},
+        .password = {},
+        .will = {},
+        .properties = {}};
     append(link, encoded(connect, options_.version));
     link.state = Link::State::awaits_connack;
 }
 
-Result<void, Failure> Swarm::on_writable(Link& link) {
-    if (link.state == Link::State::connecting) {
-        int error = 0;
-        socklen_t size = sizeof error;
-        getsockopt(link.fd, SOL_SOCKET, SO_ERROR, &error, &size);
-        if (error != 0) {
-            return std::unexpected(broken(link, "connect: " + text_of(error)));
-        }
-        watch(link, EPOLLIN, EPOLL_CTL_MOD);
-        say_connect(link);
-        return {};
-    }
-    return write_out(link);
-}
-
 Result<void, Failure> Swarm::write_out(Link& link) {
+    if (link.fd < 0) return {};
     const ByteView waiting = link.out.waiting();
-    if (waiting.empty() || link.fd < 0) return {};
-    const ssize_t sent =
-        ::send(link.fd, waiting.data(), waiting.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && errno != EAGAIN) return on_end(link, "send: " + errno_text());
-    if (sent > 0) link.out.consume(static_cast<std::size_t>(sent));
-    const bool full = !link.out.waiting().empty();
+    if (link.wire) {
+        const auto taken = link.wire->send(waiting);
+        if (!taken) return on_end(link, link.wire->fault());
+        link.out.consume(*taken);
+    } else if (!waiting.empty()) {
+        const ssize_t sent =
+            ::send(link.fd, waiting.data(), waiting.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno != EAGAIN) return on_end(link, "send: " + errno_text());
+        if (sent > 0) link.out.consume(static_cast<std::size_t>(sent));
+    }
+    const bool full = !link.out.waiting().empty() || (link.wire && link.wire->has_unsent());
     if (full != link.write_armed) {
         link.write_armed = full;
         watch(link, interest_of(link), EPOLL_CTL_MOD);
@@ -180,7 +237,7 @@ Result<void, Failure> Swarm::flush() {
     for (const std::uint32_t index : unflushed_) {
         Link& link = links_[index];
         link.listed = false;
-        if (link.write_armed) continue;
+        if (link.write_armed || link.is_opening()) continue;
         if (auto done = write_out(link); !done) return done;
     }
     unflushed_.clear();
@@ -191,6 +248,13 @@ Result<ByteView, Failure> Swarm::receive(Link& link) {
     const std::size_t kept = link.rest.size();
     if (kept + read_bytes / 2 > buffer_.size()) buffer_.resize(kept + read_bytes);
     if (kept > 0) std::memcpy(buffer_.data(), link.rest.data(), kept);
+    if (link.wire) {
+        const auto end = link.wire->receive(buffer_, kept);
+        if (end) return ByteView{buffer_.data(), *end};
+        const auto ended = on_end(link, link.wire->fault());
+        if (!ended) return std::unexpected(ended.error());
+        return ByteView{};
+    }
     std::size_t room = buffer_.size() - kept;
     if (link.read_bytes_max > 0) room = std::min<std::size_t>(room, link.read_bytes_max);
     const ssize_t count = ::recv(link.fd, buffer_.data() + kept, room, MSG_DONTWAIT);
@@ -262,6 +326,7 @@ struct Swarm::Setup {
 };
 
 Result<void, Failure> Swarm::connect_all() {
+    if (auto done = prepare(); !done) return done;
     const std::uint64_t open_files_max = raise_open_files_max();
     if (links_.size() + other_files > open_files_max) {
         return std::unexpected(fmt::format(

@@ -39,6 +39,7 @@ Report Traffic::run() {
     report_.setup_s = (monotonic_now() - begin).as_seconds();
     if (done) done = go();
     if (!done) report_.failure = done.error();
+    report_.wires = swarm_.wire_counts();
     sum_up();
     return std::move(report_);
 }
@@ -76,7 +77,7 @@ Result<void, Failure> Traffic::go() {
     const Instant window_begin = monotonic_now();
     const std::uint64_t copies_begin = copies_;
     const std::uint64_t bytes_begin = bytes_;
-    for (now = window_begin; now < measure_end; now = monotonic_now()) {
+    for (now = window_begin; now < measure_end && !is_end_requested(); now = monotonic_now()) {
         if (auto done = turn(pause(now)); !done) return done;
         if (auto done = see_progress(now); !done) return done;
         progress.show(now, copies_);

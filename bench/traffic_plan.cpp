@@ -46,7 +46,8 @@ void Traffic::plan() {
     }
     copies_per_message_ = to_each ? subscribers : 1;
     for (std::uint32_t k = 0; k < publishers; ++k) {
-        swarm_.plan(fmt::format("p{:05}", k), "");
+        // As its topic has it, for brokers that let each publish to its own topics only.
+        swarm_.plan(fmt::format("d{:05}", k), "");
         Publisher& publisher = publishers_.emplace_back(
             PublishPattern{topic(k), options_.qos, options_.payload_bytes, options_.version});
         if ((to_each || shared) && !options_.open_loop()) publisher.owed.resize(options_.window);

@@ -1,15 +1,21 @@
 // `mitud`, the server: reads its configuration, starts a node, waits for a signal.
 
+#include <fmt/format.h>
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <string>
 
 #include "apps/mitud/configuration.hpp"
+#include "apps/mitud/privileges.hpp"
 #include "mitu/node/node.hpp"
 #include "mitu/node/options_from_config.hpp"
+#include "mitu/runtime/account.hpp"
 #include "mitu/runtime/clock.hpp"
 #include "mitu/runtime/fault_signals.hpp"
+#include "mitu/runtime/service_manager.hpp"
 #include "mitu/runtime/signals.hpp"
 #include "mitu/trace/log.hpp"
 
@@ -107,18 +113,15 @@ int main(int argc, char** argv) {
                     (*catalog)->policies().size(), (*catalog)->device_count());
         return 0;
     }
-    std::error_code failed;
-    std::filesystem::create_directories(config.node.data, failed);
-    if (failed) {
-        return complain("node.data is " + config.node.data + ": " + failed.message() +
-                        "; name a directory that can be written");
+    const auto privileges = daemon::Privileges::plan(config.node);
+    if (!privileges) return complain(privileges.error());
+    ::umask(S_IWGRP | S_IRWXO);  // what it writes is not for others, unless a mode says so
+    if (!config.node.core_dumps) runtime::forbid_core_dumps();
+    if (const auto problem = privileges->make_data_directory(config.node.data)) {
+        return complain(*problem);
     }
     for (const yaml::Problem& notice : from->loaded.notices) {
         trace::log(trace::Level::warn, "config_notice", {{"text", yaml::to_text(notice)}});
-    }
-    if (const auto problem = config::stamp_managed(*from)) {
-        // It serves all the same; the next start counts the same revision again.
-        trace::log(trace::Level::warn, "config_not_stamped", {{"reason", yaml::to_text(*problem)}});
     }
     trace::log(
         trace::Level::info, "config_loaded",
@@ -135,15 +138,32 @@ int main(int argc, char** argv) {
         if (usual.size() <= path_bytes_max) options.api.unix_socket = usual;
     }
 
+    // The data directory belongs to the user that it becomes, who could lead root astray there; so
+    // root writes nothing into it.
+    options.once_open = [&]() -> std::optional<std::string> {
+        if (auto problem = privileges->give_up(*from)) return problem;
+        if (const auto problem = config::stamp_managed(*from)) {
+            // It serves all the same; the next start counts the same revision again.
+            trace::log(trace::Level::warn, "config_not_stamped",
+                       {{"reason", yaml::to_text(*problem)}});
+        }
+        return std::nullopt;
+    };
+
     const runtime::SignalWaiter signals;  // before any thread, so that all hold them back
     runtime::install_fault_signals();
     auto node = node::Node::create(options, *catalog);
     if (!node) return complain(node.error());
+    const std::string status = fmt::format("serving; MQTT on port {}", (*node)->ports().mqtt);
+    runtime::notify_ready(status);
     for (;;) {
         const runtime::Signal signal = signals.wait();
         if (signal != runtime::Signal::hangup) break;
+        runtime::notify_reloading();
         reload(**node, flags);
+        runtime::notify_ready(status);
     }
+    runtime::notify_stopping();
     trace::log(trace::Level::info, "stopping");
     (*node)->stop();
     trace::log(trace::Level::info, "stopped");

@@ -39,6 +39,7 @@ class Running:
         self.name = name
         self.process = process
         self.port = port
+        self.http_port = None
         self.log = log
 
     @property
@@ -69,6 +70,7 @@ class Broker:
     """One kind of broker. Subclasses say how it is told its port."""
 
     name = ""
+    is_scraped = False   # whether /metrics is asked for while it is measured
     cores_wanted = None  # as many as all brokers have
 
     def command(self, folder, scenario):
@@ -110,6 +112,7 @@ class Broker:
                                    f"{shlex.join(command)}\n{running.log_tail()}")
             if running.port is None:
                 running.port = self.port_from(folder)
+                running.http_port = self.port_from(folder, "http") if self.is_scraped else None
             elif accepts(running.port):
                 return running
             time.sleep(0.02)
@@ -117,9 +120,9 @@ class Broker:
         raise StartFailure(f"{self.name} did not listen within {START_SECONDS_MAX} s\n"
                            f"{shlex.join(command)}\n{running.log_tail()}")
 
-    def port_from(self, folder):
+    def port_from(self, folder, door="mqtt"):
         try:
-            return json.loads((folder / "port.json").read_text())["mqtt"]
+            return json.loads((folder / "port.json").read_text())[door]
         except (OSError, ValueError, KeyError):
             return None
 

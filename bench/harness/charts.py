@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from harness.figures import is_at_rate, is_one_at_a_time, metric_of
+from harness.figures import has_wire, is_at_rate, is_one_at_a_time, metric_of
 from harness.report import number
 from harness.svg import Dot, dot_chart
 
@@ -58,7 +58,7 @@ def charts_of(summary):
 
     cpu = "microseconds of the broker's CPU per delivered message (dot: median, line: least to greatest)"
     for kind, label in SHAPES.items():
-        by_window = [entry for entry in of(kind) if not is_at_rate(entry)]
+        by_window = [entry for entry in of(kind) if not is_at_rate(entry) and not has_wire(entry)]
         saturated = [entry for entry in by_window if not is_one_at_a_time(entry)]
         yield Chart(f"cpu-{kind}", f"CPU per message: {label}", cpu, by_window, "cpu_us")
         yield Chart(f"throughput-{kind}", f"Throughput of one core: {label}",
@@ -69,6 +69,11 @@ def charts_of(summary):
     yield Chart("latency", "Latency at fixed rates",
                 "microseconds from when a message was due until it was read "
                 "(dot: p50, end of line: p99; medians)", at_rate, "p50_us", "p99_us")
+    yield Chart("cpu-wires", "CPU per message over TLS and WebSocket", cpu,
+                [entry for entry in of("pairs") if has_wire(entry)], "cpu_us")
+    yield Chart("logins", "Log-ins per second of the broker's CPU",
+                "connections set up, logged in and cut, per second of CPU "
+                "(dot: median, line: least to greatest)", of("handshake"), "logins_per_core_s")
     yield Chart("cpu-filters", "CPU per publish beside very many wildcard filters",
                 "microseconds of the broker's CPU per publish (dot: median, line: least to greatest)",
                 of("filters"), "cpu_us")

@@ -4,6 +4,7 @@ import statistics
 
 OURS = "mitu"
 YARDSTICK = "null relay"
+BARE = f"{OURS} bare"  # mitud with nothing switched on
 
 
 def is_ours(name):
@@ -13,6 +14,11 @@ def is_ours(name):
 
 def is_at_rate(entry):
     return any(word.startswith("--rate=") for word in entry["arguments"])
+
+
+def has_wire(entry):
+    """Over TLS, WebSocket, or both."""
+    return any(word.startswith(("--tls=", "--websocket")) for word in entry["arguments"])
 
 
 def is_one_at_a_time(entry):
@@ -34,6 +40,7 @@ def at(path):
 METRICS = {
     "cpu_us": at("broker_cpu_us_per_message"),
     "per_s": at("delivered_per_s"),
+    "logins_per_core_s": at("logins_per_core_s"),
     "broker_share": at("broker_cpu_share"),
     "generator_share": at("generator_cpu_share"),
     "p50_us": at("latency_us.p50"),
@@ -96,7 +103,7 @@ def summarize(results):
                 "runs": runs,
             }
             for other in by_broker:
-                if other == name or not (name == OURS or other == YARDSTICK):
+                if other == name or not (name == OURS or other in (YARDSTICK, BARE)):
                     continue
                 ratios = {metric: ratio(runs, by_broker[other], metric)
                           for metric in METRICS if metric not in NO_RATIO}

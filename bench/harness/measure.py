@@ -5,10 +5,44 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 
 from harness import brokers as broker_kinds
-from harness import machine
+from harness import certificates, machine
+
+
+SCRAPE_PERIOD_SECONDS = 1
+
+
+class Scraper:
+    """Asks for /metrics once a second, as Prometheus would more rarely, while it is entered."""
+
+    def __init__(self, port):
+        self.port = port
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.count = 0
+
+    def run(self):
+        url = f"http://127.0.0.1:{self.port}/metrics"
+        while not self.over.wait(SCRAPE_PERIOD_SECONDS if self.count else 0.2):
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    self.count += answer.status == 200 and len(answer.read()) > 0
+            except OSError:
+                pass
+
+    def __enter__(self):
+        if self.port is not None:
+            self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        if self.port is not None:
+            self.thread.join()
 
 
 class Bench:
@@ -36,7 +70,8 @@ class Bench:
                 running.stop()
 
     def load(self, running, scenario, broker_cores):
-        command = [str(self.generator), *scenario.arguments(), f"--port={running.port}",
+        command = [str(self.generator), *scenario.arguments(),
+                   *certificates.generator_words(scenario), f"--port={running.port}",
                    f"--broker-pid={running.pid}", f"--warmup={self.warmup:g}",
                    f"--seconds={self.seconds:g}", "--quiet"]
         # With few thousand connections and nothing to send, polling would only heat the room.
@@ -51,10 +86,11 @@ class Bench:
         broker_before = running.cpu_seconds()
         begin = time.monotonic()
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False,
-                timeout=self.warmup * 2 + self.seconds + scenario.seconds_spare,
-                preexec_fn=lambda: os.sched_setaffinity(0, cores))
+            with Scraper(running.http_port) as scraper:
+                done = subprocess.run(
+                    command, capture_output=True, text=True, check=False,
+                    timeout=self.warmup * 2 + self.seconds + scenario.seconds_spare,
+                    preexec_fn=lambda: os.sched_setaffinity(0, cores))
         except subprocess.TimeoutExpired:
             return {"ok": False, "failure": "the generator did not end in time"}
         elapsed = time.monotonic() - begin
@@ -63,6 +99,11 @@ class Bench:
         except ValueError:
             return {"ok": False, "failure": f"the generator ended with {done.returncode}: "
                                             f"{done.stderr.strip()}"}
+        if running.http_port is not None:
+            report["scrapes"] = scraper.count
+            if scraper.count == 0 and not report.get("failure"):
+                report["ok"] = False
+                report["failure"] = "/metrics did not answer"
         if running.process.poll() is not None:
             report["ok"] = False
             report["failure"] = (f"the broker ended with {running.process.returncode}\n"

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 
+from harness import configuration
 from harness.brokers import Broker
 
 
@@ -22,6 +23,8 @@ class NullRelay(Broker):
         return [str(self.binary), "--port-file", str(folder / "port.json")], None
 
     def cannot(self, scenario):
+        if scenario.has_wire:
+            return "no TLS and no WebSocket"
         return "it matches nothing and keeps nothing" if scenario.needs_broker else None
 
 
@@ -29,6 +32,7 @@ class Mitu(Broker):
     name = "mitu"
     words = ""  # what makes it differ from mitu
     shards = 1
+    features = configuration.FEATURES
 
     def __init__(self, bin_folder, extra=()):
         self.binary = bin_folder / "mitud"
@@ -40,21 +44,34 @@ class Mitu(Broker):
         return told.stdout.strip() or None
 
     def about(self):
-        return {**super().about(), "words": self.words, "shards": self.shards}
+        return {**super().about(), "words": self.words, "shards": self.shards,
+                "features": list(self.features)}
 
     def missing(self):
         return None if self.binary.exists() else f"{self.binary} is not built"
 
+    @property
+    def is_scraped(self):
+        return "metrics" in self.features
+
     def command(self, folder, scenario):
-        (folder / "data").mkdir()
-        return [str(self.binary), "--listen", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0",
-                "--data", str(folder / "data"), "--allow-anonymous",
+        return [str(self.binary), *configuration.write(folder, scenario, self.features),
                 "--port-file", str(folder / "port.json"),
                 *([] if self.shards is None else ["--shards", str(self.shards)]), *self.extra], None
 
 
 # Debian's libraries that variants load, and the package each is in.
 PACKAGES = {"libtcmalloc_minimal.so.4": "libtcmalloc-minimal4", "libmimalloc.so.2.0": "libmimalloc2.0"}
+
+
+class Featured(Mitu):
+    """mitud with only some of what is switched on by default."""
+
+    def __init__(self, bin_folder, features):
+        super().__init__(bin_folder)
+        self.features = tuple(features)
+        self.name = f"{Mitu.name} {' '.join(features) or 'bare'}"
+
 
 class Sharded(Mitu):
     """mitud with some shards on some cores. Its threads go where the kernel lets them go: a pinned

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 
+from harness import certificates
 from harness.brokers import Broker, free_port
 
 SYSTEM_PATH = f"/usr/sbin:{os.environ.get('PATH', '')}"
@@ -33,8 +34,10 @@ class Mosquitto(Broker):
         # loaded; where latency is what is measured it is off, so that each figure is its best one.
         # Where a subscriber is slow on purpose, it has the bound that mitud has by default.
         queued_max = 10_000 if scenario.shape == "slow" else 0
+        # 2.0.11 ends when all its listeners are of WebSocket, so that it has a plain one beside.
+        plain = [f"listener {free_port()} 127.0.0.1"] if scenario.websocket else []
         lines = [
-            f"listener {port} 127.0.0.1", "allow_anonymous true", "persistence false",
+            *plain, f"listener {port} 127.0.0.1", *self.wire(scenario), "allow_anonymous true", "persistence false",
             f"max_queued_messages {queued_max}", "max_inflight_messages 0", "max_queued_bytes 0",
             "sys_interval 0", "log_type error", "connection_messages false",
             f"set_tcp_nodelay {'true' if scenario.open_loop else 'false'}",
@@ -43,6 +46,18 @@ class Mosquitto(Broker):
         config = folder / "mosquitto.conf"
         config.write_text("\n".join(lines) + "\n")
         return [self.binary, "-c", str(config)], port
+
+
+    @staticmethod
+    def wire(scenario):
+        """What its listener speaks. Ciphers and groups are the generator's choice, the same for all."""
+        lines = ["protocol websockets"] if scenario.websocket else []
+        if scenario.tls:
+            files = certificates.made()
+            lines += [f"certfile {files.server}", f"keyfile {files.server_key}"]
+        if scenario.client_certificates:
+            lines += [f"cafile {files.ca}", "require_certificate true"]
+        return lines
 
 
 class NatsServer(Broker):
@@ -58,6 +73,8 @@ class NatsServer(Broker):
         return None if self.binary else "nats-server is not installed (apt-get install nats-server)"
 
     def cannot(self, scenario):
+        if scenario.has_wire:
+            return "compared without TLS and WebSocket only"
         if scenario.mqtt == 5:
             return "no MQTT 5"
         if scenario.qos == 2:
@@ -91,6 +108,9 @@ class Peer(Broker):
         self.name, equals, self.text = text.partition("=")
         if not equals or not self.name or "{port}" not in self.text:
             raise ValueError(f"--peer {text}: write NAME=COMMAND with {{port}} where its port goes")
+
+    def cannot(self, scenario):
+        return "compared without TLS and WebSocket only" if scenario.has_wire else None
 
     def missing(self):
         program = shlex.split(self.text)[0]

@@ -2,7 +2,7 @@
 
 import os
 
-from harness import allocations, charts, report, shards, targets
+from harness import allocations, charts, figures, price, report, shards, targets
 from harness.machine import cores_text
 
 
@@ -41,6 +41,36 @@ def facts(document, link):
     return "\n".join(f"- {name}: {value}" for name, value in lines)
 
 
+WIRE_METRICS = (("logins_per_core_s", "log-ins per second of CPU"),
+                ("cpu_us", "CPU per message, us"),
+                ("bytes_per_connection", "bytes of an idle connection"))
+
+
+def wires(document):
+    """Mitu beside mosquitto, with TLS and WebSocket and, of log-ins and connections, without."""
+    rows = []
+    for metric, label in WIRE_METRICS:
+        for entry in document["scenarios"]:
+            kind = entry["arguments"][0]
+            if (kind == "handshake") != (metric == "logins_per_core_s"):
+                continue
+            if kind not in ("handshake", "connect") and not figures.has_wire(entry):
+                continue
+            if (kind == "connect") != (metric == "bytes_per_connection"):
+                continue
+            found = [figures.metric_of(entry, name, metric) for name in ("mitu", "mosquitto")]
+            if not any(found):
+                continue
+            ratio = entry["ratios"].get("mitu / mosquitto", {}).get(metric)
+            rows.append([entry["name"], *map(report.cell, found), report.ratio_cell(ratio), label])
+    if not any(figures.has_wire(entry) for entry in document["scenarios"]):
+        return []
+    return ["## TLS and WebSocket", "Both brokers have the same certificates (P-256), protocol, "
+            "cipher (AES-128-GCM) and group (X25519). A log-in is a connection that is set up, shakes "
+            "hands where there is TLS, sends CONNECT, gets CONNACK, and is cut.",
+            markdown_table(["", "Mitu", "mosquitto", "Mitu / mosquitto", "of"], rows)]
+
+
 def page(document, drawn, result_link):
     names = list(document["brokers"])
     judged = document.get("targets") or targets.judge(document["scenarios"])
@@ -56,6 +86,14 @@ def page(document, drawn, result_link):
         markdown_table(["", *targets.HEAD[1:4], "unit", "verdict"],
                        [targets.cells(row) for row in judged]),
     ]
+    parts += wires(document)
+    if document.get("price"):
+        parts += ["## The price of each", "Mitu with one of access checks, limits, tenants and metrics "
+                  "switched on, and with all of them, as a ratio to the broker without any, turn by "
+                  "turn. All other figures of Mitu on this page are with all of them.",
+                  markdown_table([*price.head(document["price"])],
+                                 map(price.cells, document["price"])),
+                  price.typical(document["price"])]
     if document.get("allocation_modes"):
         parts += ["## Allocation modes", "Mitu with its batches as a ratio to mitud with one "
                   "allocation for each message and each queued reference, turn by turn; `*`: a broker had "

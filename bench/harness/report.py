@@ -149,6 +149,9 @@ def tables(summary, brokers, repeat):
                      brokers, "cpu_us"),
         metric_table(f"Heartbeats, microseconds of the broker's CPU for one PING and one PUBLISH; "
                      f"{note}", of("heartbeat"), brokers, "cpu_us"),
+        metric_table(f"Log-ins per second of the broker's CPU: each connects, shakes hands where there "
+                     f"is TLS, sends CONNECT, and ends; {note}", of("handshake"), brokers,
+                     "logins_per_core_s"),
         metric_table(f"Connections, microseconds of the broker's CPU to set one up; {note}",
                      of("connect"), brokers, "cpu_us"),
         metric_table(f"Connections, bytes (PSS) of one that idles; {note}", of("connect"), brokers,

@@ -20,12 +20,21 @@ class Scenario:
     count: int = 0           # filters; retained messages
     misses: bool = False
     slow_bytes: int = 0      # that the slow subscriber reads per second
+    tls: str = ""            # 1.2 or 1.3
+    client_certificates: bool = False
+    resume: bool = False
+    websocket: bool = False
     seconds_spare: int = 90  # connecting thousands, draining, a busy machine
     quick: bool = False
 
     @property
     def open_loop(self):
         return self.rate > 0
+
+    @property
+    def has_wire(self):
+        """Whether something stands between socket and MQTT."""
+        return bool(self.tls) or self.websocket
 
     @property
     def needs_broker(self):
@@ -45,6 +54,9 @@ class Scenario:
             words.append("--misses")
         if self.slow_bytes:
             words.append(f"--slow-bytes={self.slow_bytes}")
+        words += [f"--tls={self.tls}"] if self.tls else []
+        words += ["--websocket"] if self.websocket else []
+        words += ["--resume"] if self.resume else []
         words.append(f"--rate={self.rate:g}" if self.open_loop else f"--window={self.window}")
         return words
 
@@ -153,6 +165,34 @@ def fleets(open_files_max, quick):
                    quick=True)
 
 
+WIRES = {
+    "TLS 1.3": {"tls": "1.3"}, "TLS 1.2": {"tls": "1.2"},
+    "mutual TLS 1.3": {"tls": "1.3", "client_certificates": True},
+    "WebSocket": {"websocket": True}, "WebSocket and TLS 1.3": {"tls": "1.3", "websocket": True},
+}
+
+
+def wires():
+    """TLS and WebSocket: what it costs that somebody comes, stays, and speaks."""
+    yield Scenario("log-ins, plain", "handshake", 16, quick=True)
+    for label in ("TLS 1.3", "TLS 1.2", "mutual TLS 1.3"):
+        yield Scenario(f"log-ins, {label}", "handshake", 16, quick=True, **WIRES[label])
+    for label in ("TLS 1.3", "TLS 1.2"):
+        yield Scenario(f"log-ins, {label}, resumed", "handshake", 16, resume=True, quick=True,
+                       **WIRES[label])
+    yield Scenario("log-ins, WebSocket", "handshake", 16, **WIRES["WebSocket"])
+    for label in ("TLS 1.3", "WebSocket", "WebSocket and TLS 1.3"):
+        for qos in (0, 1):
+            yield Scenario(f"pairs 100 QoS {qos}, 64 B over {label}", "pairs", 100, qos,
+                           quick=label != "WebSocket and TLS 1.3", **WIRES[label])
+            yield Scenario(f"pairs 500 QoS {qos}, 64 B over {label}, one at a time", "pairs", 500,
+                           qos, window=1, quick=qos == 0 and label != "WebSocket and TLS 1.3",
+                           **WIRES[label])
+    yield Scenario("connect and idle 2,000, plain", "connect", 2_000, quick=True)
+    for label, wire in WIRES.items():
+        yield Scenario(f"connect and idle 2,000, {label}", "connect", 2_000, quick=True, **wire)
+
+
 def wide_windows():
     """For brokers with several cores: the wider the window, the more messages to one read and one
     write of the generator, the less CPU it needs for each, and the further it is from the limit."""
@@ -170,5 +210,5 @@ def wide_windows():
 def all_of(open_files_max, quick, wide=False):
     """`wide`: those with wide windows, too."""
     every = [*fleets(open_files_max, quick), *saturated(), *one_at_a_time(), *fixed_rates(),
-             *shared(), *slow(), *stored(), *(wide_windows() if wide else ())]
+             *shared(), *slow(), *stored(), *wires(), *(wide_windows() if wide else ())]
     return [scenario for scenario in every if scenario.quick or not quick]

@@ -115,6 +115,7 @@ void QuotaLedger::set_listener(std::uint16_t index, const ListenerLimits& limits
     Listener& changed = listener(index);
     changed.maximum.store(bounded(limits.connections_max), relaxed);
     changed.packet_bytes_max.store(limits.packet_bytes_max, relaxed);
+    changed.has_doorkeeper.store(limits.has_doorkeeper, relaxed);
     changed.connect_rate.set_rate(limits.connect_rate);
 }
 
@@ -209,8 +210,50 @@ std::uint64_t QuotaLedger::listener_connections(std::uint16_t index) const noexc
     return static_cast<std::uint64_t>(listener(index).used.load(relaxed));
 }
 
+bool QuotaLedger::is_listener_full(std::uint16_t index) const noexcept {
+    const Listener& looked_at = listener(index);
+    return looked_at.used.load(relaxed) >= looked_at.maximum.load(relaxed);
+}
+
+bool QuotaLedger::has_doorkeeper(std::uint16_t index) const noexcept {
+    return listener(index).has_doorkeeper.load(relaxed);
+}
+
 std::uint32_t QuotaLedger::listener_packet_bytes_max(std::uint16_t index) const noexcept {
     return listener(index).packet_bytes_max.load(relaxed);
+}
+
+std::optional<std::uint64_t> QuotaLedger::value_of(const Bound& bound, TenantId whose,
+                                                   std::uint16_t listener_index) {
+    const auto if_set = [](std::uint64_t value, std::uint64_t none) {
+        return value != none ? std::optional{value} : std::nullopt;
+    };
+    const auto rate = [&](const SharedBucket& bucket) { return if_set(bucket.per_second(), 0); };
+    if (bound.scope == Scope::tenant) {
+        TenantAccount& account = tenant(whose);
+        if (bound.limit == Limit::connect_rate) return rate(account.connect_rate());
+        if (bound.limit == Limit::message_rate) return rate(account.message_rate());
+        if (bound.limit == Limit::byte_rate) return rate(account.byte_rate());
+    }
+    if (bound.scope == Scope::listener) {
+        const Listener& entrance = listener(listener_index);
+        if (bound.limit == Limit::connect_rate) return rate(entrance.connect_rate);
+        if (bound.limit == Limit::packet_bytes) return if_set(entrance.packet_bytes_max, 0);
+        if (bound.limit != Limit::connections) return std::nullopt;
+        return if_set(static_cast<std::uint64_t>(entrance.maximum.load(relaxed)), no_maximum);
+    }
+    if (bound.scope == Scope::server && bound.limit == Limit::connect_rate) {
+        return rate(connect_rate_);
+    }
+    for (std::size_t i = 0; i < quota_count; ++i) {
+        const auto quota = static_cast<Quota>(i);
+        if (limit_of(quota) != bound.limit) continue;
+        if (bound.scope == Scope::tenant) return if_set(tenant(whose).maximum(quota), no_maximum);
+        if (bound.scope == Scope::server) {
+            return if_set(static_cast<std::uint64_t>(server_[i].maximum.load(relaxed)), no_maximum);
+        }
+    }
+    return std::nullopt;
 }
 
 SharedBucket& QuotaLedger::listener_connect_rate(std::uint16_t index) noexcept {

@@ -56,6 +56,9 @@ struct ListenerLimits {
     std::uint64_t connections_max = no_maximum;
     Rate connect_rate{};
     std::uint32_t packet_bytes_max = 0;  // 0: the server's
+    /// Something stands in front of MQTT that costs a lot, and a doorkeeper in front of that: the
+    /// connect rates are taken there, and not again at CONNECT.
+    bool has_doorkeeper = false;
 };
 
 struct ServerLimits {
@@ -72,6 +75,10 @@ struct ServerLimits {
 class TenantAccount {
 public:
     [[nodiscard]] std::uint64_t used(Quota quota) const noexcept;
+    [[nodiscard]] std::uint64_t maximum(Quota quota) const noexcept {
+        return static_cast<std::uint64_t>(
+            holdings_[static_cast<std::size_t>(quota)].maximum.load(std::memory_order_relaxed));
+    }
     [[nodiscard]] SharedBucket& connect_rate() noexcept { return connect_rate_; }
     [[nodiscard]] SharedBucket& message_rate() noexcept { return message_rate_; }
     [[nodiscard]] SharedBucket& byte_rate() noexcept { return byte_rate_; }
@@ -147,7 +154,14 @@ public:
     void take_listener(std::uint16_t listener) noexcept;
     void give_back_listener(std::uint16_t listener) noexcept;
     [[nodiscard]] std::uint64_t listener_connections(std::uint16_t listener) const noexcept;
+    /// No more connections, as things are. May be outdated at once: a hint.
+    [[nodiscard]] bool is_listener_full(std::uint16_t listener) const noexcept;
+    [[nodiscard]] bool has_doorkeeper(std::uint16_t listener) const noexcept;
     [[nodiscard]] std::uint32_t listener_packet_bytes_max(std::uint16_t listener) const noexcept;
+    /// What a bound stands at now: a count, bytes, or so many per second.
+    /// Shape  nullopt: nothing is bounded, or it is not the ledger that bounds it.
+    [[nodiscard]] std::optional<std::uint64_t> value_of(const Bound& bound, TenantId tenant,
+                                                        std::uint16_t listener);
     [[nodiscard]] SharedBucket& listener_connect_rate(std::uint16_t listener) noexcept;
     [[nodiscard]] SharedBucket& server_connect_rate() noexcept { return connect_rate_; }
 
@@ -186,6 +200,7 @@ private:
         std::atomic<std::int64_t> maximum{static_cast<std::int64_t>(no_maximum)};
         std::atomic<std::int64_t> used{0};
         std::atomic<std::uint32_t> packet_bytes_max{0};
+        std::atomic<bool> has_doorkeeper{false};
         SharedBucket connect_rate;
     };
 

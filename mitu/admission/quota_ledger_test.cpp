@@ -168,5 +168,23 @@ TEST(quota_ledger, leaves_most_of_what_is_reserved_where_it_can_be_had) {
     EXPECT_EQ(ledger.portion(a, sessions, 4), no_maximum / 64);
 }
 
+TEST(quota_ledger, tells_what_a_bound_stands_at) {
+    QuotaLedger ledger;
+    ASSERT_TRUE(ledger.set_server(server_with(sessions, 100)));
+    TenantLimits limits = tenant_with(sessions, {.maximum = 7});
+    limits.message_rate = {.per_second = 50};
+    ASSERT_TRUE(ledger.set_tenant(a, limits));
+    ledger.set_listener(3, {.connections_max = 9, .packet_bytes_max = 512});
+    using Value = std::optional<std::uint64_t>;
+    EXPECT_EQ(ledger.value_of({Limit::sessions, Scope::server}, a, 0), Value{100});
+    EXPECT_EQ(ledger.value_of({Limit::sessions, Scope::tenant}, a, 0), Value{7});
+    EXPECT_EQ(ledger.value_of({Limit::message_rate, Scope::tenant}, a, 0), Value{50});
+    EXPECT_EQ(ledger.value_of({Limit::connections, Scope::listener}, a, 3), Value{9});
+    EXPECT_EQ(ledger.value_of({Limit::packet_bytes, Scope::listener}, a, 3), Value{512});
+    EXPECT_EQ(ledger.value_of({Limit::connections, Scope::listener}, a, 4), Value{});
+    EXPECT_EQ(ledger.value_of({Limit::sessions, Scope::tenant}, TenantId{9}, 0), Value{});
+    EXPECT_EQ(ledger.value_of({Limit::ban, Scope::client}, a, 0), Value{});
+}
+
 }  // namespace
 }  // namespace mitu::admission

@@ -23,8 +23,9 @@ void RefusedAttempts::note(RefusedAttempt attempt) {
     for (auto it = lines_.begin(); it != lines_.end(); ++it) {
         const RefusedAttempt& known = it->attempt;
         if (known.tenant == attempt.tenant && known.client_id == attempt.client_id &&
-            known.address == attempt.address && known.reason == attempt.reason &&
-            known.has_bound == attempt.has_bound && known.bound == attempt.bound) {
+            known.has_tenant == attempt.has_tenant && known.address == attempt.address &&
+            known.reason == attempt.reason && known.has_bound == attempt.has_bound &&
+            known.bound == attempt.bound) {
             attempt.count = known.count == 0xFFFF'FFFF ? known.count : known.count + 1;
             *it = {std::move(attempt), next_order_++};
             return;
@@ -54,7 +55,7 @@ std::vector<RefusedAttempt> RefusedAttempts::of_client(TenantId tenant,
     auto attempts = newest(lines_max_);
     const std::string_view name = client_id.substr(0, client_id_bytes_max);
     std::erase_if(attempts, [&](const RefusedAttempt& attempt) {
-        return attempt.tenant != tenant || attempt.client_id != name;
+        return (attempt.has_tenant && attempt.tenant != tenant) || attempt.client_id != name;
     });
     return attempts;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -57,13 +58,15 @@ private:
 
 /// A CONNECT that was refused.
 struct RefusedAttempt {
-    TenantId tenant;        // as claimed
-    std::string client_id;  // as claimed; cut to 64 bytes
+    TenantId tenant;          // as claimed
+    bool has_tenant = false;  // else nobody knows whose client it is, and `tenant` says nothing
+    std::string client_id;    // as claimed; cut to 64 bytes
     IpAddress address{};
     std::uint8_t reason = 0;  // the code of MQTT 5
     std::string text;         // as the client was told; cut to 128 bytes
     Bound bound;
     bool has_bound = false;  // else it was for another reason: a password, a malformed packet
+    std::optional<std::uint64_t> bound_value;  // what it stood at
     Instant last;
     std::uint32_t count = 0;
 };
@@ -77,7 +80,7 @@ public:
     void note(RefusedAttempt attempt);
     /// The newest first.
     [[nodiscard]] std::vector<RefusedAttempt> newest(std::size_t max = 256) const;
-    /// What there is of one client id, the newest first.
+    /// What there is of one client id, the newest first; those whose tenant nobody knows too.
     [[nodiscard]] std::vector<RefusedAttempt> of_client(TenantId tenant,
                                                         std::string_view client_id) const;
     [[nodiscard]] std::size_t size() const noexcept { return lines_.size(); }

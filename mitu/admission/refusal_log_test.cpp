@@ -30,9 +30,10 @@ TEST(refusal_ring, counts_the_same_in_a_row_in_one_line) {
     });
 }
 
-RefusedAttempt attempt(std::string id, std::uint8_t reason = 0x97) {
+RefusedAttempt attempt(std::string id, std::uint8_t reason = 0x97, bool has_tenant = true) {
     RefusedAttempt made;
     made.client_id = std::move(id);
+    made.has_tenant = has_tenant;
     made.reason = reason;
     made.last = start;
     return made;
@@ -50,6 +51,7 @@ TEST(refused_attempts, count_one_line_for_each_client_and_reason) {
     EXPECT_EQ(newest[2].count, 5u);
     EXPECT_EQ(log.of_client(tenant_default, "a").size(), 2u);
     EXPECT_TRUE(log.of_client(TenantId{1}, "a").empty());
+    EXPECT_TRUE(log.of_client(tenant_default, "c").empty());
 }
 
 TEST(refused_attempts, forget_the_oldest_and_stay_bounded) {
@@ -59,6 +61,18 @@ TEST(refused_attempts, forget_the_oldest_and_stay_bounded) {
     EXPECT_EQ(log.newest(1)[0].client_id, "client999");
     log.note(attempt(std::string(60'000, 'x')));
     EXPECT_EQ(log.newest(1)[0].client_id.size(), 64u);
+}
+
+TEST(refused_attempts, of_a_client_whose_tenant_nobody_knows_are_kept_apart) {
+    RefusedAttempts log{8};
+    RefusedAttempt known = attempt("a");
+    known.tenant = TenantId{1};
+    known.has_tenant = true;
+    log.note(known);
+    log.note(attempt("a", 0x97, false));
+    EXPECT_EQ(log.size(), 2u);
+    EXPECT_EQ(log.of_client(TenantId{1}, "a").size(), 2u);
+    EXPECT_EQ(log.of_client(TenantId{2}, "a").size(), 1u);
 }
 
 }  // namespace

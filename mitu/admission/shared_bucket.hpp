@@ -28,6 +28,9 @@ public:
     [[nodiscard]] bool is_limited() const noexcept {
         return per_second_.load(std::memory_order_relaxed) != 0;
     }
+    [[nodiscard]] std::uint64_t per_second() const noexcept {
+        return static_cast<std::uint64_t>(per_second_.load(std::memory_order_relaxed));
+    }
     [[nodiscard]] std::int64_t burst() const noexcept {
         return burst_.load(std::memory_order_relaxed);
     }

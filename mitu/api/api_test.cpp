@@ -65,6 +65,61 @@ TEST(api_access, each_role_may_what_those_below_it_may) {
     }
 }
 
+TEST(api_access, refusals_of_another_tenant_and_of_nobody_are_for_those_who_see_all) {
+    Rig rig;
+    const auto refused = [&](TenantScope tenant, const char* id) {
+        RefusalInfo info;
+        info.tenant = std::move(tenant);
+        info.client_id = id;
+        info.count = 1;
+        info.kind = "connect_refused";
+        info.reason = "not_authorized";
+        rig.broker.all_refusals.push_back(info);
+    };
+    refused("acme", "a");
+    refused("borealis", "a");
+    refused(std::nullopt, "a");
+    refused("acme", "b");
+    const auto count = [&](const std::string& target, const char* who) {
+        return rig.json("GET", target, "", Rig::as(who))["items"].size();
+    };
+    EXPECT_EQ(count("/refusals", "eye"), 4u);
+    EXPECT_EQ(count("/refusals?client_id=a", "eye"), 3u);
+    EXPECT_EQ(count("/refusals?tenant=acme&client_id=a", "eye"), 2u);
+    EXPECT_EQ(count("/refusals", "acme-eye"), 2u);
+    EXPECT_EQ(count("/refusals?client_id=a", "acme-eye"), 1u);
+    EXPECT_EQ(rig.status("GET", "/refusals?tenant=borealis", "", Rig::as("acme-eye")), 404u);
+}
+
+TEST(api_clients, show_what_was_refused_to_them_before_they_had_a_session_too) {
+    Rig rig;
+    rig.broker.all_clients = {{"acme", "a", true}};
+    RefusalInfo info;
+    info.tenant = "acme";
+    info.client_id = "a";
+    info.at = {5'000};
+    info.count = 3;
+    info.kind = "slowed_down";
+    info.reason = "slowed_down";
+    info.limit = "message_rate";
+    info.scope = "client";
+    info.limit_value = 10;
+    rig.broker.all_clients[0].refusals = {info};
+    info.at = {9'000};
+    info.kind = "connect_refused";
+    info.reason = "banned";
+    info.text = "ban (client)";
+    info.peer = "192.0.2.7";
+    rig.broker.all_refusals = {info};
+    const Json shown = rig.json("GET", "/clients/acme/a")["refusals"];
+    ASSERT_EQ(shown.size(), 2u);
+    EXPECT_EQ(shown[0]["kind"], "connect_refused");
+    EXPECT_EQ(shown[0]["at"], "1970-01-01T00:00:09.000Z");
+    EXPECT_EQ(shown[1]["limit_value"], 10);
+    EXPECT_EQ(shown[1]["peer"], nullptr);
+    EXPECT_FALSE(rig.json("GET", "/clients")["items"][0].contains("refusals"));
+}
+
 TEST(api_access, what_another_tenant_has_looks_like_nothing) {
     Rig rig;
     rig.broker.all_clients = {{"acme", "a", true}, {"borealis", "b", true}};

@@ -12,6 +12,7 @@
 
 #include "mitu/api/error.hpp"
 #include "mitu/base/bytes.hpp"
+#include "mitu/base/time.hpp"
 
 namespace mitu::api {
 
@@ -39,6 +40,26 @@ struct TenantInfo {
     std::string description{};
 };
 
+/// What was refused to a client, dropped for it, or slowed down.
+struct RefusalInfo {
+    TenantScope tenant{};     // nullopt: nobody knows whose client it is
+    std::string client_id{};  // as claimed
+    WallTime at{};            // the last time
+    std::uint64_t count = 0;  // in a row, up to then
+    std::string kind{};       // connect_refused, message_dropped, publish_refused, ...
+    std::string reason{};     // of the drop, or MQTT's own name
+    std::string text{};       // as the client was told; empty: nothing
+    std::string peer{};       // the address; empty: that of the client's connection
+    std::string limit{};      // the bound that was met; empty: none
+    std::string scope{};      // whose it is
+    std::optional<std::uint64_t> limit_value{};
+};
+struct RefusalQuery {
+    TenantScope tenant{};
+    std::string client_id{};                // empty: any
+    bool includes_unknown_tenants = false;  // with a tenant: of unknown ones too
+};
+
 struct ClientQuery {
     TenantScope tenant{};
     std::optional<bool> connected{};
@@ -57,6 +78,7 @@ struct ClientInfo {
     std::uint64_t queued = 0;
     std::uint64_t inflight = 0;
     std::map<std::string, std::uint64_t> dropped{};  // by reason; those above 0
+    std::vector<RefusalInfo> refusals{};             // the last few, the newest first
 };
 
 struct SubscriptionQuery {
@@ -128,6 +150,10 @@ public:
     /// Errors  client_unknown
     [[nodiscard]] virtual Answer<ClientInfo> client(const TenantName& tenant,
                                                     const std::string& client_id) = 0;
+    /// CONNECTs that were refused, also of those who never had a session; the newest first.
+    /// Errors  cursor_invalid
+    [[nodiscard]] virtual Answer<Listing<RefusalInfo>> refusals(const RefusalQuery& query,
+                                                                const Page& page) = 0;
     /// Disconnects it; its session stays as MQTT says.
     /// Errors  client_unknown, client_not_connected
     [[nodiscard]] virtual Answer<void> kick(const TenantName& tenant,

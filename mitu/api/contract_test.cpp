@@ -16,6 +16,7 @@ constexpr Sample samples[] = {
     {"list_clients", "/clients"},
     {"show_client", "/clients/acme/dev%2F1"},
     {"list_client_subscriptions", "/clients/acme/dev%2F1/subscriptions"},
+    {"list_refusals", "/refusals", "", "client_id=x"},
     {"list_subscriptions", "/subscriptions", "", "filter=t/%2B"},
     {"kick_client", "/clients/acme/dev%2F1"},
     {"put_retained", "/retained/acme/t/1", R"({"payload":"on","expiry_s":60})"},
@@ -63,8 +64,19 @@ const Operation& operation_of(std::string_view id) {
 }
 
 void fill(Rig& rig) {
-    rig.broker.all_clients.push_back(
-        {"acme", "dev/1", true, "192.0.2.9:5", "5.0", "p", "c", 1.5, 2, 3, 4, {{"queue_full", 9}}});
+    rig.broker.all_clients.push_back({"acme",
+                                      "dev/1",
+                                      true,
+                                      "192.0.2.9:5",
+                                      "5.0",
+                                      "p",
+                                      "c",
+                                      1.5,
+                                      2,
+                                      3,
+                                      4,
+                                      {{"queue_full", 9}},
+                                      {}});
     rig.broker.all_subscriptions.push_back({"acme", "dev/1", "t/+", 1, false, true, 7});
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "mitu/api/operation.hpp"
 #include "mitu/mqtt/topic.hpp"
 
@@ -22,6 +24,40 @@ Json client_json(const ClientInfo& client) {
               {"inflight", client.inflight},
               {"dropped", Json::object()}};
     for (const auto& [reason, count] : client.dropped) json["dropped"][reason] = count;
+    return json;
+}
+
+Json refusal_json(const RefusalInfo& refusal) {
+    const auto or_null = [](const std::string& text) {
+        return text.empty() ? Json(nullptr) : Json(text);
+    };
+    return {{"tenant", tenant_json(refusal.tenant)},
+            {"client_id", refusal.client_id},
+            {"at", time_text(refusal.at)},
+            {"count", refusal.count},
+            {"kind", refusal.kind},
+            {"reason", refusal.reason},
+            {"text", or_null(refusal.text)},
+            {"peer", or_null(refusal.peer)},
+            {"limit", or_null(refusal.limit)},
+            {"scope", or_null(refusal.scope)},
+            {"limit_value", refusal.limit_value ? Json(*refusal.limit_value) : Json(nullptr)}};
+}
+
+/// Beside what its session remembers, what was refused to it when it wanted to come in.
+Answer<Json> client_with_refusals(Call& call, const ClientInfo& client) {
+    RefusalQuery query;
+    query.tenant = client.tenant;
+    query.client_id = client.client_id;
+    query.includes_unknown_tenants = !call.principal.tenant;
+    const auto attempts = call.services.backends.broker->refusals(query, {.limit = 20});
+    if (!attempts) return std::unexpected(attempts.error());
+    std::vector<RefusalInfo> all = client.refusals;
+    all.insert(all.end(), attempts->items.begin(), attempts->items.end());
+    std::ranges::sort(all, std::ranges::greater{}, &RefusalInfo::at);
+    Json json = client_json(client);
+    json["refusals"] = Json::array();
+    for (const RefusalInfo& refusal : all) json["refusals"].push_back(refusal_json(refusal));
     return json;
 }
 
@@ -61,7 +97,23 @@ Answer<Reply> show_client(Call& call) {
     if (!tenant) return std::unexpected(tenant.error());
     const auto client = call.services.backends.broker->client(*tenant, call.param("client_id"));
     if (!client) return std::unexpected(client.error());
-    return Reply{200, client_json(*client)};
+    const auto json = client_with_refusals(call, *client);
+    if (!json) return std::unexpected(json.error());
+    return Reply{200, *json};
+}
+
+Answer<Reply> list_refusals(Call& call) {
+    const auto scope = call.scope(call.request.query("tenant"));
+    if (!scope) return std::unexpected(scope.error());
+    const auto page = call.page();
+    if (!page) return std::unexpected(page.error());
+    RefusalQuery query;
+    query.tenant = *scope;
+    query.client_id = call.request.query("client_id").value_or("");
+    query.includes_unknown_tenants = !call.principal.tenant;
+    const auto listing = call.services.backends.broker->refusals(query, *page);
+    if (!listing) return std::unexpected(listing.error());
+    return listing_reply(*listing, refusal_json);
 }
 
 Answer<Reply> kick_client(Call& call) {
@@ -148,6 +200,16 @@ std::vector<Operation> client_operations() {
          .answer = "SubscriptionListing",
          .errors = {Code::client_unknown, Code::shard_silent},
          .handler = list_client_subscriptions},
+        {.method = "GET",
+         .path = "/refusals",
+         .id = "list_refusals",
+         .tag = "clients",
+         .summary = "CONNECTs that were refused, by client id, address and reason: the last few "
+                    "hundred of each shard, the newest first",
+         .query = with_page({tenant, {"client_id", "string", "exactly this client id"}}),
+         .answer = "RefusalListing",
+         .errors = {Code::overloaded},
+         .handler = list_refusals},
         {.method = "GET",
          .path = "/subscriptions",
          .id = "list_subscriptions",

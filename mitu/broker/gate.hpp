@@ -34,6 +34,8 @@ struct Login {
 struct Refusal {
     mqtt::ReasonCode reason = mqtt::ReasonCode::not_authorized;
     std::string text;  // for the client (v5 Reason String) and the log
+    /// Whose client it would have been; nullopt: nobody can tell.
+    std::optional<TenantId> tenant{};
 };
 
 /// Who has been let in, and as what.

@@ -129,6 +129,10 @@ public:
     [[nodiscard]] const admission::RefusedAttempts& refused_attempts() const noexcept {
         return refused_attempts_;
     }
+    /// Counts and remembers a connection that the transport has sent away on its own, for a bound
+    /// that would have been met at CONNECT too. From the shard's thread.
+    void note_refused_at_door(const ports::PeerAddress& peer, const admission::Bound& bound,
+                              Instant now);
     /// Of this shard.
     [[nodiscard]] std::uint64_t tenant_message_bytes(TenantId tenant) const noexcept {
         return messages_.tenants().stored(tenant);
@@ -280,7 +284,7 @@ private:
     /// Whose CONNECT is being dealt with, for the notes about who was refused.
     /// Lifetime  the packet.
     struct AtHand {
-        TenantId tenant;
+        std::optional<TenantId> tenant;  // nullopt: nobody knows yet
         std::string_view client_id;
     };
     /// What one tenant has done on this shard, and may still do.

@@ -86,7 +86,7 @@ void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView
                   ByteView input) {
     connection.version = connect.version;
     work_of(connection).packet_bytes_max = connect.properties.maximum_packet_size;
-    const During whose{at_hand_, AtHand{tenant_default, connect.client_id}};
+    const During whose{at_hand_, AtHand{std::nullopt, connect.client_id}};
     if (const auto away = look_at_stranger(connection)) {
         turn_away(connection, nullptr, *away);
         return;
@@ -115,6 +115,7 @@ void Shard::greet(Connection& connection, const mqtt::Connect& connect, ByteView
 void Shard::settle_outcome(Connection& connection, const mqtt::Connect& connect, ByteView packet,
                            ByteView input, AdmissionOutcome outcome) {
     if (const auto* const refusal = std::get_if<Refusal>(&outcome)) {
+        at_hand_.tenant = refusal->tenant;
         refuse_connect(connection, refusal->reason, refusal->text);
         return;
     }
@@ -175,7 +176,7 @@ void Shard::on_connection_mail(const ConnectionMail& mail) {
     Connection& connection =
         add_connection(id, mail.connection.peer, mail.connection.listener_index);
     with_connect(arrival->connect, limits_.packet_bytes_max, [&](const mqtt::Connect& connect) {
-        const During whose{at_hand_, AtHand{tenant_default, connect.client_id}};
+        const During whose{at_hand_, AtHand{std::nullopt, connect.client_id}};
         connection.version = connect.version;
         work_of(connection).packet_bytes_max = connect.properties.maximum_packet_size;
         admit(connection, connect, arrival->admitted);
@@ -198,7 +199,7 @@ void Shard::on_admission(Admission admission, Instant now) {
     const ports::ConnectionId id = connection->id;
     with_connect(
         packet, packet_bytes_max(connection->listener_index), [&](const mqtt::Connect& connect) {
-            const During whose{at_hand_, AtHand{tenant_default, connect.client_id}};
+            const During whose{at_hand_, AtHand{std::nullopt, connect.client_id}};
             settle_outcome(*connection, connect, packet, input, std::move(admission.outcome));
         });
     if (find(id) != connection || connection->state != Connection::State::attached) return;

@@ -90,8 +90,11 @@ std::optional<std::size_t> Shard::process_challenged(Connection& connection, Byt
     connect_options.packet_bytes_max = limits_.packet_bytes_max;
     const auto connect = mqtt::decode(packet, connect_options);
     MITU_CHECK(connect && *connect);
-    go_on(connection, std::get<mqtt::Connect>((*connect)->packet), packet,
-          bytes.subspan(size_bytes), auth->authentication_data.value_or(ByteView{}));
+    const auto& greeting = std::get<mqtt::Connect>((*connect)->packet);
+    at_hand_ = AtHand{std::nullopt, greeting.client_id};
+    go_on(connection, greeting, packet, bytes.subspan(size_bytes),
+          auth->authentication_data.value_or(ByteView{}));
+    at_hand_ = {};
     return size_bytes;
 }
 

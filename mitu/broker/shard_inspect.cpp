@@ -6,6 +6,48 @@
 
 namespace mitu::broker {
 
+/// Of a queue: messages, though it may have been full of bytes. nullopt: there is none.
+std::optional<std::uint64_t> ShardInspector::value_of(const admission::Bound& bound,
+                                                      const Session& session) const {
+    using admission::Limit;
+    const auto or_else = [](std::uint64_t own, std::uint64_t general) {
+        const std::uint64_t value = own != 0 ? own : general;
+        return value != 0 ? std::optional{value} : std::nullopt;
+    };
+    if (bound.scope != admission::Scope::client) {
+        if (shard_.ports_.admission == nullptr) return std::nullopt;
+        const SessionNotes& notes = shard_.sessions_.notes(session.self());
+        return shard_.ports_.admission->ledger.value_of(bound, session.tenant(),
+                                                        notes.listener_index);
+    }
+    static const Profile nothing;
+    const Profile& profile = session.profile() != nullptr ? *session.profile() : nothing;
+    switch (bound.limit) {
+        case Limit::message_rate:
+            return or_else(profile.message_rate_per_s, 0);
+        case Limit::byte_rate:
+            return or_else(profile.bytes_per_s, 0);
+        case Limit::subscriptions:
+            return or_else(profile.subscriptions_max, shard_.limits_.subscriptions_max);
+        case Limit::inflight:
+            return or_else(profile.inflight_max, shard_.limits_.inflight_max);
+        case Limit::queue:
+            return or_else(profile.queue_messages_max, shard_.limits_.queue_messages_max);
+        case Limit::retained_bytes:
+            return or_else(profile.retained_payload_bytes_max, 0);
+        case Limit::packet_bytes:
+            return or_else(session.packet_bytes_max(), 0);
+        case Limit::payload_bytes:
+            return or_else(profile.payload_bytes_max, 0);
+        case Limit::topic_levels:
+            return or_else(profile.topic_levels_max, 0);
+        case Limit::wildcard_levels:
+            return profile.wildcard_levels_max;
+        default:
+            return std::nullopt;
+    }
+}
+
 ClientFacts ShardInspector::facts_of(const Session& session) const {
     ClientFacts facts;
     facts.tenant = session.tenant();
@@ -28,7 +70,11 @@ ClientFacts ShardInspector::facts_of(const Session& session) const {
         facts.dropped[i] = session.dropped(static_cast<DropReason>(i));
     }
     if (const Refusals* const last = session.refusals()) {
-        last->for_each([&](const Refusals::Entry& entry) { facts.refusals.push_back(entry); });
+        last->for_each([&](const Refusals::Entry& entry) {
+            const bool has_bound = entry.reason.has_bound;
+            facts.refusals.push_back(
+                {entry, has_bound ? value_of(entry.bound, session) : std::nullopt});
+        });
     }
     return facts;
 }

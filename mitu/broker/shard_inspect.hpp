@@ -34,6 +34,9 @@ struct ClientQuery {
     std::optional<bool> connected{};
     std::string prefix{};  // of the client id
 };
+struct RefusalFacts : Refusals::Entry {
+    std::optional<std::uint64_t> bound_value{};  // what the bound stands at now
+};
 struct ClientFacts {
     TenantId tenant;
     SessionRef session;
@@ -48,7 +51,7 @@ struct ClientFacts {
     std::uint32_t queued = 0;
     std::uint32_t inflight = 0;
     std::array<std::uint64_t, drop_reason_count> dropped{};
-    std::vector<Refusals::Entry> refusals{};  // the last few, the newest first
+    std::vector<RefusalFacts> refusals{};  // the last few, the newest first
 };
 
 /// The filters of one session, from a place on.
@@ -114,6 +117,11 @@ public:
     [[nodiscard]] std::vector<admission::RefusedAttempt> refused_attempts() const {
         return shard_.refused_attempts().newest();
     }
+    /// The same of one client id, whether it ever had a session or not.
+    [[nodiscard]] std::vector<admission::RefusedAttempt> refused_attempts(
+        TenantId tenant, std::string_view client_id) const {
+        return shard_.refused_attempts().of_client(tenant, client_id);
+    }
 
     [[nodiscard]] Chunk<ClientFacts> clients(const ClientQuery& query, InspectPosition from,
                                              std::uint32_t items_max) const;
@@ -163,6 +171,8 @@ private:
     class Tenants;
 
     [[nodiscard]] ClientFacts facts_of(const Session& session) const;
+    [[nodiscard]] std::optional<std::uint64_t> value_of(const admission::Bound& bound,
+                                                        const Session& session) const;
     /// Adds what stands at a node of the index; false: `items_max` was reached at `at.offset`.
     bool list_node(std::uint32_t node, TenantId tenant, InspectPosition& at,
                    std::uint32_t items_max, std::vector<SubscriptionFacts>& items) const;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "mitu/admission/entry.hpp"
 #include "mitu/base/hash.hpp"
 #include "mitu/broker/shard.hpp"
 #include "mitu/mqtt/encode.hpp"
@@ -21,6 +22,21 @@ using mqtt::ReasonCode;
 namespace {
 
 constexpr Duration shed_interval = Duration::seconds(1);
+
+/// How a connection that met this bound is refused.
+ReasonCode reason_at_entry(Limit limit) noexcept {
+    switch (limit) {
+        case Limit::ban:
+        case Limit::flapping:
+            return ReasonCode::banned;
+        case Limit::memory:
+            return ReasonCode::server_busy;
+        case Limit::connect_rate:
+            return ReasonCode::connection_rate_exceeded;
+        default:
+            return ReasonCode::quota_exceeded;
+    }
+}
 
 /// Whole seconds, at least one: what a client is asked to stay away.
 std::uint32_t seconds_until(Instant at, Instant now) noexcept {
@@ -40,25 +56,27 @@ std::uint32_t seconds_until(Instant at, Instant now) noexcept {
 std::optional<Shard::Turnaway> Shard::look_at_stranger(const Connection& connection) {
     if (ports_.admission == nullptr) return std::nullopt;
     admission::Control& control = *ports_.admission;
-    const admission::BanSnapshot& bans = bans_.look(control.bans);
-    if (const admission::Ban* const ban = bans.find_address(connection.peer.ip, now_)) {
-        return turned_away(*ban);
+    auto refusal = admission::judge_address(control, bans_, connection.peer.ip, now_);
+    if (!refusal && !control.ledger.has_doorkeeper(connection.listener_index)) {
+        refusal = admission::judge_pace(control, connection.listener_index, now_);
     }
-    if (control.memory.is_on(admission::SheddingStep::refuse_new_connections)) {
-        return Turnaway{ReasonCode::server_busy,
-                        {Limit::memory, Scope::server},
-                        now_ + control.options.retry_after};
-    }
-    const auto too_fast = [&](admission::SharedBucket& bucket, Scope whose) {
-        return Turnaway{ReasonCode::connection_rate_exceeded,
-                        {Limit::connect_rate, whose},
-                        bucket.ready_at(now_)};
-    };
-    auto& of_listener = control.ledger.listener_connect_rate(connection.listener_index);
-    if (!of_listener.try_take(1, now_)) return too_fast(of_listener, Scope::listener);
-    auto& of_server = control.ledger.server_connect_rate();
-    if (!of_server.try_take(1, now_)) return too_fast(of_server, Scope::server);
-    return std::nullopt;
+    if (!refusal) return std::nullopt;
+    return Turnaway{reason_at_entry(refusal->bound.limit), refusal->bound, refusal->retry_at};
+}
+
+/// The transport has sent somebody away before it spent anything on it: nobody could be told.
+void Shard::note_refused_at_door(const ports::PeerAddress& peer, const Bound& bound, Instant now) {
+    counters_.connections_refused_total.add();
+    counters_.refuse(bound);
+    admission::RefusedAttempt attempt;
+    attempt.address = peer.ip;
+    attempt.reason = static_cast<std::uint8_t>(reason_at_entry(bound.limit));
+    attempt.text =
+        fmt::format("before the handshake: {} ({})", to_text(bound.limit), to_text(bound.scope));
+    attempt.bound = bound;
+    attempt.has_bound = true;
+    attempt.last = now;
+    refused_attempts_.note(std::move(attempt));
 }
 
 Shard::Turnaway Shard::turned_away(const admission::Ban& ban) const {
@@ -176,13 +194,20 @@ void Shard::turn_away(Connection& connection, const TenantId* tenant, const Turn
 void Shard::note_attempt(const Connection& connection, ReasonCode reason, std::string_view text,
                          const Bound* bound) {
     admission::RefusedAttempt attempt;
-    attempt.tenant = at_hand_.tenant;
+    attempt.has_tenant = at_hand_.tenant.has_value();
+    attempt.tenant = at_hand_.tenant.value_or(tenant_default);
     attempt.client_id = at_hand_.client_id.substr(0, 64);
     attempt.address = connection.peer.ip;
     attempt.reason = static_cast<std::uint8_t>(reason);
     attempt.text = text.substr(0, 128);
-    if (bound != nullptr) attempt.bound = *bound;
-    attempt.has_bound = bound != nullptr;
+    if (bound != nullptr) {
+        attempt.bound = *bound;
+        attempt.has_bound = true;
+        if (ports_.admission != nullptr) {
+            attempt.bound_value = ports_.admission->ledger.value_of(*bound, attempt.tenant,
+                                                                    connection.listener_index);
+        }
+    }
     attempt.last = now_;
     refused_attempts_.note(std::move(attempt));
 }

@@ -26,13 +26,15 @@ struct Jwt {
     std::string keys_file;  // PEM public keys
     std::string jwks_file;
     std::string jwks_url;
+    std::string jwks_ca_file;
+    Duration jwks_stale_max = Duration::seconds(86'400);
     std::string secret;  // of HS256, HS384, HS512
     std::string secret_file;
     std::vector<std::string> algorithms{"ES256", "RS256"};
     std::string issuer;
     std::string audience;
     Duration leeway = Duration::seconds(30);
-    Duration refresh = Duration::seconds(300);  // of the JWKS URL
+    Duration refresh = Duration::seconds(300);  // of the JWKS URL, where a reply does not say
     JwtClaims claims;
 };
 

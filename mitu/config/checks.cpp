@@ -27,6 +27,11 @@ public:
 
     void all() {
         unique_names("listeners", config_.listeners);
+        if (!config_.node.group.empty() && config_.node.user.empty()) {
+            add("node.group",
+                fmt::format("node.group is \"{}\" without node.user; name the user too",
+                            config_.node.group));
+        }
         unique_names("tenants", config_.tenants);
         unique_names("authentication.methods", config_.authentication.methods);
         for_each("listeners", config_.listeners,
@@ -276,6 +281,12 @@ private:
                 fmt::format("{} has {} of keys_file, jwks_file, jwks_url and secret_file; use "
                             "one",
                             path, sources == 0 ? "none" : "several"));
+        }
+        if (!jwt.jwks_ca_file.empty() && !jwt.jwks_url.starts_with("https://")) {
+            add(path + ".jwks_ca_file",
+                fmt::format("{}.jwks_ca_file is set and jwks_url is not https; use https, or "
+                            "remove it",
+                            path));
         }
         if (jwt.algorithms.empty()) {
             add(path,

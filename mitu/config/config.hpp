@@ -26,6 +26,7 @@ struct Node {
     bool huge_pages = false;
     std::string user;
     std::string group;
+    bool core_dumps = false;
     std::string port_file;
     std::uint16_t login_threads = 1;
 };

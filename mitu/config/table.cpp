@@ -26,10 +26,14 @@ const Shape& shape_of<Node>() {
                 "Keep each shard on a processor: `never`, `by_node` (if there are several NUMA "
                 "nodes) or `always`."),
             key("huge_pages", &Node::huge_pages, "Ask the kernel for huge pages for messages."),
-            key("user", &Node::user, "User that the server becomes once it listens.")
-                .if_none("stays who it is"),
-            key("group", &Node::group, "Group that the server becomes once it listens.")
+            key("user", &Node::user,
+                "User that a server started as root becomes once it listens and has read its keys; "
+                "`root`: it knowingly stays root.")
+                .if_none("stays who it is; as root, with a warning"),
+            key("group", &Node::group, "Group that it becomes then; with `user`.")
                 .if_none("the user's"),
+            key("core_dumps", &Node::core_dumps,
+                "Let a crash write a core; it holds keys and passwords."),
             key("port_file", &Node::port_file,
                 "Written once the server serves: {\"mqtt\":PORT,\"http\":PORT}.")
                 .if_none("not written"),

@@ -34,14 +34,24 @@ const Shape& shape_of<Jwt>() {
     static const Shape shape{
         {},
         {
-            key("keys_file", &Jwt::keys_file, "PEM public keys; read anew when it changes.")
+            key("keys_file", &Jwt::keys_file, "PEM public keys; read anew with each reload.")
                 .file()
                 .live(),
-            key("jwks_file", &Jwt::jwks_file, "A JSON Web Key Set; read anew when it changes.")
+            key("jwks_file", &Jwt::jwks_file, "A JSON Web Key Set; read anew with each reload.")
                 .file()
                 .live(),
             key("jwks_url", &Jwt::jwks_url, "Where a JSON Web Key Set is fetched.")
                 .each(url_rule)
+                .live(),
+            key("jwks_ca_file", &Jwt::jwks_ca_file,
+                "PEM file of the authorities that the JWKS URL's certificate is checked against.")
+                .if_none("the system's")
+                .file()
+                .live(),
+            key("jwks_stale_max", &Jwt::jwks_stale_max,
+                "How long the last good keys count while the JWKS URL cannot be reached; then "
+                "tokens are refused.")
+                .range(60'000, 2'592'000'000)
                 .live(),
             key("secret", &Jwt::secret, "The shared secret of HS256, HS384 and HS512.")
                 .secret()
@@ -59,7 +69,11 @@ const Shape& shape_of<Jwt>() {
                 .if_none("not checked")
                 .live(),
             key("leeway", &Jwt::leeway, "Clocks may differ by this much.").range(0, 600'000).live(),
-            key("refresh", &Jwt::refresh, "How often the JWKS URL is asked.")
+            key("refresh", &Jwt::refresh,
+                "How often the JWKS URL is asked, where its reply has no Cache-Control max-age "
+                "(which "
+                "counts within 5s and 24h).")
+
                 .range(10'000, 86'400'000)
                 .live(),
             key("claims", &Jwt::claims, "Claims that say more than that the token is good.").live(),

@@ -72,13 +72,21 @@ public:
         shared_.error_answer = std::move(answer);
     }
 
-    Result<std::uint16_t, std::string> start() {
+    Result<std::uint16_t, std::string> open() {
         if (shared_.options.tls) {
             auto context = load_tls_context(*shared_.options.tls);
             if (!context) return std::unexpected(context.error());
             shared_.tls = as_asio(*context);
         }
-        const auto port = listen_tcp();
+        return listen_tcp();
+    }
+
+    Result<std::uint16_t, std::string> start() {
+        error_code error;
+        const auto port =
+            acceptor_.is_open()
+                ? Result<std::uint16_t, std::string>{acceptor_.local_endpoint(error).port()}
+                : open();
         if (!port) return port;
         if (auto problem = listen_unix(); !problem.empty()) return std::unexpected(problem);
         pool_.emplace(std::max<std::size_t>(shared_.options.pool_threads, 1));
@@ -246,6 +254,7 @@ void Server::handle(std::string_view method, std::string_view pattern, Handler h
     impl_->handle(method, pattern, {std::move(handler), runs});
 }
 void Server::set_error_answer(ErrorAnswer answer) { impl_->set_error_answer(std::move(answer)); }
+Result<std::uint16_t, std::string> Server::open() { return impl_->open(); }
 Result<std::uint16_t, std::string> Server::start() { return impl_->start(); }
 Result<void, std::string> Server::reload_tls() { return impl_->reload_tls(); }
 void Server::stop() { impl_->stop(); }

@@ -78,7 +78,7 @@ enum class Runs : std::uint8_t {
 ///   the body; 400, 413, 431: malformed, body or header too large, and the connection is closed;
 ///   503: too many connections, or too many requests wait for the pool. A client that is too slow
 ///   is closed without an answer.
-/// Threading  handle(), start(), stop(): the owner. reload_tls(): any thread.
+/// Threading  handle(), open(), start(), stop(): the owner. reload_tls(): any thread.
 class Server {
 public:
     using Handler = std::function<Response(const Request&)>;
@@ -95,9 +95,13 @@ public:
                 Runs runs = Runs::on_server);
     void set_error_answer(ErrorAnswer answer);  // before start()
 
-    /// Listens, then answers until stop(). Once.
-    /// Errors  address or file, and the cause, as a sentence.
-    /// Returns the real port.
+    /// What needs a privilege: reads the TLS files and takes the port. Nobody is answered, and
+    /// there is no thread, before start(). Once. Errors  address or file, and the cause, as a
+    /// sentence. Returns the real port.
+    [[nodiscard]] Result<std::uint16_t, std::string> open();
+
+    /// Makes the Unix socket, and answers until stop(). Opens, if open() was not called. Once.
+    /// Errors, returns  as open().
     [[nodiscard]] Result<std::uint16_t, std::string> start();
 
     /// Reads the TLS files again; connections from now on use them, those that are there stay.

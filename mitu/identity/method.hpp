@@ -12,6 +12,7 @@
 namespace mitu::identity {
 
 class HttpBackend;
+class KeySource;
 class PasswordFile;
 class UserTable;
 
@@ -47,10 +48,13 @@ using MethodPtr = std::shared_ptr<const Method>;
 
 struct JwtMethodOptions {
     KeySet keys;
+    std::shared_ptr<const KeySource> source;  // instead of `keys`: those that it has just now
     JwtRules rules;
     bool token_is_user_name = false;  // the token is in the user name, not in the password
 };
 /// What does not look like a token is left to the next method; a token that is wrong is not.
+/// With a `source`, a token whose key is not there is BackendWork without a request: it waits for
+/// the fetch that may bring the key, and `finish` looks again.
 [[nodiscard]] MethodPtr make_jwt_method(JwtMethodOptions options);
 
 /// The certificate that TLS has verified. Clients without one are left to the next method.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "mitu/identity/http_backend.hpp"
+#include "mitu/identity/key_source.hpp"
 #include "mitu/identity/method.hpp"
 
 namespace mitu::identity {
@@ -45,17 +46,45 @@ public:
         const std::string_view token = token_of(*login, *options_);
         if (token.empty()) return Ignore{"the login has no token", {}};
         if (!looks_like_token(token)) return Ignore{"it is no token", {}};
-        return SlowWork{[options = options_, login, unix_s = now.unix_s]() -> Verdict {
-            LoginNames names{login->client_id, {}};
-            if (!options->token_is_user_name) names.user = login->user_or_empty();
-            auto identity = verify_token(token_of(*login, *options), options->keys, options->rules,
-                                         names, unix_s);
-            if (identity) return Allow{*std::move(identity)};
-            return Deny{{kind_of(identity.error().kind), std::move(identity.error().text)}};
+        if (!options_->source) {
+            return SlowWork{[options = options_, login, unix_s = now.unix_s] {
+                return verify(*options, options->keys, *login, unix_s);
+            }};
+        }
+        auto kid = kid_of_token(token);
+        KeySource::Found found = options_->source->find(kid, now.instant);
+        if (found.should_wait) {
+            BackendWork work;
+            work.finish = [options = options_, login, kid = std::move(kid)](const BackendReply&,
+                                                                            const Now& then) {
+                const KeySource::Found fetched = options->source->find(kid, then.instant);
+                return judge(*options, fetched, *login, then.unix_s);
+            };
+            return work;
+        }
+        if (!found.keys || found.is_unknowable) return cannot_tell();
+        return SlowWork{[options = options_, login, found, unix_s = now.unix_s] {
+            return judge(*options, found, *login, unix_s);
         }};
     }
 
 private:
+    static Deny cannot_tell() {
+        return {{RefusalKind::unavailable, "the keys of tokens cannot be fetched"}};
+    }
+    static Verdict judge(const JwtMethodOptions& options, const KeySource::Found& found,
+                         const Login& login, UnixSeconds unix_s) {
+        if (!found.keys || found.is_unknowable) return cannot_tell();
+        return verify(options, *found.keys, login, unix_s);
+    }
+    static Verdict verify(const JwtMethodOptions& options, const KeySet& keys, const Login& login,
+                          UnixSeconds unix_s) {
+        LoginNames names{login.client_id, {}};
+        if (!options.token_is_user_name) names.user = login.user_or_empty();
+        auto identity = verify_token(token_of(login, options), keys, options.rules, names, unix_s);
+        if (identity) return Allow{*std::move(identity)};
+        return Deny{{kind_of(identity.error().kind), std::move(identity.error().text)}};
+    }
     static std::string_view token_of(const Login& login, const JwtMethodOptions& options) {
         return options.token_is_user_name ? login.user_or_empty() : login.password_or_empty();
     }

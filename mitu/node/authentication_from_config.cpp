@@ -93,11 +93,16 @@ OrProblem<identity::KeySet> read_keys(const config::Jwt& jwt) {
     return identity::KeySet::from_secret(jwt.secret);
 }
 
-OrProblem<MethodPtr> make_jwt(const config::Jwt& jwt) {
+/// `source` null: the keys are in the configuration or in a file.
+OrProblem<MethodPtr> make_jwt(const config::Jwt& jwt,
+                              std::shared_ptr<const identity::KeySource> source) {
     identity::JwtMethodOptions options;
-    auto keys = read_keys(jwt);
-    if (!keys) return std::unexpected(keys.error());
-    options.keys = *std::move(keys);
+    if (!source) {
+        auto keys = read_keys(jwt);
+        if (!keys) return std::unexpected(keys.error());
+        options.keys = *std::move(keys);
+    }
+    options.source = std::move(source);
     options.rules.algorithms = jwt.algorithms;
     options.rules.issuer = jwt.issuer;
     if (!jwt.audience.empty()) options.rules.audiences = {jwt.audience};
@@ -238,6 +243,7 @@ public:
         for (const auto& [name, backend] : sources_.backends_) {
             out->backends.emplace(name, ask_by(backend.client));
         }
+        out->backends.merge(waits_);
         return out;
     }
 
@@ -254,13 +260,23 @@ private:
             case MethodKind::users:
                 return make_users(config_.users);
             case MethodKind::jwt:
-                return make_jwt(method.jwt);
+                return make_jwt(method);
             case MethodKind::x509:
                 return make_certificate(method.x509);
             case MethodKind::http:
                 return make_http(method);
         }
         return std::unexpected("unknown kind");
+    }
+
+    [[nodiscard]] OrProblem<MethodPtr> make_jwt(const config::Method& method) {
+        if (method.jwt.jwks_url.empty()) return node::make_jwt(method.jwt, nullptr);
+        auto keys = sources_.key_sources_.find(method.name, method.jwt);
+        if (!keys) return std::unexpected("jwt.jwks_url: " + keys.error());
+        waits_[method.name] = [fetcher = keys->fetcher](identity::BackendRequest, auto done) {
+            fetcher->wait([done = std::move(done)] { done({}); });
+        };
+        return node::make_jwt(method.jwt, std::move(keys->source));
     }
 
     [[nodiscard]] OrProblem<MethodPtr> make_http(const config::Method& method) {
@@ -344,6 +360,7 @@ private:
     AuthenticationSources& sources_;
     const config::Config& config_;
     std::map<std::string, MethodPtr> methods_;
+    std::map<std::string, AskBackend, std::less<>> waits_;  // for keys, by the name of the method
     std::vector<std::string> scram_;
 };
 
@@ -361,6 +378,7 @@ Result<std::shared_ptr<const Authentication>, std::string> AuthenticationSources
 void AuthenticationSources::stop() {
     for (const auto& [name, backend] : backends_) backend.client->stop();
     for (const auto& client : retired_) client->stop();
+    key_sources_.stop();
 }
 
 }  // namespace mitu::node

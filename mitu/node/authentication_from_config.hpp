@@ -11,6 +11,7 @@
 #include "mitu/http/client.hpp"
 #include "mitu/identity/http_backend.hpp"
 #include "mitu/node/authentication.hpp"
+#include "mitu/node/key_sources.hpp"
 
 namespace mitu::node {
 
@@ -19,8 +20,9 @@ namespace mitu::node {
 /// Threading  build(): one thread at a time. The rest: any thread.
 class AuthenticationSources {
 public:
-    /// `key`: random, for the digests in caches.
-    explicit AuthenticationSources(const identity::SecretKey& key) : key_{key} {}
+    /// `key`: random, for the digests in caches. Lifetime: `clock` outlives it.
+    AuthenticationSources(const ports::Clock& clock, const identity::SecretKey& key)
+        : key_{key}, key_sources_{clock} {}
     ~AuthenticationSources();
     AuthenticationSources(const AuthenticationSources&) = delete;
     AuthenticationSources& operator=(const AuthenticationSources&) = delete;
@@ -29,6 +31,10 @@ public:
     /// Errors  a sentence: method, file, line, remedy. What was built before stays good.
     [[nodiscard]] Result<std::shared_ptr<const Authentication>, std::string> build(
         const config::Config& config, const std::shared_ptr<const fleet::Catalog>& catalog);
+
+    /// Fetches keys of tokens that are due. To be called about once a second.
+    void tick() { key_sources_.tick(); }
+    [[nodiscard]] std::vector<KeyStatus> key_status() const { return key_sources_.status(); }
 
     /// Ends the connections to backends: their questions are answered as not reached.
     void stop();
@@ -42,6 +48,7 @@ private:
     class Builder;
 
     const identity::SecretKey key_;
+    KeySources key_sources_;
     std::map<std::string, Backend, std::less<>> backends_;  // by the name of the method
     /// Of backends that were configured otherwise: logins that began with them go on, and a client
     /// must not end on its own thread, which the last of them may run on.

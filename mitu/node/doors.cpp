@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "mitu/config/units.hpp"
+#include "mitu/runtime/account.hpp"
 #include "mitu/runtime/listener.hpp"
 #include "mitu/trace/log.hpp"
 #include "mitu/transport/tls_store.hpp"
@@ -53,6 +54,7 @@ void log_reload(const Door& door, const transport::TlsStore::ReloadResult& resul
         trace::log(trace::Level::error, "certificates_refused",
                    {{"listener", door.name},
                     {"reason", result.problem},
+                    {"user", runtime::own_name()},
                     {"effect", "the certificates loaded before stay in use"}});
     }
 }

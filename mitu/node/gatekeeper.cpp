@@ -209,6 +209,23 @@ void log_refusal(const identity::Login& login, const identity::Refusal& refusal,
                 {"passed", passed}});
 }
 
+/// A refusal says whose client it would have been, where listener, server name or user tell.
+template <class Outcome>
+Outcome marked(Outcome outcome, const Authentication& authentication,
+               const identity::Login& login) {
+    const auto mark = [&](auto& decided) {
+        auto* const refusal = std::get_if<Refusal>(&decided);
+        if (refusal == nullptr || login.tenant.empty()) return;
+        refusal->tenant = authentication.catalog->find_tenant(login.tenant);
+    };
+    if constexpr (requires { outcome->index(); }) {
+        if (outcome) mark(*outcome);
+    } else {
+        mark(outcome);
+    }
+    return outcome;
+}
+
 /// One login that is not decided at once: goes from thread to thread with its work.
 class Pursuit : public std::enable_shared_from_this<Pursuit> {
 public:
@@ -224,7 +241,7 @@ public:
 
     /// nullopt: the answer comes later, by options.answer.
     [[nodiscard]] std::optional<AdmissionOutcome> begin() {
-        return follow(attempt_.begin(now_of(clock_)));
+        return marked(follow(attempt_.begin(now_of(clock_))), *authentication_, *login_);
     }
 
 private:
@@ -260,7 +277,8 @@ private:
     }
 
     void go_on(identity::Verdict verdict) {
-        auto outcome = follow(attempt_.resume(std::move(verdict), now_of(clock_)));
+        auto outcome = marked(follow(attempt_.resume(std::move(verdict), now_of(clock_))),
+                              *authentication_, *login_);
         if (outcome) options_.answer(Admission{ticket_, std::move(*outcome)});
     }
 
@@ -285,7 +303,8 @@ public:
           decoy_key_{decoy_key} {}
 
     [[nodiscard]] Step step(ByteView data) override {
-        return is_challenged_ ? finish(as_text(data)) : challenge(as_text(data));
+        return marked(is_challenged_ ? finish(as_text(data)) : challenge(as_text(data)),
+                      *authentication_, login_);
     }
 
 private:

@@ -43,9 +43,10 @@ void add_watching(http::Server& server, HttpApiContext context) {
                 networks.push_back(&host->network_counters());
                 status.push_back(&host->status());
             }
+            const auto keys = shared->key_status ? shared->key_status() : std::vector<KeyStatus>{};
             return http::Response{200, "text/plain; version=0.0.4; charset=utf-8",
                                   metrics_text(*shared->catalog, counters, networks, status,
-                                               shared->clock.now(), shared->admission)};
+                                               shared->clock.now(), shared->admission, keys)};
         },
         http::Runs::on_pool);
 }

@@ -1,11 +1,13 @@
 #pragma once
 // What a node shows over HTTP: /metrics, /healthz, /readyz, and the API under /api/v1.
 
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "mitu/admission/control.hpp"
 #include "mitu/fleet/catalog.hpp"
+#include "mitu/node/key_sources.hpp"
 #include "mitu/node/options.hpp"
 #include "mitu/ports/clock.hpp"
 
@@ -22,6 +24,7 @@ struct HttpApiContext {
     const ports::Clock& clock;
     std::vector<ShardHost*> hosts;
     const admission::Control* admission = nullptr;
+    std::function<std::vector<KeyStatus>()> key_status{};  // any thread; empty: none are fetched
 };
 
 /// GET /metrics    Prometheus text; counters summed and per shard

@@ -117,6 +117,20 @@ void add_control(Families& families, const fleet::Catalog& catalog,
                  {});
 }
 
+void add_keys(Families& families, const KeyStatus& status) {
+    const auto& [method, keys] = status;
+    families.add("mitu_jwt_keys", true, static_cast<double>(keys.keys), {{"method", method}});
+    if (keys.age) {
+        families.add("mitu_jwt_keys_age_seconds", true, keys.age->as_seconds(),
+                     {{"method", method}});
+    }
+    for (const auto& [result, count] :
+         {std::pair{"fetched", keys.fetched_total}, std::pair{"failed", keys.failed_total}}) {
+        families.add("mitu_jwt_key_fetches_total", false, static_cast<double>(count),
+                     {{"method", method}, {"result", result}});
+    }
+}
+
 /// What sessions broke of, and what outgrew its arena.
 void add_memory(Families& families, const broker::Counters& counters, std::size_t shard_index) {
     const std::string shard = std::to_string(shard_index);
@@ -144,7 +158,7 @@ std::string metrics_text(const fleet::Catalog& catalog,
                          std::span<const broker::Counters* const> counters,
                          std::span<const runtime::NetworkCounters* const> networks,
                          std::span<const fleet::ShardStatus* const> status, Instant now,
-                         const admission::Control* control) {
+                         const admission::Control* control, std::span<const KeyStatus> keys) {
     Families families;
     families.add("mitu_uptime_seconds", true, static_cast<double>(now.since_start_ns()) / 1e9, {});
     families.add("mitu_resident_bytes", true, static_cast<double>(runtime::resident_bytes()), {});
@@ -171,6 +185,7 @@ std::string metrics_text(const fleet::Catalog& catalog,
         add_network(families, *networks[i], std::to_string(i));
     }
     add_fleet(families, catalog, status);
+    for (const KeyStatus& one : keys) add_keys(families, one);
     return families.text();
 }
 

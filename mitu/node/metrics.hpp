@@ -7,17 +7,19 @@
 #include "mitu/admission/control.hpp"
 #include "mitu/broker/counters.hpp"
 #include "mitu/fleet/status.hpp"
+#include "mitu/node/key_sources.hpp"
 #include "mitu/runtime/network_counters.hpp"
 
 namespace mitu::node {
 
 /// Every counter as mitu_NAME{shard="N"}; drops also by reason, refusals by limit and scope; the
-/// fleet by tenant and class; quotas by tenant (`control` null: there are none).
-/// Threading  any thread.
+/// fleet by tenant and class; quotas by tenant (`control` null: there are none); keys of tokens
+/// that are fetched, by method. Threading  any thread.
 [[nodiscard]] std::string metrics_text(const fleet::Catalog& catalog,
                                        std::span<const broker::Counters* const> counters,
                                        std::span<const runtime::NetworkCounters* const> networks,
                                        std::span<const fleet::ShardStatus* const> status,
-                                       Instant now, const admission::Control* control = nullptr);
+                                       Instant now, const admission::Control* control = nullptr,
+                                       std::span<const KeyStatus> keys = {});
 
 }  // namespace mitu::node

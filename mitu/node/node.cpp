@@ -19,6 +19,7 @@
 #include "mitu/node/http_api.hpp"
 #include "mitu/node/quotas.hpp"
 #include "mitu/node/shard_host.hpp"
+#include "mitu/runtime/account.hpp"
 #include "mitu/runtime/listener.hpp"
 #include "mitu/runtime/process.hpp"
 #include "mitu/runtime/worker_pool.hpp"
@@ -105,6 +106,8 @@ private:
     void renew_profiles();
     [[nodiscard]] std::optional<std::string> start_shards(std::uint16_t count);
     [[nodiscard]] std::vector<runtime::ShardPlace> place_shards(std::uint32_t count) const;
+    [[nodiscard]] std::optional<std::string> open_doors(std::uint16_t count);
+    [[nodiscard]] std::optional<std::string> open_http();
     [[nodiscard]] std::optional<std::string> start_http();
     [[nodiscard]] std::optional<std::string> write_port_file() const;
 
@@ -112,7 +115,7 @@ private:
     std::shared_ptr<const config::Config> config_;
     std::shared_ptr<const fleet::Catalog> catalog_;
     runtime::SystemClock clock_;
-    AuthenticationSources sources_{random_key()};
+    AuthenticationSources sources_{clock_, random_key()};
     std::optional<Doors> doors_;
     std::unique_ptr<admission::Control> admission_;
     std::unique_ptr<runtime::ConnectionBudget> budget_;
@@ -143,6 +146,14 @@ std::optional<std::string> Node::Impl::start() {
     budget_ =
         std::make_unique<runtime::ConnectionBudget>(static_cast<std::uint32_t>(connections_max));
 
+    const auto count = options_.shards != 0 ? options_.shards
+                                            : static_cast<std::uint16_t>(runtime::usable_cores());
+    if (auto problem = open_doors(count)) return problem;
+    if (auto problem = open_http()) return problem;
+    if (options_.once_open) {
+        if (auto problem = options_.once_open()) return problem;
+    }
+
     GatekeeperOptions gate;
     gate.run_later = [this](std::function<void()> job) {
         return logins_->try_submit(std::move(job));
@@ -158,9 +169,6 @@ std::optional<std::string> Node::Impl::start() {
     if (auto problem = apply_quotas(*admission_, *config_, *catalog_, clock_)) return *problem;
     logins_ =
         std::make_unique<runtime::WorkerPool>(options_.login_threads, options_.logins_waiting_max);
-
-    const auto count = options_.shards != 0 ? options_.shards
-                                            : static_cast<std::uint16_t>(runtime::usable_cores());
     if (auto problem = start_shards(count)) return problem;
     if (auto problem = start_http()) return problem;
     if (auto problem = write_port_file()) return problem;
@@ -176,7 +184,7 @@ std::optional<std::string> Node::Impl::start() {
     return std::nullopt;
 }
 
-std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
+std::optional<std::string> Node::Impl::open_doors(std::uint16_t count) {
     auto doors = Doors::open(config_->listeners, count, clock_.wall());
     if (!doors) return doors.error();
     doors_ = *std::move(doors);
@@ -184,6 +192,10 @@ std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
         log(Level::info, "listening", {{"listener", door.name}, {"address", door.address}});
         if (ports_.mqtt == 0) ports_.mqtt = door.port;
     }
+    return std::nullopt;
+}
+
+std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
     if (options_.limits.message_heap.pool.huge_pages) {
         const std::string problem = runtime::huge_pages_problem();
         log(problem.empty() ? Level::info : Level::warn, "huge_pages",
@@ -203,13 +215,16 @@ std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
         auto network =
             runtime::make_server_network(io, clock_, {doors_->take_sockets(i), {}, budget_.get()});
         if (!network) return network.error();
+        std::unique_ptr<DoorAdmission> door;
         if (doors_->has_filters()) {
-            *network = std::make_unique<transport::TransportNetwork>(std::move(*network), clock_,
-                                                                     doors_->transport());
+            door = std::make_unique<DoorAdmission>(*admission_,
+                                                   door_listeners(config_->listeners, *catalog_));
+            *network = std::make_unique<transport::TransportNetwork>(
+                std::move(*network), clock_, doors_->transport(), door.get());
         }
         hosts_.push_back(std::make_unique<ShardHost>(ShardId{i}, options_.limits, *mailroom_,
                                                      *gate_, catalog_, std::move(*network),
-                                                     admission_.get()));
+                                                     admission_.get(), std::move(door)));
     }
     const auto places = place_shards(count);
     for (std::size_t i = 0; i < hosts_.size(); ++i) hosts_[i]->start(places[i]);
@@ -232,7 +247,7 @@ std::vector<runtime::ShardPlace> Node::Impl::place_shards(std::uint32_t count) c
     return pins ? topology->place(count) : anywhere;
 }
 
-std::optional<std::string> Node::Impl::start_http() {
+std::optional<std::string> Node::Impl::open_http() {
     if (options_.http.empty()) return std::nullopt;
     const auto address = runtime::parse_listen_address("tcp://" + options_.http);
     if (!address) return "--http: " + address.error();
@@ -242,18 +257,25 @@ std::optional<std::string> Node::Impl::start_http() {
     server.tls = options_.api.tls;
     server.unix_path = options_.api.unix_socket;
     http_ = std::make_unique<http::Server>(server);
+    const auto port = http_->open();
+    if (!port) return "--http: " + port.error();
+    ports_.http = *port;
+    return std::nullopt;
+}
+
+std::optional<std::string> Node::Impl::start_http() {
+    if (!http_) return std::nullopt;
     std::vector<ShardHost*> hosts;
     hosts.reserve(hosts_.size());
     for (const auto& host : hosts_) hosts.push_back(host.get());
-    const HttpApiContext context{catalog_, clock_, std::move(hosts), admission_.get()};
+    const HttpApiContext context{catalog_, clock_, std::move(hosts), admission_.get(),
+                                 [this] { return sources_.key_status(); }};
     auto api = NodeApi::create(options_.api, context);
     if (!api) return api.error();
     api_ = std::move(*api);
     add_watching(*http_, context);
     api_->add_to(*http_);
-    const auto port = http_->start();
-    if (!port) return "--http: " + port.error();
-    ports_.http = *port;
+    if (const auto port = http_->start(); !port) return "--http: " + port.error();
     return std::nullopt;
 }
 
@@ -271,6 +293,7 @@ void Node::Impl::keep_house() {
     std::unique_lock lock{house_mutex_};
     while (!house_wakes_.wait_for(lock, std::chrono::seconds{1}, [this] { return house_ends_; })) {
         doors_->refresh(clock_.wall());
+        sources_.tick();
         admission_->bans.expire(clock_.now());
         admission_->memory.update(runtime::resident_bytes());
     }
@@ -280,6 +303,15 @@ Result<std::vector<std::string>, std::string> Node::Impl::reload(
     std::shared_ptr<const config::Config> config) {
     const std::lock_guard lock{house_mutex_};
     doors_->reload(clock_.wall());
+    if (http_) {
+        if (const auto done = http_->reload_tls(); !done) {
+            log(Level::error, "certificates_refused",
+                {{"listener", "api"},
+                 {"reason", done.error()},
+                 {"user", runtime::own_name()},
+                 {"effect", "the certificates loaded before stay in use"}});
+        }
+    }
     std::vector<std::string> later;
     bool keeps_listeners = true;
     for (const config::Change& change : config::diff(*config_, *config)) {

@@ -2,6 +2,7 @@
 // What a node is told at start.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +45,10 @@ struct NodeOptions {
     std::uint32_t login_threads = 1;               // check passwords (argon2id)
     std::uint32_t logins_waiting_max = 20'000;
     broker::Limits limits;
+    /// Called once all that needs a privilege is done (limit of open files, listening sockets, keys
+    /// and certificates) and before there is a thread, or anything is written: here a server that
+    /// was started as root becomes somebody else. What it returns keeps the node from starting.
+    std::function<std::optional<std::string>()> once_open;
     /// Listeners, methods and chains, access. Null: `listen` and `allow_anonymous` say it all.
     std::shared_ptr<const config::Config> config;
 };

@@ -12,7 +12,7 @@ namespace mitu::node {
 namespace {
 
 /// What is mapped below; a key that begins so is served.
-constexpr std::array<std::string_view, 59> served{
+constexpr std::array<std::string_view, 62> served{
     "node.data",
     "node.shards",
     "node.io",
@@ -20,6 +20,9 @@ constexpr std::array<std::string_view, 59> served{
     "node.huge_pages",
     "node.port_file",
     "node.login_threads",
+    "node.user",  // by main(), in NodeOptions::once_open
+    "node.group",
+    "node.core_dumps",
     "log.",  // by main(), before there is a node
     "policies.directory",
     "registry.file",
@@ -131,7 +134,15 @@ private:
 
     void process() {
         const config::Node& node = config_.node;
-        options_.config = std::make_shared<config::Config>(config_);
+        auto whole = std::make_shared<config::Config>(config_);
+        // "The server's" is who it becomes, though root makes the socket.
+        for (config::Listener& listener : whole->listeners) {
+            if (!listener.bind.starts_with("unix:") || !listener.unix_socket.owner.empty())
+                continue;
+            listener.unix_socket.owner = node.user;
+            if (listener.unix_socket.group.empty()) listener.unix_socket.group = node.group;
+        }
+        options_.config = std::move(whole);
         options_.http = config_.api.bind;
         options_.api.users_file = config_.api.users_file;
         options_.api.audit_file = config_.api.audit_file;
@@ -210,7 +221,6 @@ private:
         const auto& methods = config_.authentication.methods;
         for (std::size_t i = 0; i < methods.size(); ++i) {
             const std::string path = fmt::format("authentication.methods[{}]", i);
-            if (!methods[i].jwt.jwks_url.empty()) refuse_key(path + ".jwt.jwks_url");
             if (methods[i].kind == config::MethodKind::http &&
                 methods[i].http.method == config::HttpMethod::get) {
                 refuse_key(path + ".http.method");

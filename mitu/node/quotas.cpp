@@ -145,6 +145,7 @@ std::optional<std::string> apply_quotas(admission::Control& admission, const con
         limits.connect_rate =
             rate_of(listener.limits.connect_rate_per_s, listener.limits.connect_burst);
         limits.packet_bytes_max = listener.limits.packet_bytes_max.value_or(0);
+        limits.has_doorkeeper = listener.tls || listener.protocol == config::Protocol::websocket;
         admission.ledger.set_listener(index++, limits);
     }
     return apply_bans(admission.bans, config, catalog, clock);

@@ -13,6 +13,7 @@
 #include "mitu/mqtt/decode.hpp"
 #include "mitu/mqtt/encode.hpp"
 #include "mitu/node/ask.hpp"
+#include "mitu/node/refusal_answers.hpp"
 #include "mitu/runtime/process.hpp"
 
 namespace mitu::node {
@@ -185,6 +186,11 @@ public:
             info.dropped[std::string{to_text(static_cast<broker::DropReason>(i))}] =
                 facts.dropped[i];
         }
+        for (const broker::RefusalFacts& refusal : facts.refusals) {
+            info.refusals.push_back(refusal_info(refusal, clock));
+            info.refusals.back().tenant = info.tenant;
+            info.refusals.back().client_id = info.client_id;
+        }
         return info;
     }
 
@@ -271,6 +277,46 @@ Answer<api::ClientInfo> ShardBroker::client(const api::TenantName& tenant,
     if (!facts) return silent(home);
     if (!*facts) return refuse(Code::client_unknown, "no such client in this tenant");
     return parts_->client_info(**facts);
+}
+
+/// All there are, and a piece of them: they are few, and what counts is who was refused last.
+Answer<Listing<api::RefusalInfo>> ShardBroker::refusals(const api::RefusalQuery& query,
+                                                        const Page& page) {
+    std::size_t begin = 0;
+    if (!page.cursor.empty()) {
+        const auto numbers = api::read_cursor(page.cursor, 1);
+        if (!numbers) return refuse(Code::cursor_invalid, "cursor is not one of this listing");
+        begin = numbers->front();
+    }
+    const auto tenant = parts_->id_of(query.tenant);
+    using Attempts = std::vector<admission::RefusedAttempt>;
+    Listing<api::RefusalInfo> listing;
+    std::vector<api::RefusalInfo> all;
+    for (std::uint16_t i = 0; i < parts_->shard_count(); ++i) {
+        const auto attempts =
+            ask<Attempts>(*parts_->hosts[i], [](broker::Shard& shard, Instant now) {
+                return ShardInspector{shard, now}.refused_attempts();
+            });
+        if (!attempts) {
+            listing.silent_shards.push_back(i);
+            continue;
+        }
+        for (const admission::RefusedAttempt& attempt : *attempts) {
+            const bool is_its = !tenant || (attempt.has_tenant ? attempt.tenant == *tenant
+                                                               : query.includes_unknown_tenants);
+            // What is remembered of a name is its beginning.
+            const bool is_asked =
+                query.client_id.empty() || query.client_id.substr(0, 64) == attempt.client_id;
+            if (!is_its || !is_asked) continue;
+            all.push_back(refusal_info(attempt, parts_->name_of(attempt.tenant), parts_->clock));
+        }
+    }
+    std::ranges::sort(all, std::ranges::greater{}, &api::RefusalInfo::at);
+    begin = std::min(begin, all.size());
+    const std::size_t end = std::min(all.size(), begin + page.limit);
+    for (std::size_t i = begin; i < end; ++i) listing.items.push_back(std::move(all[i]));
+    if (end < all.size()) listing.next_cursor = api::make_cursor({static_cast<std::uint32_t>(end)});
+    return listing;
 }
 
 Answer<void> ShardBroker::kick(const api::TenantName& tenant, const std::string& client_id) {

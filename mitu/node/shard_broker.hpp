@@ -27,6 +27,8 @@ public:
         const api::ClientQuery& query, const api::Page& page) override;
     [[nodiscard]] api::Answer<api::ClientInfo> client(const api::TenantName& tenant,
                                                       const std::string& client_id) override;
+    [[nodiscard]] api::Answer<api::Listing<api::RefusalInfo>> refusals(
+        const api::RefusalQuery& query, const api::Page& page) override;
     [[nodiscard]] api::Answer<void> kick(const api::TenantName& tenant,
                                          const std::string& client_id) override;
     [[nodiscard]] api::Answer<api::Listing<api::SubscriptionInfo>> subscriptions_of(

@@ -10,6 +10,7 @@
 
 #include "mitu/broker/shard.hpp"
 #include "mitu/fleet/status.hpp"
+#include "mitu/node/door_admission.hpp"
 #include "mitu/node/fleet_things.hpp"
 #include "mitu/ports/inbox.hpp"
 #include "mitu/runtime/clock.hpp"
@@ -23,9 +24,11 @@ class ShardHost {
 public:
     using Question = std::function<void(broker::Shard&, Instant)>;
 
+    /// `door` null: no listener has anything in front of MQTT. Else `network` asks it.
     ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom& mailroom,
               broker::Gate& gate, std::shared_ptr<const fleet::Catalog> catalog,
-              std::unique_ptr<runtime::ServerNetwork> network, admission::Control* admission);
+              std::unique_ptr<runtime::ServerNetwork> network, admission::Control* admission,
+              std::unique_ptr<DoorAdmission> door);
     ~ShardHost();
     ShardHost(const ShardHost&) = delete;
     ShardHost& operator=(const ShardHost&) = delete;
@@ -53,6 +56,7 @@ private:
     runtime::SystemClock clock_;
     runtime::SystemEntropy entropy_;
     ports::NoFaults faults_;
+    std::unique_ptr<DoorAdmission> door_;
     std::unique_ptr<runtime::ServerNetwork> network_;
     fleet::ShardStatus status_;
     FleetThings things_;

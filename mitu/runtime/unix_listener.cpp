@@ -2,19 +2,17 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grp.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <optional>
 #include <system_error>
-#include <vector>
+
+#include "mitu/runtime/account.hpp"
 
 namespace mitu::runtime {
 namespace {
@@ -38,35 +36,48 @@ UniqueFd open_socket() {
     return UniqueFd{socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
 }
 
-std::optional<std::uint32_t> to_number(const std::string& text) {
-    std::uint32_t number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, number);
-    if (text.empty() || error != std::errc{} || stop != end) return std::nullopt;
-    return number;
-}
-
 constexpr std::uint32_t keep_id = static_cast<std::uint32_t>(-1);  // for chown(2)
 
-/// nullopt: nobody has that name.
-std::optional<std::uint32_t> find_user(const std::string& name) {
-    if (name.empty()) return keep_id;
-    if (const auto number = to_number(name)) return number;
-    passwd entry{};
-    passwd* found = nullptr;
-    std::vector<char> buffer(16'384);
-    getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-    return found == nullptr ? std::nullopt : std::optional<std::uint32_t>{found->pw_uid};
+struct Owner {
+    std::uint32_t uid = keep_id;
+    std::uint32_t gid = keep_id;
+};
+
+/// An owner without a group brings its own.
+Result<Owner, std::string> find_owner(const UnixSocketOptions& options) {
+    Owner owner;
+    if (!options.owner.empty()) {
+        const auto uid = find_uid(options.owner);
+        if (!uid) return std::unexpected(fmt::format("there is no user `{}`", options.owner));
+        owner.uid = *uid;
+        if (const auto account = find_account(options.owner, {})) owner.gid = account->gid;
+    }
+    if (!options.group.empty()) {
+        const auto gid = find_gid(options.group);
+        if (!gid) return std::unexpected(fmt::format("there is no group `{}`", options.group));
+        owner.gid = *gid;
+    }
+    return owner;
 }
 
-std::optional<std::uint32_t> find_group(const std::string& name) {
-    if (name.empty()) return keep_id;
-    if (const auto number = to_number(name)) return number;
-    group entry{};
-    group* found = nullptr;
-    std::vector<char> buffer(65'536);
-    getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-    return found == nullptr ? std::nullopt : std::optional<std::uint32_t>{found->gr_gid};
+/// Owner and mode of the socket at `path` and of nothing else: who may write to its directory could
+/// have put a link in its place, and root would give him what that leads to.
+/// Shape  empty: done.
+std::string set_owner(const UniqueFd& file, const Owner& owner) {
+    if (owner.uid == keep_id && owner.gid == keep_id) return {};
+    if (fchownat(file.get(), "", owner.uid, owner.gid, AT_EMPTY_PATH) == 0) return {};
+    return fmt::format("its owner cannot be set ({}); start as root, or as that user",
+                       error_text(errno));
+}
+
+bool set_mode(const UniqueFd& file, std::uint32_t mode) {
+    // fchmod() refuses an O_PATH descriptor; its name in /proc leads to that very file.
+    return chmod(fmt::format("/proc/self/fd/{}", file.get()).c_str(), mode) == 0;
+}
+
+bool is_socket(const UniqueFd& file) {
+    struct stat status{};
+    return file.is_open() && fstat(file.get(), &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
 /// Takes away what a server that is gone has left. Empty: the path is free now.
@@ -114,10 +125,8 @@ Result<Listeners, std::string> listen_on_unix(const std::string& path, std::size
     if (options.mode > 0777) {
         return refuse(path, fmt::format("the mode is {:o}; use 0..777", options.mode));
     }
-    const auto owner = find_user(options.owner);
-    if (!owner) return refuse(path, fmt::format("there is no user `{}`", options.owner));
-    const auto group = find_group(options.group);
-    if (!group) return refuse(path, fmt::format("there is no group `{}`", options.group));
+    const auto owner = find_owner(options);
+    if (!owner) return refuse(path, owner.error());
     if (const std::string problem = free_path(path); !problem.empty()) {
         return refuse(path, problem);
     }
@@ -137,12 +146,13 @@ Result<Listeners, std::string> listen_on_unix(const std::string& path, std::size
         ::unlink(path.c_str());
         return refuse(path, why);
     };
-    if ((*owner != keep_id || *group != keep_id) && chown(path.c_str(), *owner, *group) != 0) {
-        return undo(fmt::format("its owner cannot be set ({}); start as root, or as that user",
-                                error_text(errno)));
+    const UniqueFd file{::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC)};
+    if (!is_socket(file)) return undo("something else was put in its place");
+    if (const std::string problem = set_owner(file, *owner); !problem.empty()) {
+        return undo(problem);
     }
     // Listening comes before the mode: who may connect finds somebody.
-    if (listen(fd.get(), listen_backlog) != 0 || chmod(path.c_str(), options.mode) != 0) {
+    if (listen(fd.get(), listen_backlog) != 0 || !set_mode(file, options.mode)) {
         return undo(error_text(errno));
     }
     Listeners listeners;

@@ -33,6 +33,7 @@ struct Channel final : ports::ConnectionFilters {
     bool is_deferred : 1 = false;    // handshake bytes wait in `kept` for time in a later poll
     bool owes_writable : 1 = false;  // a write() took less than it was given
     bool is_in_owed : 1 = false;     // stands in the list of those who are told something
+    bool is_on_its_way : 1 = false;  // admitted, and the doorkeeper waits to hear what became of it
     bool has_said_all : 1 = false;   // ended by TLS behind the request of a WebSocket
     std::uint16_t listener_index = 0;
     std::uint32_t group = 0;

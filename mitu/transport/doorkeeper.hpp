@@ -9,8 +9,6 @@
 
 namespace mitu::transport {
 
-enum class HandshakeFailure : std::uint8_t;
-
 /// Bans and rates live behind this. Calls come from the shard's own thread, in the middle of a
 /// poll: they answer at once.
 /// Threading  shard-local: each shard has its own.
@@ -30,9 +28,9 @@ public:
                                                  std::string_view server_name,
                                                  std::uint32_t otherwise) = 0;
 
-    /// It did not get as far as `opened`.
-    virtual void on_failure(const ports::PeerAddress& peer, std::uint16_t listener_index,
-                            HandshakeFailure why, Instant now) = 0;
+    /// One that was admitted, with something in front of MQTT, is on its way in no longer: it is
+    /// open, or gone. Once for each.
+    virtual void on_arrived(std::uint16_t listener_index, bool is_open) = 0;
 };
 
 }  // namespace mitu::transport

@@ -146,10 +146,7 @@ void TransportNetwork::on_closed(Channel& channel, Events& events) {
         events.push_back(make_event(NetworkEvent::Kind::closed, channel.id));
     } else if (channel.phase != Phase::closing) {
         counters_.failed_total[static_cast<std::size_t>(HandshakeFailure::gone)].add();
-        if (doorkeeper_ != nullptr) {
-            doorkeeper_->on_failure(channel.peer, channel.listener_index, HandshakeFailure::gone,
-                                    now_);
-        }
+        tell_arrival(channel, false);
         leave_phase(channel);
     }
     const std::unique_ptr<Channel> gone = take(channel);

@@ -115,6 +115,7 @@ private:
     [[nodiscard]] bool step_tls(Channel& channel, ByteView& input);
     [[nodiscard]] bool read_upgrade(Channel& channel, ByteView& input);
     [[nodiscard]] bool admit(Channel& channel);
+    void tell_arrival(Channel& channel, bool is_open);
     void begin_filters(Channel& channel);
     void open(Channel& channel, ByteView input, Events& events);
     void keep(Channel& channel, ByteView input, std::size_t bytes_max);

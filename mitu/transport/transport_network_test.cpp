@@ -334,14 +334,12 @@ struct Guard final : Doorkeeper {
         names.insert(std::string{name});
         return 7;
     }
-    void on_failure(const ports::PeerAddress&, std::uint16_t, HandshakeFailure why,
-                    Instant) override {
-        failures.insert(why);
-    }
+    void on_arrived(std::uint16_t, bool is_open) override { ++(is_open ? opened : lost); }
     bool refuses = false;
+    int opened = 0;
+    int lost = 0;
     std::set<std::string> asked;
     std::set<std::string> names;
-    std::set<HandshakeFailure> failures;
 };
 }  // namespace
 
@@ -351,8 +349,10 @@ TEST(transport_opening, the_doorkeeper_is_asked_before_anything_is_spent) {
     Server server{pki.listener(), {}, &guard};
     EXPECT_FALSE(server.open(pki.client()).is_none());
     EXPECT_EQ(guard.names, std::set<std::string>{"a.example"});
+    EXPECT_EQ(guard.opened, 1);
     guard.refuses = true;
     EXPECT_TRUE(server.ends(server.connect(pki.client())));
+    EXPECT_EQ(guard.lost, 0) << "it was never on its way";
     const TransportCounters& counters = server.network->transport_counters();
     EXPECT_EQ(counters.not_admitted_total.read(), 1u);
     EXPECT_EQ(counters.handshakes_started_total.read(), 1u);
@@ -362,15 +362,20 @@ TEST(transport_opening, the_doorkeeper_is_asked_before_anything_is_spent) {
     EXPECT_TRUE(plain.opened.empty());
 }
 
-TEST(transport_opening, failures_are_told_to_the_doorkeeper) {
+TEST(transport_opening, the_doorkeeper_hears_once_of_each_that_it_let_through) {
     Pki pki;
     Guard guard;
     Server server{pki.listener(), {}, &guard};
     server.connect().send(as_bytes("GET / HTTP/1.1\r\n"));
     server.connect().reset();
-    EXPECT_TRUE(server.run_until([&] { return guard.failures.size() == 2; }));
-    EXPECT_TRUE(guard.failures.contains(HandshakeFailure::not_tls));
-    EXPECT_TRUE(guard.failures.contains(HandshakeFailure::gone));
+    EXPECT_TRUE(server.run_until([&] { return guard.lost == 2; }));
+    EXPECT_EQ(server.failed(HandshakeFailure::not_tls), 1u);
+    EXPECT_EQ(server.failed(HandshakeFailure::gone), 1u);
+    const auto id = server.open(pki.client());
+    EXPECT_EQ(guard.opened, 1);
+    server.network->close(id);
+    EXPECT_TRUE(server.ends(*server.clients.back()));
+    EXPECT_EQ(guard.lost, 2) << "what is open is not on its way";
 }
 
 // --- PROXY headers ---

@@ -54,12 +54,20 @@ void TransportNetwork::on_opened(const NetworkEvent& event, Events& events) {
 
 /// False: it is gone.
 bool TransportNetwork::admit(Channel& channel) {
-    if (doorkeeper_ == nullptr || doorkeeper_->admits(channel.peer, channel.listener_index, now_)) {
+    if (doorkeeper_ == nullptr) return true;
+    if (doorkeeper_->admits(channel.peer, channel.listener_index, now_)) {
+        channel.is_on_its_way = true;
         return true;
     }
     counters_.not_admitted_total.add();
     finish_closing(channel);
     return false;
+}
+
+void TransportNetwork::tell_arrival(Channel& channel, bool is_open) {
+    if (!channel.is_on_its_way) return;
+    channel.is_on_its_way = false;
+    doorkeeper_->on_arrived(channel.listener_index, is_open);
 }
 
 void TransportNetwork::begin_filters(Channel& channel) {
@@ -95,6 +103,7 @@ void TransportNetwork::advance(Channel& channel, ByteView input, Events& events)
 void TransportNetwork::open(Channel& channel, ByteView input, Events& events) {
     channel.phase = Phase::open;
     channel.deadline = Instant::never();
+    tell_arrival(channel, true);
     NetworkEvent event;
     event.kind = NetworkEvent::Kind::opened;
     event.connection = channel.id;
@@ -325,9 +334,7 @@ void TransportNetwork::fail(Channel& channel, HandshakeFailure why, std::string_
                     {"reason", to_text(why)},
                     {"detail", text}});
     }
-    if (doorkeeper_ != nullptr) {
-        doorkeeper_->on_failure(channel.peer, channel.listener_index, why, now_);
-    }
+    tell_arrival(channel, false);
     leave_phase(channel);
     start_closing(channel);
 }

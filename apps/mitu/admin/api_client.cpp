@@ -24,6 +24,8 @@ std::string base64(const std::string& text) {
     return encoded;
 }
 
+}  // namespace
+
 std::string cell_of(const Json& value) {
     if (value.is_null()) return "-";
     if (value.is_string()) return value.get<std::string>();
@@ -31,8 +33,6 @@ std::string cell_of(const Json& value) {
     if (value.is_number_float()) return fmt::format("{:.1f}", value.get<double>());
     return value.dump();
 }
-
-}  // namespace
 
 void add_api_server_options(CLI::App& command, ApiFlags& flags) {
     command.add_option("--url,--http", flags.url,
@@ -203,11 +203,16 @@ ExitCode show_object(const ApiFlags& flags, const std::string& path) {
     if (!answer) return complain(answer.error().exit_code, answer.error().text);
     if (flags.json) {
         fmt::print("{}\n", answer->dump());
-        return ExitCode::ok;
+    } else {
+        print_object(*answer);
     }
+    return ExitCode::ok;
+}
+
+void print_object(const Json& object) {
     std::size_t width = 0;
-    for (const auto& [key, value] : answer->items()) width = std::max(width, key.size());
-    for (const auto& [key, value] : answer->items()) {
+    for (const auto& [key, value] : object.items()) width = std::max(width, key.size());
+    for (const auto& [key, value] : object.items()) {
         if (!value.is_object()) {
             fmt::print("{:<{}}  {}\n", key, width, cell_of(value));
             continue;
@@ -217,7 +222,6 @@ ExitCode show_object(const ApiFlags& flags, const std::string& path) {
             fmt::print("  {:<{}}  {}\n", name, std::max<std::size_t>(width, 2) - 2, cell_of(one));
         }
     }
-    return ExitCode::ok;
 }
 
 ExitCode change(const ApiFlags& flags, const std::string& method, const std::string& path,

@@ -75,6 +75,9 @@ ExitCode show_list(const ApiFlags& flags, const std::string& path, std::size_t i
                    const std::vector<Column>& columns);
 /// One that shows an object: "key  value" lines, or JSON.
 ExitCode show_object(const ApiFlags& flags, const std::string& path);
+void print_object(const Json& object);
+/// A value as one cell of a table; "-": null.
+[[nodiscard]] std::string cell_of(const Json& value);
 /// One that changes something: says `done`, or the answer as JSON.
 ExitCode change(const ApiFlags& flags, const std::string& method, const std::string& path,
                 const Json& body, const std::string& done);

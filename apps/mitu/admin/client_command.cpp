@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "apps/mitu/admin/api_client.hpp"
+#include "apps/mitu/admin/client_show.hpp"
 
 namespace mitu::cli {
 
@@ -64,9 +65,11 @@ void add_client_command(CLI::App& app, Outcome& outcome) {
     });
 
     auto one = std::make_shared<ClientFlags>();
-    CLI::App* show = add_one(*client, "show",
-                             "one client: its queue, and what was dropped for it and why", *one);
-    show->callback([one, &outcome] { outcome.exit_code = show_object(one->api, path_of(*one)); });
+    CLI::App* show = add_one(
+        *client, "show", "one client: its queue, and what was refused or dropped and why", *one);
+    show->callback([one, &outcome] {
+        outcome.exit_code = show_client(one->api, one->tenant, one->client_id);
+    });
 
     auto filters = std::make_shared<ClientFlags>();
     CLI::App* subscriptions =

@@ -44,6 +44,7 @@ inline bool is_in(const TenantScope& scope, const TenantName& tenant) {
 class FakeBroker final : public Broker, public Failing {
 public:
     std::vector<ClientInfo> all_clients;
+    std::vector<RefusalInfo> all_refusals;
     std::vector<SubscriptionInfo> all_subscriptions;
     std::map<std::pair<std::string, std::string>, Message> kept;  // by tenant and topic
     std::vector<Message> published;
@@ -68,6 +69,17 @@ public:
             if (c.tenant == tenant && c.client_id == id) return c;
         }
         return refuse(Code::client_unknown, "no such client");
+    }
+    Answer<Listing<RefusalInfo>> refusals(const RefusalQuery& query, const Page& page) override {
+        if (failure) return fail();
+        std::vector<RefusalInfo> found;
+        for (const RefusalInfo& r : all_refusals) {
+            const bool is_its = !r.tenant ? !query.tenant || query.includes_unknown_tenants
+                                          : is_in(query.tenant, *r.tenant);
+            const bool is_asked = query.client_id.empty() || r.client_id == query.client_id;
+            if (is_its && is_asked) found.push_back(r);
+        }
+        return page_of(std::move(found), page);
     }
     Answer<void> kick(const TenantName& tenant, const std::string& id) override {
         if (failure) return fail();
