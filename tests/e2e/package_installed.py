@@ -89,8 +89,11 @@ def serve():
 
 
 def main(package):
+    archive = pathlib.Path(package).read_bytes()  # its folder may be a mount that the copy lacks
     enter_copy()
     bring_loopback_up()
+    package = "/mitu.deb"
+    pathlib.Path(package).write_bytes(archive)
     found = {}
     _, said = run("dpkg", "--install", package)
     found["warnings"] = [line for line in said.splitlines() if "warning" in line]
