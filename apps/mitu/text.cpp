@@ -171,6 +171,23 @@ std::string short_duration(Duration duration) {
     return fmt::format("{}d{:02}h", whole / 86'400, whole / 3'600 % 24);
 }
 
+std::string visible(std::string_view text) {
+    std::string shown;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : '\0');
+        if (byte < 0x20 || byte == 0x7F) {
+            shown += fmt::format("\\x{:02x}", byte);
+        } else if (byte == 0xC2 && next >= 0x80 && next <= 0x9F) {  // U+0080..U+009F
+            shown += fmt::format("\\x{:02x}", next);
+            ++i;
+        } else {
+            shown += text[i];
+        }
+    }
+    return shown;
+}
+
 std::string TextTable::print() const {
     std::vector<std::size_t> widths;
     for (const auto& row : rows_) {

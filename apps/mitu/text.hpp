@@ -46,11 +46,18 @@ struct HostPort {
 /// 0.000412 -> "412us", 0.0125 -> "12.5ms", 75 -> "1m15s".
 [[nodiscard]] std::string short_duration(Duration duration);
 
+/// As it may stand on a terminal: a control character, of which a device may have put one into its
+/// name, is \xNN instead of what it would do there.
+[[nodiscard]] std::string visible(std::string_view text);
+
 /// Columns as wide as they must be; the first line is the heading.
 class TextTable {
 public:
     explicit TextTable(std::vector<std::string> heading) { rows_.push_back(std::move(heading)); }
-    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+    void add(std::vector<std::string> row) {
+        for (std::string& cell : row) cell = visible(cell);
+        rows_.push_back(std::move(row));
+    }
     /// Numbers (cells that begin with a digit) stand to the right. Every line ends with a newline.
     [[nodiscard]] std::string print() const;
 

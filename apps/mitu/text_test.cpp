@@ -63,6 +63,18 @@ TEST(text, numbers_are_short_enough_for_a_line) {
     EXPECT_EQ(short_duration(Duration::seconds(90'000)), "1d01h");
 }
 
+TEST(text, a_name_does_nothing_to_the_terminal) {
+    EXPECT_EQ(visible("caf\xC3\xA9 \xE2\x82\xAC"), "caf\xC3\xA9 \xE2\x82\xAC");
+    EXPECT_EQ(visible("\x1b]0;root\x07\n"), "\\x1b]0;root\\x07\\x0a");
+    EXPECT_EQ(visible("\xC2\x9b"
+                      "31m\x7f"),
+              "\\x9b31m\\x7f");
+    EXPECT_EQ(visible("\xC2"), "\xC2");
+    TextTable table{{"CLIENT"}};
+    table.add({"d1\x1b[2J"});
+    EXPECT_EQ(table.print(), "CLIENT\nd1\\x1b[2J\n");
+}
+
 TEST(text, tables_align_numbers_to_the_right) {
     TextTable table{{"CLASS", "N"}};
     table.add({"a", "5"});

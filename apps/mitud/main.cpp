@@ -115,7 +115,8 @@ int main(int argc, char** argv) {
     }
     const auto privileges = daemon::Privileges::plan(config.node);
     if (!privileges) return complain(privileges.error());
-    ::umask(S_IWGRP | S_IRWXO);  // what it writes is not for others, unless a mode says so
+    // What it writes is not for others, unless a mode says so.
+    ::umask(::umask(S_IRWXG | S_IRWXO) | S_IWGRP | S_IRWXO);
     if (!config.node.core_dumps) runtime::forbid_core_dumps();
     if (const auto problem = privileges->make_data_directory(config.node.data)) {
         return complain(*problem);

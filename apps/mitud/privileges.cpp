@@ -75,8 +75,9 @@ std::optional<std::string> Privileges::give_up(const config::FromFiles& from) co
     if (!done) return "node.user: " + done.error();
     const std::string& data = from.loaded.config.node.data;
     if (::access(data.c_str(), W_OK | X_OK) != 0) {
+        const int error = errno;
         return fmt::format("node.data is {}, which {} cannot write ({}); chown --recursive {} {}",
-                           data, runtime::own_name(), error_text(errno), ::geteuid(), data);
+                           data, runtime::own_name(), error_text(error), ::geteuid(), data);
     }
     if (account_) {
         trace::log(trace::Level::info, "privileges_given_up",

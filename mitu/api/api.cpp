@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "mitu/api/operation.hpp"
+#include "mitu/base/json_depth.hpp"
 #include "mitu/http/routes.hpp"
 #include "mitu/trace/log.hpp"
 
@@ -95,6 +96,11 @@ std::optional<Error> check_role(const Operation& operation, const Principal& pri
 
 Answer<Json> read_body(const Operation& operation, const http::Request& request) {
     if (operation.body.empty()) return Json{};
+    if (is_json_deeper_than(request.body, json_depth_max)) {
+        return refuse(
+            Code::body_invalid,
+            fmt::format("body: it nests deeper than {} levels; use fewer", json_depth_max));
+    }
     Json body = Json::parse(request.body, nullptr, /*allow_exceptions=*/false);
     if (body.is_discarded() || !request.content_type.starts_with("application/json")) {
         return refuse(Code::body_not_json,

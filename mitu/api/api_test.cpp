@@ -213,6 +213,15 @@ TEST(api_login, a_session_lasts_its_time_and_no_longer_than_its_password) {
     EXPECT_EQ(rig.status("GET", "/whoami", "", basic("eye", "another one")), 200u);
 }
 
+// A copy of it, to be checked, took the stack of the thread: anybody could end the server.
+TEST(api_login, a_body_that_nests_without_end_is_refused_before_it_is_read) {
+    Rig rig;
+    const std::string deep = std::string(500'000, '[') + std::string(500'000, ']');
+    EXPECT_EQ(rig.code("POST", "/login", deep, As{}), static_cast<int>(Code::body_invalid));
+    EXPECT_EQ(rig.code("POST", "/publish", R"({"topic":"a","payload":)" + deep + "}"),
+              static_cast<int>(Code::body_invalid));
+}
+
 TEST(api_login, tries_are_limited_by_address_and_by_user) {
     Rig rig;
     const auto wrong = [&](const std::string& name, const std::string& address) {
@@ -350,6 +359,24 @@ TEST(api_messages, payloads_are_text_or_base64_and_properties_go_along) {
           R"([])", R"({"payload":"x","expiry_s":0})"}) {
         EXPECT_EQ(rig.code("PUT", "/retained/acme/t", body), 1003) << body;
     }
+}
+
+TEST(api_messages, no_text_has_a_byte_that_makes_subscribers_hang_up) {
+    Rig rig;
+    const auto with = [&](const std::string& more) {
+        return rig.code("POST", "/publish", R"({"topic":"a","payload":"on",)" + more + "}");
+    };
+    const int invalid = static_cast<int>(Code::body_invalid);
+    EXPECT_EQ(with(R"("content_type":"x\u0000y")"), invalid);
+    EXPECT_EQ(with(R"("user_properties":[{"name":"k\u0000","value":"v"}])"), invalid);
+    EXPECT_EQ(with(R"("user_properties":[{"name":"k","value":"\u0000"}])"), invalid);
+    EXPECT_EQ(rig.code("POST", "/publish",
+                       R"({"topic":"a","payload":"/w==","payload_encoding":"base64",
+                          "payload_is_utf8":true})"),
+              invalid);
+    EXPECT_TRUE(rig.broker.published.empty());
+    EXPECT_EQ(with(R"("content_type":"","user_properties":[{"name":"k","value":""}])"), 0);
+    EXPECT_EQ(rig.broker.published.size(), 1u);
 }
 
 TEST(api_messages, a_batch_goes_on_after_a_bad_message_and_stops_at_a_silent_shard) {

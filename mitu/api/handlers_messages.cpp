@@ -86,6 +86,32 @@ Answer<Bytes> read_bytes(const Json& json, const char* name) {
     return to_bytes(as_bytes(bytes));
 }
 
+/// JSON can say U+0000, which no MQTT text may have: who gets it has to hang up, and a retained one
+/// waits for each that comes back [MQTT-1.5.4-2].
+Answer<void> check_text(std::string_view name, std::string_view text) {
+    if (text.empty() || mqtt::is_valid_utf8(text)) return {};
+    return refuse(Code::body_invalid, fmt::format("{} has a zero byte, or is not UTF-8", name));
+}
+
+Answer<void> check_texts(const Message& message) {
+    if (message.payload_is_utf8.value_or(false)) {
+        const std::string_view payload = as_text(message.payload);
+        if (!payload.empty() && !mqtt::is_valid_utf8(payload)) {
+            return refuse(
+                Code::body_invalid,
+                "payload_is_utf8 is true, but the payload is not text without zero bytes");
+        }
+    }
+    if (message.content_type) {
+        if (auto good = check_text("content_type", *message.content_type); !good) return good;
+    }
+    for (const auto& [name, value] : message.user_properties) {
+        if (auto good = check_text("user_properties", name); !good) return good;
+        if (auto good = check_text("user_properties", value); !good) return good;
+    }
+    return {};
+}
+
 /// All but tenant and topic. The schema has been kept to.
 Answer<Message> read_message(const Json& json) {
     Message message;
@@ -115,6 +141,7 @@ Answer<Message> read_message(const Json& json) {
             message.user_properties.emplace_back(pair["name"], pair["value"]);
         }
     }
+    if (auto good = check_texts(message); !good) return std::unexpected(good.error());
     return message;
 }
 

@@ -22,6 +22,7 @@ namespace {
 using tcp = asio::ip::tcp;
 using unix_stream = asio::local::stream_protocol;
 
+constexpr std::size_t unix_connections_reserved = 16;
 constexpr auto accept_pause = std::chrono::milliseconds{100};
 
 // Without waiting: if the socket does not take these few bytes at once, the close says it all.
@@ -198,7 +199,9 @@ private:
     }
 
     void begin(Socket socket, Peer peer, const std::shared_ptr<asio::ssl::context>& tls) {
-        if (shared_.connections >= shared_.options.connections_max) {
+        // Strangers who hold every connection do not keep the administrator of this machine out.
+        const std::size_t reserved = peer.is_unix ? unix_connections_reserved : 0;
+        if (shared_.connections >= shared_.options.connections_max + reserved) {
             return refuse(std::move(socket), tls != nullptr);
         }
         if (tls) {

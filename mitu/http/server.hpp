@@ -58,7 +58,7 @@ struct ServerOptions {
     std::uint16_t port = 0;          // 0: any that is free
     std::optional<TlsFiles> tls;     // none: plain HTTP
     std::string unix_path;           // a Unix socket beside it, mode 0600, plain; empty: none
-    std::size_t connections_max = 256;
+    std::size_t connections_max = 256;  // and 16 more over the Unix socket
     std::size_t header_bytes_max = 16'384;
     std::size_t body_bytes_max = 1'048'576;
     std::size_t pool_threads = 4;

@@ -231,6 +231,26 @@ TEST_F(ServerDoorsTest, the_unix_socket_belongs_to_its_owner_alone_and_goes_with
     EXPECT_NE(::stat(options.unix_path.c_str(), &there), 0);
 }
 
+TEST_F(ServerDoorsTest, strangers_who_hold_every_connection_do_not_keep_the_owner_out) {
+    ServerOptions options;
+    options.unix_path = directory / "api.sock";
+    options.connections_max = 2;
+    start(options);
+    const std::string_view begun = "GET /hello HTTP/1.1\r\n";
+    const int held[] = {dial(port), dial(port)};
+    for (const int fd : held) EXPECT_EQ(::send(fd, begun.data(), begun.size(), MSG_NOSIGNAL), 21);
+    const std::string refused = exchange(dial(port), "");
+    EXPECT_TRUE(refused.starts_with("HTTP/1.1 503")) << refused;
+
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    options.unix_path.copy(to.sun_path, sizeof to.sun_path - 1);
+    ASSERT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+    EXPECT_TRUE(exchange(fd, get_hello).ends_with("unix unix"));
+    for (const int one : held) ::close(one);
+}
+
 TEST_F(ServerDoorsTest, what_is_left_of_a_server_that_died_is_in_nobodys_way) {
     ServerOptions options;
     options.unix_path = directory / "api.sock";

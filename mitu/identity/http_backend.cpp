@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "mitu/base/json_depth.hpp"
 #include "mitu/identity/access_json.hpp"
 
 namespace mitu::identity {
@@ -108,6 +109,9 @@ Result<Verdict, std::string> read_reply(const BackendReply& reply, const Login& 
     if (reply.status != 200) return std::unexpected(fmt::format("status {}", reply.status));
     if (reply.body.size() > reply_bytes_max) {
         return std::unexpected("the reply has more than 256 KiB");
+    }
+    if (is_json_deeper_than(reply.body, json_depth_max)) {
+        return std::unexpected("the reply nests too deep");
     }
     const json object = json::parse(reply.body, nullptr, false);
     if (!object.is_object()) return std::unexpected("the reply is no JSON object");

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "mitu/base/json_depth.hpp"
 #include "mitu/identity/access_json.hpp"
 #include "mitu/identity/jose_key.hpp"
 
@@ -49,6 +50,9 @@ std::optional<TokenParts> split(std::string_view token) noexcept {
 Result<json, JwtRefusal> read_object(std::string_view part, const char* name) {
     const auto text = from_base64url(part);
     if (!text) return refuse(JwtError::malformed, fmt::format("the {} is not base64url", name));
+    if (is_json_deeper_than(*text, json_depth_max)) {
+        return refuse(JwtError::malformed, fmt::format("the {} nests too deep", name));
+    }
     json value = json::parse(*text, nullptr, false);
     if (!value.is_object()) {
         return refuse(JwtError::malformed, fmt::format("the {} is no JSON object", name));

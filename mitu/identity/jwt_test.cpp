@@ -213,6 +213,21 @@ TEST(jwt, claims_become_the_identity) {
     expect_refused(verify(R"("mitu":{"tenant":""},"device":"dev-1")", rules), JwtError::malformed);
 }
 
+TEST(jwt, claims_that_nest_without_end_are_refused_before_they_are_read) {
+    const auto nested = [](std::size_t depth) {
+        return R"("nbf":)" + std::string(depth, '[') + std::string(depth, ']');
+    };
+    const auto shallow = verify(nested(8));  // no number, and shown as it is
+    ASSERT_FALSE(shallow);
+    EXPECT_NE(shallow.error().text.find("nbf is [[[[[[[[]]]]]]]]"), std::string::npos);
+    JwtRules rules;
+    rules.token_bytes_max = 4'000'000;
+    const auto deep = verify(nested(500'000), rules);
+    ASSERT_FALSE(deep);
+    EXPECT_EQ(deep.error().kind, JwtError::malformed);
+    EXPECT_EQ(deep.error().text, "the token's payload nests too deep");
+}
+
 TEST(jwt, takes_rules_of_access_as_emqx_writes_them) {
     const auto identity = verify(
         R"("acl":[{"permission":"allow","action":"all","topic":"a/${username}/#"},

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "mitu/base/json_depth.hpp"
 #include "mitu/identity/jose_key.hpp"
 
 namespace mitu::identity {
@@ -112,6 +113,9 @@ std::optional<Unusable> read_key(const json& object, JoseKey& key) {
 Result<KeySet, std::string> KeySet::from_jwks(std::string_view text) {
     if (text.size() > jwks_bytes_max) {
         return std::unexpected("the JWKS document has more than 1 MiB");
+    }
+    if (is_json_deeper_than(text, json_depth_max)) {
+        return std::unexpected("the JWKS document nests too deep");
     }
     const json document = json::parse(text, nullptr, false);
     if (!document.is_object()) return std::unexpected("the JWKS document is no JSON object");

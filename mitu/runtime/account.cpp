@@ -67,7 +67,7 @@ std::vector<std::uint32_t> groups_of(const char* name, gid_t gid) {
     return {groups.begin(), groups.end()};
 }
 
-std::unexpected<std::string> refused(std::string_view call) {
+std::unexpected<std::string> cannot_give_up(std::string_view call) {
     const int error = errno;
     return std::unexpected(
         fmt::format("privileges cannot be given up: {}: {}; start it as the user itself", call,
@@ -174,8 +174,8 @@ bool is_root() noexcept { return geteuid() == 0; }
 Result<void, std::string> give_up_capabilities() {
     empty_bounding_set();
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    if (!set_no_capabilities()) return refused("capset");
-    if (!forbid_new_privileges()) return refused("no_new_privs");
+    if (!set_no_capabilities()) return cannot_give_up("capset");
+    if (!forbid_new_privileges()) return cannot_give_up("no_new_privs");
     return {};
 }
 
@@ -189,13 +189,15 @@ Result<void, std::string> become(const Account& account) {
     if (!is_it) {
         if (account.uid != 0) empty_bounding_set();
         const std::vector<gid_t> groups(account.groups.begin(), account.groups.end());
-        if (setgroups(groups.size(), groups.data()) != 0) return refused("setgroups");
-        if (setresgid(account.gid, account.gid, account.gid) != 0) return refused("setresgid");
-        if (setresuid(account.uid, account.uid, account.uid) != 0) return refused("setresuid");
+        if (setgroups(groups.size(), groups.data()) != 0) return cannot_give_up("setgroups");
+        if (setresgid(account.gid, account.gid, account.gid) != 0)
+            return cannot_give_up("setresgid");
+        if (setresuid(account.uid, account.uid, account.uid) != 0)
+            return cannot_give_up("setresuid");
         if (!is_account(account)) return std::unexpected("the kernel did not change the user");
     }
     if (account.uid == 0) {
-        if (!forbid_new_privileges()) return refused("no_new_privs");
+        if (!forbid_new_privileges()) return cannot_give_up("no_new_privs");
         return {};
     }
     if (auto given = give_up_capabilities(); !given) return given;

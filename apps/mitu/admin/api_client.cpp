@@ -28,7 +28,7 @@ std::string base64(const std::string& text) {
 
 std::string cell_of(const Json& value) {
     if (value.is_null()) return "-";
-    if (value.is_string()) return value.get<std::string>();
+    if (value.is_string()) return visible(value.get_ref<const std::string&>());
     if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
     if (value.is_number_float()) return fmt::format("{:.1f}", value.get<double>());
     return value.dump();
