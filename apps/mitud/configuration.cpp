@@ -88,6 +88,8 @@ ConfigurationFlags::ConfigurationFlags(CLI::App& app) {
         "written once the server serves: {\"mqtt\":PORT,\"http\":PORT}");
     add(app, "--packet-bytes-max", "limits.packet_bytes_max",
         "largest packet that a client may send (1MiB)");
+    add(app, "--durability", "store.durability",
+        "what an acknowledgement means: none, async or sync (sync)");
     add(app, "--login-threads", "node.login_threads", "threads that check passwords (1)");
     add(app, "--log-level", "log.level", "debug, info, warn, error or off (info)");
     add(app, "--log-format", "log.format",

@@ -88,6 +88,16 @@ struct Metrics {
     std::string bind;  // empty: the API's
 };
 
+struct Store {
+    Durability durability = Durability::sync;
+    Duration async_delay = Duration::milliseconds(100);
+    std::uint64_t cache_bytes = 64ULL << 20;
+    std::uint64_t write_buffer_bytes = 64ULL << 20;
+    std::uint64_t free_bytes_min = 64ULL << 20;
+    std::uint32_t open_files_max = 256;
+    Duration will_grace = Duration::seconds(30);
+};
+
 struct SysTopics {
     bool enabled = true;
     Duration interval = Duration::seconds(10);
@@ -109,6 +119,7 @@ struct Config {
     std::vector<Ban> bans;
     Api api;
     Metrics metrics;
+    Store store;
     SysTopics sys_topics;
 
     /// `mqtt` on 127.0.0.1:1883.

@@ -59,9 +59,13 @@ struct TenantLimits {
     std::uint32_t reserved_connections = 0;
 };
 
+/// What an acknowledgement of a tenant's messages means.
+enum class Durability : std::uint8_t { none, async, sync };
+
 struct Tenant {
     std::string name;
     std::string description;
+    std::optional<Durability> durability;
     std::string user_name_suffix;    // "@acme": users of that ending are this tenant's
     std::vector<std::string> chain;  // names of methods; empty: the listener's
     TenantLimits limits;

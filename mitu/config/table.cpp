@@ -4,6 +4,11 @@
 #include "mitu/config/key_make.hpp"
 
 namespace mitu::config {
+namespace {
+
+constexpr std::uint64_t store_bytes_max = std::uint64_t{1} << 44;
+
+}  // namespace
 
 template <>
 const Shape& shape_of<Node>() {
@@ -198,6 +203,44 @@ const Shape& shape_of<Metrics>() {
 }
 
 template <>
+const Shape& shape_of<Store>() {
+    static const Store defaults;
+    static const Shape shape{
+        {},
+        {
+            key("durability", &Store::durability,
+                "When sessions, their QoS 1 and 2 messages, retained messages and wills are "
+                "acknowledged: `sync`, when they are on the disk; `async`, when they are on their "
+                "way there; `none`: nothing outlives the process. They are kept in `store` in "
+                "`node.data`."),
+            key("async_delay", &Store::async_delay,
+                "What a loss of power takes from tenants with `async`, at most.")
+                .range(1, 10'000),
+            key("cache_bytes", &Store::cache_bytes, "Memory for what is read again.")
+                .as_size()
+                .range(1u << 20, store_bytes_max),
+            key("write_buffer_bytes", &Store::write_buffer_bytes,
+                "Memory for what is not yet in files of its own.")
+                .as_size()
+                .range(1u << 20, store_bytes_max),
+            key("free_bytes_min", &Store::free_bytes_min,
+                "With less free space on the disk nothing new is taken (0x97); what is "
+                "acknowledged or ends still is.")
+                .as_size()
+                .range(0, store_bytes_max),
+            key("open_files_max", &Store::open_files_max, "Files of the store that are open.")
+                .range(32, 65'536)
+                .unit_of("files"),
+            key("will_grace", &Store::will_grace,
+                "After a restart clients without a kept session have so long to come back before "
+                "their will is published.")
+                .range(1'000, 3'600'000),
+        },
+        &defaults};
+    return shape;
+}
+
+template <>
 const Shape& shape_of<SysTopics>() {
     static const SysTopics defaults;
     static const Shape shape{
@@ -241,6 +284,7 @@ const Shape& shape_of<Config>() {
                 .live(),
             key("api", &Config::api, "HTTP: API, health, console."),
             key("metrics", &Config::metrics, "Figures for Prometheus."),
+            key("store", &Config::store, "What outlives the process."),
             key("sys_topics", &Config::sys_topics, "Figures as MQTT topics."),
         },
         &defaults};

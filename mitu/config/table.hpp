@@ -56,6 +56,10 @@ struct Words<Pin> {
     static constexpr std::string_view list[]{"never", "by_node", "always"};
 };
 template <>
+struct Words<Durability> {
+    static constexpr std::string_view list[]{"none", "async", "sync"};
+};
+template <>
 struct Words<LogLevel> {
     static constexpr std::string_view list[]{"debug", "info", "warn", "error", "off"};
 };
@@ -115,6 +119,8 @@ template <>
 const Shape& shape_of<ProxyProtocol>();
 template <>
 const Shape& shape_of<Registry>();
+template <>
+const Shape& shape_of<Store>();
 template <>
 const Shape& shape_of<SysTopics>();
 template <>

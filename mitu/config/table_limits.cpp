@@ -188,6 +188,9 @@ const Shape& shape_of<Tenant>() {
                 .required()
                 .live(),
             key("description", &Tenant::description, "For people.").live(),
+            key("durability", &Tenant::durability,
+                "What an acknowledgement of its messages means; see `store.durability`.")
+                .if_none("`store.durability`"),
             key("user_name_suffix", &Tenant::user_name_suffix,
                 "User names of that ending are this tenant's: `@acme`.")
                 .live(),

@@ -15,6 +15,7 @@
 #include "mitu/http/server.hpp"
 #include "mitu/node/authentication_from_config.hpp"
 #include "mitu/node/doors.hpp"
+#include "mitu/node/durable_store.hpp"
 #include "mitu/node/gatekeeper.hpp"
 #include "mitu/node/http_api.hpp"
 #include "mitu/node/quotas.hpp"
@@ -122,6 +123,7 @@ private:
     std::unique_ptr<runtime::WorkerPool> logins_;
     std::unique_ptr<Gatekeeper> gate_;
     std::unique_ptr<broker::Mailroom> mailroom_;
+    std::unique_ptr<DurableStore> store_;  // before the shards that have its journals
     std::vector<std::unique_ptr<ShardHost>> hosts_;
     std::unique_ptr<NodeApi> api_;
     std::unique_ptr<http::Server> http_;  // after what its handlers work with
@@ -211,6 +213,10 @@ std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
         if (!problem.empty()) io = runtime::Io::epoll;
         log(Level::info, "io_chosen", {{"io", runtime::to_text(io)}, {"problem", problem}});
     }
+    auto store = DurableStore::open(*config_, *catalog_, count,
+                                    [this](ShardId shard) { hosts_[shard.value]->wake(); });
+    if (!store) return store.error();
+    store_ = *std::move(store);
     for (std::uint16_t i = 0; i < count; ++i) {
         auto network =
             runtime::make_server_network(io, clock_, {doors_->take_sockets(i), {}, budget_.get()});
@@ -224,7 +230,14 @@ std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
         }
         hosts_.push_back(std::make_unique<ShardHost>(ShardId{i}, options_.limits, *mailroom_,
                                                      *gate_, catalog_, std::move(*network),
-                                                     admission_.get(), std::move(door)));
+                                                     admission_.get(), std::move(door),
+                                                     store_ ? store_->journal(i) : nullptr));
+    }
+    if (store_) {
+        std::vector<broker::Shard*> shards;
+        for (const auto& host : hosts_) shards.push_back(&host->shard());
+        if (auto problem = store_->restore(shards)) return problem;
+        store_->start();
     }
     const auto places = place_shards(count);
     for (std::size_t i = 0; i < hosts_.size(); ++i) hosts_[i]->start(places[i]);
@@ -369,6 +382,7 @@ void Node::Impl::stop() {
     if (http_) http_->stop();
     for (const auto& host : hosts_) host->request_stop();
     for (const auto& host : hosts_) host->join();
+    if (store_) store_->stop();
     // Before the hosts, which their answers go to.
     if (logins_) logins_->stop();
     sources_.stop();

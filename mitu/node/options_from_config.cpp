@@ -12,7 +12,7 @@ namespace mitu::node {
 namespace {
 
 /// What is mapped below; a key that begins so is served.
-constexpr std::array<std::string_view, 62> served{
+constexpr std::array<std::string_view, 63> served{
     "node.data",
     "node.shards",
     "node.io",
@@ -75,6 +75,7 @@ constexpr std::array<std::string_view, 62> served{
     "api.tls",
     "api.users_file",
     "api.audit_file",
+    "store.",
 };
 
 bool is_served(std::string_view path) {

@@ -33,7 +33,7 @@ void bind(ShardId id, const runtime::ShardPlace& place) {
 ShardHost::ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom& mailroom,
                      broker::Gate& gate, std::shared_ptr<const fleet::Catalog> catalog,
                      std::unique_ptr<runtime::ServerNetwork> network, admission::Control* admission,
-                     std::unique_ptr<DoorAdmission> door)
+                     std::unique_ptr<DoorAdmission> door, broker::Journal* journal)
     : id_{id},
       door_{std::move(door)},
       network_{std::move(network)},
@@ -42,7 +42,8 @@ ShardHost::ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom&
       mailroom_{mailroom},
       shard_{
           id, limits,
-          broker::ShardPorts{mailroom, *network_, entropy_, faults_, gate, &things_, admission}} {
+          broker::ShardPorts{mailroom, *network_, entropy_, faults_, gate, &things_, admission,
+                             journal}} {
     if (!door_) return;
     door_->report_to([this](const ports::PeerAddress& peer, const admission::Bound& bound,
                             Instant now) { shard_.note_refused_at_door(peer, bound, now); });

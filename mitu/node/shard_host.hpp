@@ -28,7 +28,7 @@ public:
     ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom& mailroom,
               broker::Gate& gate, std::shared_ptr<const fleet::Catalog> catalog,
               std::unique_ptr<runtime::ServerNetwork> network, admission::Control* admission,
-              std::unique_ptr<DoorAdmission> door);
+              std::unique_ptr<DoorAdmission> door, broker::Journal* journal);
     ~ShardHost();
     ShardHost(const ShardHost&) = delete;
     ShardHost& operator=(const ShardHost&) = delete;
@@ -43,6 +43,9 @@ public:
     /// Runs `question` on the shard's thread, between two turns.
     void post(Question question);
 
+    /// Before start().
+    [[nodiscard]] broker::Shard& shard() noexcept { return shard_; }
+    void wake() noexcept { network_->wake(); }
     [[nodiscard]] const broker::Counters& counters() const noexcept { return shard_.counters(); }
     [[nodiscard]] const runtime::NetworkCounters& network_counters() const noexcept {
         return network_->counters();

@@ -14,7 +14,7 @@
 namespace mitu::store {
 namespace {
 
-std::size_t index_of(Family family) noexcept { return static_cast<std::size_t>(family); }
+std::size_t family_index(Family family) noexcept { return static_cast<std::size_t>(family); }
 
 }  // namespace
 
@@ -45,7 +45,7 @@ struct RocksEngine::Database {
     }
 
     [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(Family family) const noexcept {
-        return handles[index_of(family)];
+        return handles[family_index(family)];
     }
 
     DiskOptions disk;
