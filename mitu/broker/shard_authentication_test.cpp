@@ -326,9 +326,7 @@ TEST_F(RenewTest, refuses_a_topic_that_was_permitted_under_other_rules) {
     Client& reader = world.client("reader").connect();
     reader.subscribe("#");
     Client& a = world.client("a").connect({.clean_start = false, .session_expiry_s = 3'600});
-    const auto say = [&](std::string_view topic) {
-        return a.publish(topic, topic, {.qos = qos1});
-    };
+    const auto say = [&](std::string_view topic) { return a.publish(topic, topic, {.qos = qos1}); };
     say("old/1");
     say("old/1");
     say("old/2");
