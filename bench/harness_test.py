@@ -11,7 +11,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from harness import allocations, figures, flame, machine, ours, peers, performance  # noqa: E402
-from harness import profiles, report, scenarios, shards, targets  # noqa: E402
+from harness import configuration, price, profiles, report, scenarios  # noqa: E402
+from harness import shards, targets  # noqa: E402
 
 OPEN_FILES = 20_000
 
@@ -230,6 +231,46 @@ class Shards(unittest.TestCase):
                          [("mitu", "mitu 2 shards")])
 
 
+class Price(unittest.TestCase):
+    BROKERS = {"mitu": {"features": ["access", "limits"], "words": ""},
+               "mitu bare": {"features": [], "words": ""},
+               "mitu access": {"features": ["access"], "words": ""},
+               "mitu malloc": {"features": ["access"], "words": "--messages-in malloc"},
+               "mosquitto": {"version": None}}
+
+    def rows(self, names):
+        summary = a_summary({"mitu": 1.2, "mitu bare": 1, "mitu access": 1.1, "mitu malloc": 3,
+                             "mosquitto": 9}, names)
+        return price.compare(summary, self.BROKERS)
+
+    def test_each_feature_and_all_of_them_stand_beside_the_bare_broker(self):
+        row, = self.rows({"pairs 100 QoS 0, 64 B, v3.1.1"})
+        self.assertEqual(list(row["ratios"]), ["mitu access", "mitu"])
+        self.assertAlmostEqual(row["ratios"]["mitu access"]["median"], 1.1)
+        self.assertAlmostEqual(row["ratios"]["mitu"]["median"], 1.2)
+        self.assertIn("all of them 1.20", price.section([row]))
+
+    def test_of_connections_memory_has_a_price_too(self):
+        rows = self.rows({"connect and idle 2,000, TLS 1.3"})
+        self.assertEqual([row["metric"] for row in rows], ["cpu_us", "bytes_per_connection"])
+
+    def test_without_a_bare_broker_there_is_none(self):
+        self.assertEqual(price.compare(a_summary({"mitu": 1}), {"mitu": {"features": ["access"]}}), [])
+        self.assertEqual(price.section([]), "")
+
+    def test_what_is_switched_on_is_in_the_configuration_and_nothing_else(self):
+        scenario = next(one for one in scenarios.wires() if one.client_certificates)
+        marks = {"access": "deny:", "limits": "message_rate", "tenants": configuration.TENANT}
+        for features in ((), ("access",), ("limits",), ("tenants",), configuration.FEATURES):
+            with tempfile.TemporaryDirectory() as folder:
+                folder = pathlib.Path(folder)
+                configuration.write(folder, scenario, features)
+                told = "".join(path.read_text() for path in folder.rglob("*.yaml"))
+            self.assertIn("client_certificates: required", told)
+            for feature, mark in marks.items():
+                self.assertEqual(mark in told, feature in features, (feature, features))
+
+
 class Pages(unittest.TestCase):
     def test_tables_page_and_charts_are_whole_though_some_brokers_cannot_do_all(self):
         brokers = {"null relay": 0.1, "mitu": 0.4, "mitu <tcmalloc>": 0.3, "mosquitto": 4,
@@ -250,6 +291,8 @@ class Pages(unittest.TestCase):
             performance.write(document, folder)
             page = (folder / "README.md").read_text()
             self.assertIn("## Allocation modes", page)
+            self.assertIn("## TLS and WebSocket", page)
+            self.assertIn("| log-ins, TLS 1.3, resumed | ", page)
             drawn = list(folder.glob("*.svg"))
             self.assertGreater(len(drawn), 10)
             for path in drawn:

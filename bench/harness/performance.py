@@ -36,6 +36,9 @@ def facts(document, link):
                    f"{settings.get('warmup_s'):g} s of warm-up; broker on {cores_of(settings, 'broker')}, generator on "
                    f"{cores_of(settings, 'generator')}; there is no randomness and so no seed"),
     ]
+    features = document["brokers"].get("mitu", {}).get("features")
+    if features:
+        lines.append(("switched on in mitu", ", ".join(features)))
     if link:
         lines.append(("all figures", f"[{os.path.basename(link)}]({link})"))
     return "\n".join(f"- {name}: {value}" for name, value in lines)

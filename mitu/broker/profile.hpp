@@ -33,6 +33,7 @@ public:
     AccessList() = default;
     AccessList(std::vector<std::string> allow, std::vector<std::string> deny);
 
+    [[nodiscard]] bool allows_everything() const noexcept { return allows_everything_; }
     [[nodiscard]] bool may_publish(std::string_view topic, const AccessVariables& values) const;
     /// A subscription must lie wholly inside one allowed filter and touch no denied one, so that
     /// no message can reach a client around a rule.

@@ -92,6 +92,7 @@ void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
     if (inbox_ != nullptr) {
         inbox_->rate_due = inbox_->rate_pause_until = now;
         inbox_->bytes = {{profile.bytes_per_s, profile.bytes_burst}, now};
+        inbox_->permitted_topic.size = 0;
     }
 
     const bool is_v5 = version_ == ProtocolVersion::v5;
@@ -270,6 +271,7 @@ void Session::end_again(Instant now, Effects& effects) {
 
 void Session::adopt_profile(const Profile& profile, Effects& effects) {
     profile_ = &profile;
+    if (inbox_ != nullptr) inbox_->permitted_topic.size = 0;
     SessionMemory own = memory();
     const AccessVariables values = access_variables(profile);
     memory::ArenaVector<std::string_view> lost;

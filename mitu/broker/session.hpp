@@ -293,6 +293,7 @@ private:
     void on_publish(const mqtt::Publish& publish, Instant now, Effects& effects);
     [[nodiscard]] std::optional<std::string_view> resolve_alias(const mqtt::Publish& publish,
                                                                 Instant now, Effects& effects);
+    [[nodiscard]] bool may_publish(std::string_view topic);
     [[nodiscard]] std::optional<mqtt::ReasonCode> judge_publish(std::string_view topic,
                                                                 const mqtt::Publish& publish);
     void charge_message_rate(Instant now);

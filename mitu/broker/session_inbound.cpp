@@ -85,10 +85,26 @@ std::optional<std::string_view> Session::resolve_alias(const mqtt::Publish& publ
     return publish.topic;
 }
 
+bool Session::may_publish(std::string_view topic) {
+    const AccessList& rules = profile_->publish;
+    if (rules.allows_everything()) return true;
+    const bool is_known = inbox_ != nullptr && inbox_->permitted_topic.size != 0 &&
+                          inbox_->permitted_topic.view() == topic;
+    if (is_known) return true;
+    if (!rules.may_publish(topic, access_variables(*profile_))) return false;
+    // Longer ones are matched each time, so that a topic takes no share of a session worth naming.
+    constexpr std::size_t remembered_bytes_max = 128;
+    if (topic.size() <= remembered_bytes_max) {
+        SessionMemory own = memory();
+        use_inbox().permitted_topic.set(own, topic);
+    }
+    return true;
+}
+
 std::optional<ReasonCode> Session::judge_publish(std::string_view topic,
                                                  const mqtt::Publish& publish) {
     if (Levels::is_too_deep(topic)) return ReasonCode::topic_name_invalid;
-    if (!profile_->publish.may_publish(topic, access_variables(*profile_))) {
+    if (!may_publish(topic)) {
         count_drop(DropReason::not_authorized);
         return ReasonCode::not_authorized;
     }

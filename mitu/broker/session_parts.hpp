@@ -117,29 +117,6 @@ struct Incoming {
     bool is_kept = false;     // the number stands in the store
 };
 
-/// What came from the client and is not over yet.
-struct Inbox {
-    memory::ArenaQueue<PendingAck> pending_acks;
-    std::uint32_t pending_qos1_count = 0;  // of those, QoS 1
-    std::uint32_t receive_quota_used = 0;  // of incoming_qos2, those of this connection
-    memory::ArenaVector<PendingOperation> operations;
-    memory::ArenaVector<Incoming> incoming_qos2;  // by packet id
-    Instant rate_due;  // message rate: when the bucket will be full again (GCRA)
-    Instant rate_pause_until;
-    admission::TokenBucket bytes;  // byte rate
-
-    [[nodiscard]] bool is_empty() const noexcept {
-        return pending_acks.empty() && operations.empty() && incoming_qos2.empty();
-    }
-    void free(SessionMemory& memory) noexcept {
-        pending_acks.free(memory);
-        for (PendingOperation& operation : operations) operation.reasons.free(memory);
-        operations.free(memory);
-        incoming_qos2.free(memory);
-    }
-};
-static_assert(std::is_trivially_destructible_v<Inbox>);
-
 /// A text in the session's memory.
 struct OwnedText {
     char* data = nullptr;
@@ -163,6 +140,33 @@ struct OwnedText {
         *this = OwnedText{};
     }
 };
+
+/// What came from the client and is not over yet.
+struct Inbox {
+    memory::ArenaQueue<PendingAck> pending_acks;
+    std::uint32_t pending_qos1_count = 0;  // of those, QoS 1
+    std::uint32_t receive_quota_used = 0;  // of incoming_qos2, those of this connection
+    memory::ArenaVector<PendingOperation> operations;
+    memory::ArenaVector<Incoming> incoming_qos2;  // by packet id
+    Instant rate_due;  // message rate: when the bucket will be full again (GCRA)
+    Instant rate_pause_until;
+    admission::TokenBucket bytes;  // byte rate
+    /// The last topic that the access rules permitted; most devices have one. Empty: none, or the
+    /// rules have changed since.
+    OwnedText permitted_topic;
+
+    [[nodiscard]] bool is_empty() const noexcept {
+        return pending_acks.empty() && operations.empty() && incoming_qos2.empty();
+    }
+    void free(SessionMemory& memory) noexcept {
+        pending_acks.free(memory);
+        for (PendingOperation& operation : operations) operation.reasons.free(memory);
+        operations.free(memory);
+        incoming_qos2.free(memory);
+        permitted_topic.free(memory);
+    }
+};
+static_assert(std::is_trivially_destructible_v<Inbox>);
 
 /// Topic names behind numbers, one direction of one connection.
 struct Aliases {

@@ -316,6 +316,36 @@ TEST_F(RenewTest, ends_the_subscriptions_that_are_not_allowed_any_more) {
     EXPECT_EQ(world.counted(&Counters::subscriptions), 3u);
 }
 
+TEST_F(RenewTest, refuses_a_topic_that_was_permitted_under_other_rules) {
+    const auto publishing = [](std::vector<std::string> filters) {
+        auto profile = std::make_shared<Profile>(*open_profile());
+        profile->publish = AccessList{std::move(filters), {}};
+        return profile;
+    };
+    world.gate().profiles["a"] = publishing({"old/+"});
+    Client& reader = world.client("reader").connect();
+    reader.subscribe("#");
+    Client& a = world.client("a").connect({.clean_start = false, .session_expiry_s = 3'600});
+    const auto say = [&](std::string_view topic) { return a.publish(topic, topic, {.qos = qos1}); };
+    say("old/1");
+    say("old/1");
+    say("old/2");
+    EXPECT_EQ(reader.take_payloads(), (Strings{"old/1", "old/1", "old/2"}));
+    profiles["a"] = publishing({"new/+"});
+    renew();
+    say("old/2");
+    say("old/1");
+    say("new/1");
+    EXPECT_EQ(reader.take_payloads(), Strings{"new/1"});
+    // And when the session comes back under other rules.
+    world.gate().profiles["a"] = publishing({"old/+"});
+    a.disconnect();
+    a.connect({.clean_start = false, .session_expiry_s = 3'600});
+    say("new/1");
+    say("old/1");
+    EXPECT_EQ(reader.take_payloads(), Strings{"old/1"});
+}
+
 TEST_F(RenewTest, ends_sessions_that_are_not_admitted_any_more) {
     Client& here = world.client("here").connect({.clean_start = false, .session_expiry_s = 3'600});
     Client& away = world.client("away").connect({.clean_start = false, .session_expiry_s = 3'600});

@@ -149,7 +149,7 @@ const Shape& shape_of<ApiTls>() {
                 .file()
                 .live(),
             key("key_password_file", &ApiTls::key_password_file,
-                "A file with what the key is encrypted with.")
+                "A file whose first line is what the key is encrypted with.")
                 .file()
                 .live(),
             key("minimum_version", &ApiTls::minimum_version,

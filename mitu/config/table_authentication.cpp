@@ -91,13 +91,15 @@ const Shape& shape_of<X509>() {
             key("identity_from", &X509::identity_from,
                 "The part of the certificate that is the device id.")
                 .live(),
-            key("strip_prefix", &X509::strip_prefix, "Cut off before the id, if it is there.")
+            key("strip_prefix", &X509::strip_prefix,
+                "What stands before the id and is no part of it; a name without it is nobody's. "
+                "With `tenant_from: san_uri` it has `{tenant}` in it: `urn:{tenant}:`.")
                 .live(),
-            key("strip_suffix", &X509::strip_suffix, "Cut off after the id, if it is there.")
+            key("strip_suffix", &X509::strip_suffix, "What stands behind the id, in the same way.")
                 .live(),
             key("fingerprints_file", &X509::fingerprints_file,
-                "SHA-256 fingerprints and the device each belongs to; for `identity_from: "
-                "fingerprint`.")
+                "SHA-256 fingerprints that may come in, one a line, each followed by the device it "
+                "belongs to (none: the fingerprint is its name); for `identity_from: fingerprint`.")
                 .file()
                 .live(),
             key("tenant_from", &X509::tenant_from,
@@ -116,7 +118,9 @@ const Shape& shape_of<HttpBackend>() {
         {
             key("url", &HttpBackend::url, "Who is asked.").each(url_rule).live(),
             key("method", &HttpBackend::method,
-                "POST sends JSON in the body, GET the same in the query.")
+                "`post` sends JSON in the body, `get` the same in the query, where passwords end "
+                "up in "
+                "logs; logins of more than 4096 bytes are refused then.")
                 .live(),
             key("timeout", &HttpBackend::timeout, "From the question to the whole answer.")
                 .range(10, 60'000)

@@ -28,7 +28,7 @@ const Shape& shape_of<Certificate>() {
                 "What the private key is encrypted with.")
                 .secret(),
             key("key_password_file", &Certificate::key_password_file,
-                "A file with that password; its last line end is not part of it.")
+                "A file whose first line is that password; read with the key.")
                 .file(),
         },
         &defaults};

@@ -54,10 +54,10 @@ struct Response {
 };
 
 struct ServerOptions {
-    std::string host = "127.0.0.1";  // an IPv4 or IPv6 literal; "*": every interface
-    std::uint16_t port = 0;          // 0: any that is free
-    std::optional<TlsFiles> tls;     // none: plain HTTP
-    std::string unix_path;           // a Unix socket beside it, mode 0600, plain; empty: none
+    std::string host = "127.0.0.1";     // an IPv4 or IPv6 literal; "*": every interface
+    std::uint16_t port = 0;             // 0: any that is free
+    std::optional<TlsFiles> tls;        // none: plain HTTP
+    std::string unix_path;              // a Unix socket beside it, mode 0600, plain; empty: none
     std::size_t connections_max = 256;  // and 16 more over the Unix socket
     std::size_t header_bytes_max = 16'384;
     std::size_t body_bytes_max = 1'048'576;

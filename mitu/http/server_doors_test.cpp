@@ -186,6 +186,34 @@ TEST_F(ServerDoorsTest, a_bad_certificate_is_named_and_the_good_one_stays) {
     EXPECT_NE(refused.error().find("absent.pem"), std::string::npos) << refused.error();
 }
 
+TEST_F(ServerDoorsTest, a_key_with_a_passphrase_needs_the_file_with_it) {
+    write_certificate(files, "locked");
+    {
+        std::FILE* const in = std::fopen(files.key_file.c_str(), "r");
+        EVP_PKEY* const key = PEM_read_PrivateKey(in, nullptr, nullptr, nullptr);
+        std::fclose(in);
+        std::FILE* const out = std::fopen(files.key_file.c_str(), "w");
+        PEM_write_PKCS8PrivateKey(out, key, EVP_aes_256_cbc(), "sesame", 6, nullptr, nullptr);
+        std::fclose(out);
+        EVP_PKEY_free(key);
+    }
+    ServerOptions options;
+    options.tls = files;
+    const auto problem = [&] {
+        const auto started = Server{options}.start();
+        return started ? "it started" : started.error();
+    };
+    EXPECT_NE(problem().find("without a passphrase (or with key_password_file)"),
+              std::string::npos);
+    options.tls->key_password_file = directory / "password";
+    EXPECT_NE(problem().find("key password"), std::string::npos);
+    std::ofstream{options.tls->key_password_file} << "wrong\n";
+    EXPECT_NE(problem().find("what it is encrypted with"), std::string::npos);
+    std::ofstream{options.tls->key_password_file} << "sesame\n";
+    start(options);
+    EXPECT_EQ(TlsClient{port}.name, "locked");
+}
+
 TEST_F(ServerDoorsTest, does_not_answer_plain_http_on_a_tls_port) {
     write_certificate(files, "x");
     ServerOptions options;

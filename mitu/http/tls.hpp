@@ -12,8 +12,10 @@ struct ssl_ctx_st;  // OpenSSL's SSL_CTX
 namespace mitu::http {
 
 struct TlsFiles {
-    std::string certificate_file;  // PEM: the server's own first, then intermediates
-    std::string key_file;          // PEM
+    std::string certificate_file;     // PEM: the server's own first, then intermediates
+    std::string key_file;             // PEM
+    std::string key_password_file{};  // what the key is encrypted with: its first line
+    bool needs_tls_1_3 = false;       // otherwise 1.2 will do
     std::string client_ca_file{};  // PEM: only clients with a certificate by these; empty: anyone
 };
 

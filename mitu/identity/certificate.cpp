@@ -155,7 +155,11 @@ Result<Identity, CertificateRefusal> identify_certificate(const CertificateFacts
     }
     Identity identity;
     identity.user = found->id;
-    if (rules.id_is_client_id) identity.client_id = found->id;
+    if (rules.from == CertificateField::fingerprint) {
+        const auto named = rules.names.find(facts.fingerprint);
+        if (named != rules.names.end()) identity.user = named->second;
+    }
+    if (rules.id_is_client_id) identity.client_id = identity.user;
     if (rules.tenant == CertificateTenant::none) return identity;
     if (rules.tenant == CertificateTenant::name) {
         identity.tenant = found->tenant;

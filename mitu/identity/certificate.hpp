@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,6 +54,8 @@ struct CertificateRules {
     CertificateTenant tenant = CertificateTenant::none;
     /// Only these certificates; empty: all that TLS has verified.
     std::vector<Fingerprint> allowed;
+    /// Whose a certificate is, where its fingerprint is the identity; not named: the fingerprint.
+    std::map<Fingerprint, std::string> names{};
     /// The id is also the only client id that the certificate may use.
     bool id_is_client_id = false;
 };

@@ -98,6 +98,18 @@ TEST(certificate, only_listed_ones_get_in_where_there_is_a_list) {
     EXPECT_TRUE(identify_certificate(facts(), listed));
 }
 
+TEST(certificate, fingerprints_have_the_names_that_they_are_given) {
+    CertificateRules named = rules(CertificateField::fingerprint);
+    named.id_is_client_id = true;
+    named.names[Fingerprint{1}] = "other";
+    EXPECT_EQ(identify_certificate(facts(), named)->user, format_fingerprint(facts().fingerprint));
+    named.names[facts().fingerprint] = "pump-7";
+    EXPECT_EQ(identify_certificate(facts(), named)->user, "pump-7");
+    EXPECT_EQ(identify_certificate(facts(), named)->client_id, "pump-7");
+    named.from = CertificateField::cn;
+    EXPECT_NE(identify_certificate(facts(), named)->user, "pump-7") << "the name of another field";
+}
+
 TEST(certificate, fingerprints_are_read_as_openssl_writes_them) {
     const std::string plain = format_fingerprint(facts().fingerprint);
     std::string colons = "AB:01";

@@ -5,7 +5,7 @@
 //     Attempt attempt{chains.find(login->listener, login->tenant), login};
 //     Step step = attempt.begin(now);
 //     // Allow, Deny: done. SlowWork: somewhere else, step = attempt.resume(work.run(), now).
-//     // BackendWork: POST work.request; step = attempt.resume(work.finish(reply, now), now).
+//     // BackendWork: send work.request; step = attempt.resume(work.finish(reply, now), now).
 
 #include <cstdint>
 #include <map>

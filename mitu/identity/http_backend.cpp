@@ -15,6 +15,12 @@ using nlohmann::json;
 
 constexpr std::size_t reply_bytes_max = std::size_t{256} << 10;
 constexpr std::size_t error_bytes_max = 256;
+constexpr std::size_t get_bytes_max =
+    4'096;  // before escaping; servers take URLs of 8 KiB and more
+
+std::size_t bytes_of(const Login& login) {
+    return login.client_id.size() + login.user_or_empty().size() + login.password_or_empty().size();
+}
 
 /// Names from a CONNECT are UTF-8 by then; from a certificate they may be anything.
 void put(json& object, const char* name, std::string_view value) {
@@ -68,21 +74,51 @@ Result<Verdict, std::string> read_allow(const json& object, const Login& login, 
 
 }  // namespace
 
-std::string write_login(const Login& login, bool with_peer) {
-    json object = json::object();
-    put(object, "client_id", login.client_id);
-    put(object, "user_name", login.user_or_empty());
+namespace {
+
+/// What is told of a login: put(name, value), in the order of the names.
+template <class Put>
+void tell(const Login& login, bool with_peer, Put put) {
+    const auto put_text = [&](const char* name, std::string_view value) {
+        if (!value.empty() && is_utf8(value)) put(name, value);
+    };
+    put_text("client_id", login.client_id);
+    put_text("listener", login.listener);
     if (login.password) {
         const std::string_view password = login.password->view();
         if (is_utf8(password)) {
-            object["password"] = password;
+            put("password", password);
         } else {
-            object["password_base64"] = to_base64(password);
+            put("password_base64", to_base64(password));
         }
     }
-    put(object, "tenant", login.tenant);
-    put(object, "listener", login.listener);
-    if (with_peer) put(object, "peer", login.peer);
+    if (with_peer) put_text("peer", login.peer);
+    put_text("tenant", login.tenant);
+    put_text("user_name", login.user_or_empty());
+}
+
+void append_escaped(std::string& out, std::string_view text) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    for (const char c : text) {
+        const bool is_unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                                   (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+                                   c == '~';
+        if (is_unreserved) {
+            out += c;
+            continue;
+        }
+        const auto byte = static_cast<unsigned char>(c);
+        out += '%';
+        out += digits[byte >> 4];
+        out += digits[byte & 15];
+    }
+}
+
+}  // namespace
+
+std::string write_login(const Login& login, bool with_peer) {
+    json object = json::object();
+    tell(login, with_peer, [&](const char* name, std::string_view value) { object[name] = value; });
     if (login.certificate) {
         json certificate{{"fingerprint", format_fingerprint(login.certificate->fingerprint)}};
         if (!login.certificate->common_names.empty()) {
@@ -91,6 +127,26 @@ std::string write_login(const Login& login, bool with_peer) {
         object["certificate"] = std::move(certificate);
     }
     return object.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string write_query(const Login& login, bool with_peer) {
+    std::string query;
+    query.reserve(512);  // so that a password is seldom left behind in a smaller one
+    const auto put_one = [&](const char* name, std::string_view value) {
+        query += query.empty() ? '?' : '&';
+        query += name;
+        query += '=';
+        append_escaped(query, value);
+    };
+    tell(login, with_peer, put_one);
+    if (login.certificate) {
+        put_one("certificate_fingerprint", format_fingerprint(login.certificate->fingerprint));
+        const auto& names = login.certificate->common_names;
+        if (!names.empty() && is_utf8(names.front())) {
+            put_one("certificate_common_name", names.front());
+        }
+    }
+    return query;
 }
 
 Result<Verdict, std::string> read_reply(const BackendReply& reply, const Login& login,
@@ -169,6 +225,11 @@ KeyedDigest HttpBackend::key_of(const Login& login) const {
 }
 
 Answer HttpBackend::ask(std::shared_ptr<const Login> login, const Now& now) {
+    if (options_.asks_by_get && bytes_of(*login) > get_bytes_max) {
+        // No failure of the backend's: it would refuse the URL, and others' logins are good.
+        return Deny{{RefusalKind::credentials,
+                     "the login is too long for a query (4096 bytes); ask the backend by POST"}};
+    }
     const KeyedDigest key = key_of(*login);
     const auto to_answer = [](Verdict verdict) {
         return std::visit([](auto&& one) { return Answer{std::move(one)}; }, std::move(verdict));
@@ -185,7 +246,12 @@ Answer HttpBackend::ask(std::shared_ptr<const Login> login, const Now& now) {
         }
     }
     BackendWork work;
-    work.request.body = write_login(*login, options_.send_peer);
+    if (options_.asks_by_get) {
+        work.request.is_get = true;
+        work.request.query = write_query(*login, options_.send_peer);
+    } else {
+        work.request.body = write_login(*login, options_.send_peer);
+    }
     auto question =
         std::make_shared<Question>(shared_from_this(), key, std::move(login), now.instant);
     work.finish = [question](const BackendReply& reply, const Now& then) {

@@ -31,12 +31,20 @@ struct HttpBackendOptions {
     /// The peer's address is told too. Then it is part of the question, so that a client whose
     /// address changes is asked for anew.
     bool send_peer = true;
+    /// By GET, the login in the query. A password stands in a URL then, which servers and proxies
+    /// like to log; POST is better wherever there is a choice.
+    bool asks_by_get = false;
 };
 
 /// The JSON that is sent: client_id, user_name, password (password_base64 where it is not UTF-8),
 /// tenant, listener, peer, certificate {fingerprint, common_name}; what the login lacks is left
 /// out.
 [[nodiscard]] std::string write_login(const Login& login, bool with_peer);
+
+/// The same for a query: "?client_id=dev-1&user_name=ann"; of the certificate
+/// certificate_fingerprint and certificate_common_name. Whatever RFC 3986 does not call unreserved
+/// is escaped, so nothing a client says adds a parameter.
+[[nodiscard]] std::string write_query(const Login& login, bool with_peer);
 
 /// What the backend's reply says.
 ///   200  JSON: result "allow", "deny" or "ignore", and for allow perhaps user, tenant, client_id,

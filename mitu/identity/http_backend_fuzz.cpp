@@ -1,5 +1,6 @@
 // Any bytes as a backend's reply: no crash, and only a whole "allow" lets anybody in.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -15,6 +16,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     login.user = body.substr(0, 64);
     login.password = SecretText{body};
     MITU_CHECK(write_login(login, true).starts_with('{'));
+    // Nothing that a client says adds a parameter: client_id, password, user_name at most.
+    const std::string query = write_query(login, true);
+    MITU_CHECK(std::count(query.begin(), query.end(), '&') <= 2);
+    MITU_CHECK(std::count(query.begin(), query.end(), '=') <= 3);
     const Now now{{}, 1'700'000'000};
     const auto verdict = read_reply({true, 200, body, ""}, login, now);
     if (!verdict) {

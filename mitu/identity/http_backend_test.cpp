@@ -52,6 +52,42 @@ TEST(http_backend, tells_the_login_as_json) {
     EXPECT_EQ(write_login(Login{}, true), "{}");
 }
 
+TEST(http_backend, tells_the_login_in_a_query_that_nothing_breaks_out_of) {
+    Login login;
+    login.client_id = "dev 1&user_name=root";
+    login.user = "a#b/\u00e9";
+    login.password = SecretText{"p%+=?"};
+    login.peer = "::1";
+    EXPECT_EQ(write_query(login, true),
+              "?client_id=dev%201%26user_name%3Droot&password=p%25%2B%3D%3F&peer=%3A%3A1"
+              "&user_name=a%23b%2F%C3%A9");
+    login.certificate = CertificateFacts{};
+    login.certificate->common_names = {"pump\r\n"};
+    login.password = SecretText{"\xFF"};
+    EXPECT_TRUE(write_query(login, false)
+                    .ends_with("&password_base64=%2Fw%3D%3D&user_name=a%23b%2F%C3%A9"
+                               "&certificate_fingerprint=" +
+                               std::string(64, '0') + "&certificate_common_name=pump%0D%0A"));
+    EXPECT_EQ(write_query(Login{}, true), "");
+}
+
+TEST(http_backend, asks_by_get_what_fits_a_url) {
+    HttpBackendOptions options;
+    options.asks_by_get = true;
+    const auto backend = HttpBackend::create(options, key);
+    const auto answer = backend->ask(login_of("dev-1"), at(0));
+    ASSERT_TRUE(is<BackendWork>(answer));
+    const BackendRequest& request = std::get<BackendWork>(answer).request;
+    EXPECT_TRUE(request.is_get);
+    EXPECT_EQ(request.body, "");
+    EXPECT_EQ(request.query, "?client_id=dev-1&password=secret&peer=192.0.2.1&user_name=ann");
+    const auto failures = backend->status(at(0).instant).in_flight;
+    const auto refused = backend->ask(login_of("dev-2", std::string(5'000, 'p')), at(0));
+    ASSERT_TRUE(is<Deny>(refused));
+    EXPECT_EQ(kind_of(refused), RefusalKind::credentials);
+    EXPECT_EQ(backend->status(at(0).instant).in_flight, failures) << "the backend is not asked";
+}
+
 TEST(http_backend, reads_replies) {
     const auto login = login_of("dev-1");
     const auto full = read_reply(

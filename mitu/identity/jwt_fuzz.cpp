@@ -8,6 +8,7 @@
 #include "mitu/base/check.hpp"
 #include "mitu/identity/digest.hpp"
 #include "mitu/identity/jwt.hpp"
+#include "mitu/identity/key_source.hpp"
 #include "mitu/identity/secret.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -27,6 +28,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     constexpr UnixSeconds now = 1'300'000'000;
 
     MITU_CHECK(!verify_token(text, keys, rules, login, now));
+    const auto fresh = fresh_for(text.substr(0, size / 2), text.substr(size / 2));
+    MITU_CHECK(!fresh || *fresh >= mitu::Duration{});
+    static_cast<void>(kid_of_token(text));
+    static_cast<void>(kid_of_token(to_base64url(text)));
 
     std::string token = to_base64url(R"({"alg":"HS256"})") + "." + to_base64url(text);
     token += "." + to_base64url(hmac(HmacHash::sha256, secret, token));

@@ -77,8 +77,10 @@ struct SlowWork {
     std::function<Verdict()> run;
 };
 
-/// What to POST.
+/// What to ask.
 struct BackendRequest {
+    bool is_get = false;  // otherwise POST
+    std::string query;    // of a GET: "?client_id=d1&...", escaped; may hold a password, too
     std::string content_type = "application/json";
     std::string body;  // may hold a password: wipe it after use
 };

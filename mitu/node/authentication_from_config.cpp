@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include "mitu/config/load.hpp"
 #include "mitu/identity/certificate.hpp"
@@ -117,6 +118,35 @@ OrProblem<MethodPtr> make_jwt(const config::Jwt& jwt,
     return identity::make_jwt_method(std::move(options));
 }
 
+/// Lines `FINGERPRINT [NAME]`; what begins with # says nothing.
+std::optional<std::string> read_fingerprints(const std::string& path,
+                                             identity::CertificateRules& rules) {
+    const auto text = read_file(path);
+    if (!text) return text.error();
+    std::istringstream lines{*text};
+    std::string line;
+    for (std::size_t number = 1; std::getline(lines, line); ++number) {
+        std::istringstream words{line};
+        std::string digits;
+        std::string name;
+        std::string more;
+        words >> digits >> name >> more;
+        if (digits.empty() || digits.front() == '#') continue;
+        const auto fingerprint = identity::parse_fingerprint(digits);
+        if (!fingerprint || !more.empty()) {
+            return fmt::format(
+                "{}:{}: {}; use 64 hexadecimal digits, as openssl x509 -fingerprint -sha256 prints "
+                "them, and perhaps the name of the device",
+                path, number, fingerprint ? "more than two words" : "no SHA-256 fingerprint");
+        }
+        rules.allowed.push_back(*fingerprint);
+        if (!name.empty()) rules.names[*fingerprint] = name;
+    }
+    if (!rules.allowed.empty()) return std::nullopt;
+    // No list at all would mean that every certificate is allowed.
+    return path + ": no fingerprint in it; put in one a line, or remove fingerprints_file";
+}
+
 OrProblem<MethodPtr> make_certificate(const config::X509& x509) {
     identity::CertificateRules rules;
     static constexpr identity::CertificateField fields[]{
@@ -131,23 +161,8 @@ OrProblem<MethodPtr> make_certificate(const config::X509& x509) {
         rules.pattern = x509.strip_prefix + "{id}" + x509.strip_suffix;
     }
     if (!x509.fingerprints_file.empty()) {
-        auto text = read_file(x509.fingerprints_file);
-        if (!text) return std::unexpected(text.error());
-        std::size_t line = 0;
-        for (std::size_t at = 0; at < text->size();) {
-            const std::size_t end = std::min(text->find('\n', at), text->size());
-            const std::string one = without_line_end(text->substr(at, end - at));
-            at = end + 1;
-            ++line;
-            if (one.empty() || one.front() == '#') continue;
-            const auto fingerprint = identity::parse_fingerprint(one);
-            if (!fingerprint) {
-                return std::unexpected(
-                    fmt::format("{}:{}: no SHA-256 fingerprint; use 64 hexadecimal digits, as "
-                                "openssl x509 -fingerprint -sha256 prints them",
-                                x509.fingerprints_file, line));
-            }
-            rules.allowed.push_back(*fingerprint);
+        if (auto problem = read_fingerprints(x509.fingerprints_file, rules)) {
+            return std::unexpected(*std::move(problem));
         }
     }
     if (auto problem = identity::check_certificate_rules(rules); !problem.empty()) {
@@ -192,9 +207,13 @@ AskBackend ask_by(const std::shared_ptr<http::Client>& client) {
     return [client](identity::BackendRequest request,
                     std::function<void(const identity::BackendReply&)> done) {
         http::ClientRequest out;
-        out.method = "POST";
-        out.content_type = std::move(request.content_type);
-        out.body = std::move(request.body);
+        if (request.is_get) {
+            out.target = std::move(request.query);
+        } else {
+            out.method = "POST";
+            out.content_type = std::move(request.content_type);
+            out.body = std::move(request.body);
+        }
         client->send(std::move(out), [done = std::move(done)](auto answer) {
             identity::BackendReply reply;
             if (answer) {
@@ -311,6 +330,7 @@ private:
         options.cache.negative_ttl = from.cache_negative_ttl;
         static constexpr identity::WhenDown when[]{
             identity::WhenDown::deny, identity::WhenDown::ignore, identity::WhenDown::allow_cached};
+        options.asks_by_get = from.method == config::HttpMethod::get;
         options.when_down = when[static_cast<std::size_t>(from.when_down)];
         backend.state = identity::HttpBackend::create(options, sources_.key_);
         auto made = identity::make_http_method(backend.state);

@@ -20,7 +20,8 @@ using config::Listener;
 transport::TlsSettings settings_of(const config::Tls& tls) {
     transport::TlsSettings settings;
     for (const config::Certificate& one : tls.certificates) {
-        settings.certificates.push_back({one.certificate, one.key, one.names});
+        settings.certificates.push_back(
+            {one.certificate, one.key, one.names, one.key_password, one.key_password_file});
     }
     settings.client_certificates =
         static_cast<transport::ClientCertificates>(tls.client_certificates);

@@ -72,7 +72,9 @@ identity::Login login_of(const Authentication& authentication, const broker::Log
     out.client_id = login.client_id;
     if (login.user_name) out.user = std::string{*login.user_name};
     if (login.password) out.password.emplace(as_text(*login.password));
-    out.peer = ports::address_text(login.peer);
+    // Without the port: a backend's answer is remembered by all that it was told, and each
+    // connection has another port.
+    if (!login.peer.is_none()) out.peer = mitu::to_text(login.peer.ip);
     out.is_loopback = login.peer.is_none() || mitu::is_loopback(login.peer.ip);
     if (login.listener_index < authentication.entrances.size()) {
         const Entrance& entrance = authentication.entrances[login.listener_index];

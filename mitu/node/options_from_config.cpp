@@ -91,7 +91,6 @@ public:
         refuse_unserved();
         process();
         limits();
-        what_stays_refused();
         if (!problems_.empty()) return std::unexpected(std::move(problems_));
         return std::move(options_);
     }
@@ -148,7 +147,12 @@ private:
         options_.api.users_file = config_.api.users_file;
         options_.api.audit_file = config_.api.audit_file;
         if (config_.api.tls) {
-            options_.api.tls = http::TlsFiles{config_.api.tls->certificate, config_.api.tls->key};
+            const config::ApiTls& tls = *config_.api.tls;
+            options_.api.tls =
+                http::TlsFiles{.certificate_file = tls.certificate,
+                               .key_file = tls.key,
+                               .key_password_file = tls.key_password_file,
+                               .needs_tls_1_3 = tls.minimum_version == config::TlsVersion::v1_3};
         }
         options_.shards = node.shards;
         switch (node.io) {
@@ -203,33 +207,6 @@ private:
         to.message_bytes_max = from.shard_message_bytes_max;
         to.connect_timeout = from.connect_timeout;
         to.shutdown_timeout = from.shutdown_timeout;
-    }
-    void what_stays_refused() {
-        for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
-            const auto& tls = config_.listeners[i].tls;
-            if (!tls) continue;
-            for (std::size_t k = 0; k < tls->certificates.size(); ++k) {
-                if (tls->certificates[k].key_password.empty() &&
-                    tls->certificates[k].key_password_file.empty()) {
-                    continue;
-                }
-                refuse_key(fmt::format("listeners[{}].tls.certificates[{}].key_password", i, k));
-            }
-        }
-        if (config_.api.tls && !config_.api.tls->key_password_file.empty()) {
-            refuse_key("api.tls.key_password_file");
-        }
-        const auto& methods = config_.authentication.methods;
-        for (std::size_t i = 0; i < methods.size(); ++i) {
-            const std::string path = fmt::format("authentication.methods[{}]", i);
-            if (methods[i].kind == config::MethodKind::http &&
-                methods[i].http.method == config::HttpMethod::get) {
-                refuse_key(path + ".http.method");
-            }
-        }
-    }
-    void refuse_key(const std::string& path) {
-        refuse(path, fmt::format("{} is not served by this version yet; remove it", path));
     }
 
     const config::Loaded& loaded_;

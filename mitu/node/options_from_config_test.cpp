@@ -71,6 +71,22 @@ TEST(options_from_config, values_arrive) {
     EXPECT_EQ(options->http, "");
 }
 
+TEST(options_from_config, every_way_to_ask_and_every_key_of_tls_is_served) {
+    const auto options = options_of(
+        "listeners:\n"
+        "  - name: tls\n"
+        "    bind: '*:2'\n"
+        "    tls: {certificates: [{certificate: c, key: k, key_password_file: p}]}\n"
+        "authentication:\n"
+        "  methods:\n"
+        "    - {name: s, kind: http, http: {url: 'http://127.0.0.1/', method: get}}\n"
+        "api: {tls: {certificate: c, key: k, key_password_file: p, minimum_version: '1.3'}}\n");
+    ASSERT_TRUE(options) << yaml::to_text(options.error());
+    ASSERT_TRUE(options->api.tls);
+    EXPECT_TRUE(options->api.tls->key_password_file.ends_with("p"));
+    EXPECT_TRUE(options->api.tls->needs_tls_1_3);
+}
+
 TEST(options_from_config, what_is_not_served_is_refused_and_never_left_out) {
     EXPECT_EQ(problems_of("node: {user: mitu}\nlimits:\n  topic_levels_max: 7\n"),
               "f.yaml:3: limits.topic_levels_max is not served by this version yet; remove it\n");

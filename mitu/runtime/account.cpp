@@ -174,7 +174,8 @@ bool is_root() noexcept { return geteuid() == 0; }
 Result<void, std::string> give_up_capabilities() {
     empty_bounding_set();
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    if (!set_no_capabilities()) return cannot_give_up("capset");
+    // Who has none may be where a filter of system calls refuses even that.
+    if (has_capabilities() && !set_no_capabilities()) return cannot_give_up("capset");
     if (!forbid_new_privileges()) return cannot_give_up("no_new_privs");
     return {};
 }

@@ -82,25 +82,58 @@ Loaded<std::vector<X509Ptr>> read_certificates(std::string_view what, const std:
     return certificates;
 }
 
-int refuse_passphrase(char* /*to*/, int /*size*/, int /*writes*/, void* asked) {
-    *static_cast<bool*>(asked) = true;
-    return -1;
+struct Passphrase {
+    std::string text;
+    bool is_asked_for = false;
+    ~Passphrase() { OPENSSL_cleanse(text.data(), text.size()); }
+};
+
+int give_passphrase(char* to, int size, int /*writes*/, void* from) {
+    auto& passphrase = *static_cast<Passphrase*>(from);
+    passphrase.is_asked_for = true;
+    const auto room = static_cast<std::size_t>(size);
+    if (passphrase.text.empty() || passphrase.text.size() > room) return -1;
+    passphrase.text.copy(to, room);
+    return static_cast<int>(passphrase.text.size());
 }
 
-Loaded<KeyPtr> read_key(const std::string& file) {
+/// One line: what follows its end is no part of it.
+Loaded<void> read_passphrase(const CertificateFiles& files, Passphrase& to) {
+    to.text = files.key_password;
+    if (files.key_password_file.empty()) return {};
+    auto text = read_file("key password", files.key_password_file);
+    if (!text) return std::unexpected(text.error());
+    to.text = text->substr(0, text->find_first_of("\r\n"));
+    OPENSSL_cleanse(text->data(), text->size());
+    if (!to.text.empty()) return {};
+    return refuse("key password", files.key_password_file,
+                  "begins with an empty line; its first line is the password");
+}
+
+Loaded<KeyPtr> read_key(const CertificateFiles& files) {
+    const std::string& file = files.key_file;
+    Passphrase passphrase;
+    if (auto read = read_passphrase(files, passphrase); !read) {
+        return std::unexpected(read.error());
+    }
     auto text = read_file("key", file);
     if (!text) return std::unexpected(text.error());
     const bool has_one = text->find("PRIVATE KEY-----") != std::string::npos;
     const BioPtr bio = open_text(*text);
-    bool is_encrypted = false;
-    KeyPtr key{PEM_read_bio_PrivateKey(bio.get(), nullptr, &refuse_passphrase, &is_encrypted)};
+    KeyPtr key{PEM_read_bio_PrivateKey(bio.get(), nullptr, &give_passphrase, &passphrase)};
     OPENSSL_cleanse(text->data(), text->size());
     if (key) return key;
     const std::string reason = take_openssl_error();
-    if (is_encrypted) {
+    if (passphrase.is_asked_for && passphrase.text.empty()) {
         return refuse("key", file,
-                      "is encrypted, and there is nobody to ask for the passphrase; decrypt it "
-                      "with: openssl pkey -in FILE -out FILE.plain");
+                      "is encrypted; give key_password_file or key_password, or decrypt it with: "
+                      "openssl pkey -in FILE -out FILE.plain");
+    }
+    if (passphrase.is_asked_for) {
+        return refuse("key", file,
+                      fmt::format("cannot be decrypted with the password given ({}); check the "
+                                  "password: openssl pkey -in FILE -noout",
+                                  reason));
     }
     if (!has_one) {
         return refuse("key", file,
@@ -280,7 +313,7 @@ Loaded<void> TlsContexts::Loader::set_up(SSL_CTX* context) {
 Loaded<void> TlsContexts::Loader::add_certificate(const CertificateFiles& files) {
     auto chain = read_certificates("certificate", files.certificate_file);
     if (!chain) return std::unexpected(chain.error());
-    auto key = read_key(files.key_file);
+    auto key = read_key(files);
     if (!key) return std::unexpected(key.error());
     X509* const own = chain->front().get();
     if (X509_check_private_key(own, key->get()) != 1) {

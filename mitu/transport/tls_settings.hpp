@@ -12,9 +12,13 @@ namespace mitu::transport {
 /// One identity of the server. The file may hold the chain, the server's own certificate first.
 struct CertificateFiles {
     std::string certificate_file;           // PEM
-    std::string key_file;                   // PEM, not encrypted
+    std::string key_file;                   // PEM
     std::vector<std::string> server_names;  // "mqtt.example.org", "*.example.org"; empty: those
                                             // that the certificate names
+    // What an encrypted key is decrypted with: as it is, or the first line of a file, which is read
+    // with the key each time.
+    std::string key_password{};
+    std::string key_password_file{};
 };
 
 enum class ClientCertificates : std::uint8_t { none, optional, required };

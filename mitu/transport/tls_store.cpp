@@ -14,6 +14,9 @@ std::vector<std::string> all_files(const TlsSettings& settings) {
     for (const CertificateFiles& certificate : settings.certificates) {
         files.push_back(certificate.certificate_file);
         files.push_back(certificate.key_file);
+        if (!certificate.key_password_file.empty()) {
+            files.push_back(certificate.key_password_file);
+        }
     }
     files.insert(files.end(), settings.ca_files.begin(), settings.ca_files.end());
     files.insert(files.end(), settings.crl_files.begin(), settings.crl_files.end());

@@ -46,6 +46,30 @@ void expect_says(const std::string& text, std::initializer_list<const char*> par
 
 }  // namespace
 
+TEST(tls_store, decrypts_keys_and_reads_the_password_file_anew) {
+    Files files;
+    const auto lock = [&](const char* password) {
+        const BioPtr bio{BIO_new(BIO_s_mem())};
+        PEM_write_bio_PrivateKey(bio.get(), files.server.key.get(), EVP_aes_256_cbc(), nullptr, 0,
+                                 nullptr, const_cast<char*>(password));
+        files.write("server.key", Identity::text_of(bio.get()));
+    };
+    lock("sesame");
+    auto& certificate = files.settings.certificates[0];
+    certificate.key_password = "sesame";
+    EXPECT_TRUE(files.load());
+    certificate.key_password.clear();
+    certificate.key_password_file = files.write("password", "sesame\r\nnot part of it\n");
+    auto store = files.load();
+    ASSERT_TRUE(store.has_value()) << store.error();
+
+    lock("changed");
+    EXPECT_EQ((*store)->reload(test_clock.wall()).outcome, Reload::refused);
+    files.write("password", "changed");
+    EXPECT_EQ((*store)->refresh(test_clock.wall()).outcome, Reload::unchanged) << "just seen";
+    EXPECT_EQ((*store)->refresh(test_clock.wall()).outcome, Reload::replaced);
+}
+
 TEST(tls_store, tells_what_is_in_use) {
     Files files;
     auto store = files.load();
@@ -84,7 +108,15 @@ TEST(tls_store, refuses_bad_files_with_file_cause_and_remedy) {
     PEM_write_bio_PrivateKey(bio.get(), other.key.get(), EVP_aes_256_cbc(), nullptr, 0, nullptr,
                              const_cast<char*>("secret"));
     certificate.key_file = files.write("locked.key", Identity::text_of(bio.get()));
-    expect_says(files.problem(), {"locked.key", "is encrypted", "openssl pkey"});
+    expect_says(files.problem(), {"locked.key", "is encrypted", "key_password_file"});
+    certificate.key_password = "wrong";
+    expect_says(files.problem(), {"locked.key", "cannot be decrypted", "check the password"});
+    certificate.key_password = std::string(2'000, 'x');
+    expect_says(files.problem(), {"locked.key", "cannot be decrypted"});
+    certificate.key_password_file = files.directory.file("missing.txt");
+    expect_says(files.problem(), {"key password `", "missing.txt", "No such file"});
+    certificate.key_password_file = files.write("empty.txt", "\n");
+    expect_says(files.problem(), {"empty.txt", "empty line"});
 
     files.settings = good;
     files.settings.cipher_list = "NO-SUCH-CIPHER";

@@ -121,7 +121,12 @@ class Package(unittest.TestCase):
             "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
         }.items():
             self.assertEqual(service[key], value)
-        self.assertEqual(unit.values("SystemCallFilter")[0], "@system-service")
+        filters = unit.values("SystemCallFilter")
+        self.assertEqual(filters[0], "@system-service")
+        # What @privileged takes away and the server needs: a group for its sockets, and to give up
+        # the capability that the unit starts it with.
+        self.assertLessEqual({"@chown", "capset"}, set(filters[-1].split()))
+        self.assertEqual(service["AmbientCapabilities"], "CAP_NET_BIND_SERVICE")
         self.assertGreaterEqual(int(service["LimitNOFILE"]), 1_000_000)
         if shutil.which("systemd-analyze") is None:
             return  # the rest asks systemd itself

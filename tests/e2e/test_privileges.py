@@ -135,6 +135,33 @@ class Privileges(unittest.TestCase):
         self.assertEqual(meant.events("running_as_root"), [])
         self.assertTrue(all(task["NoNewPrivs"] == ["1"] for task in tasks_of(meant.process.pid)))
 
+    @needs_root
+    def test_a_port_below_1024_needs_one_capability_which_is_given_up(self):
+        """As the unit starts it: never root, with CAP_NET_BIND_SERVICE, in a network of its own."""
+        folder = self.folder()
+        program = shutil.copy(harness.BIN_DIR / "mitud", folder / "mitud")
+        (folder / "data").mkdir()
+        shutil.chown(folder / "data", USER, USER)
+        (folder / "mitud.yaml").write_text(
+            'node: {user: %s}\nlisteners: [{name: mqtt, bind: "127.0.0.1:883"}]\n' % USER
+        )
+        as_unit = ["unshare", "--net", "setpriv", "--reuid", USER, "--regid", USER, "--init-groups",
+                   "--inh-caps", "+net_bind_service", "--ambient-caps", "+net_bind_service", "--"]
+        if harness.run([*as_unit, "true"], check=False)[0] != 0:
+            self.skipTest("no network of its own may be had here")
+        server = harness.Process(
+            [*as_unit, program, "--config", folder / "mitud.yaml", "--data", folder / "data",
+             *("--http", "127.0.0.1:0", "--port-file", folder / "data/ports.json", "--shards", "1")]
+        )
+        self.addCleanup(server.kill)
+        harness.eventually(
+            lambda: (folder / "data/ports.json").exists() or not server.is_running(), "mitud serves"
+        )
+        self.assertTrue(server.is_running(), server.output())
+        for task in tasks_of(server.pid):
+            for capabilities in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+                self.assertEqual(int(task[capabilities][0], 16), 0, (task["Name"], capabilities))
+
     def test_who_is_not_root_becomes_nobody_else(self):
         folder = self.folder()
         program = shutil.copy(harness.BIN_DIR / "mitud", folder / "mitud")

@@ -1,5 +1,6 @@
 """Every transport with clients that we did not write: mosquitto's, paho, openssl, and their refusals."""
 
+import os
 import socket
 import ssl
 import struct
@@ -37,6 +38,9 @@ listeners:
     tls: {certificates: [{certificate: "{folder}/server.pem", key: "{folder}/server.key"}]}
   - {name: local, bind: "unix:{folder}/mqtt.sock", unix: {mode: "0600"}}
   - {name: proxied, bind: "127.0.0.1:0", proxy_protocol: {from: [127.0.0.1/32], required: true}}
+  - {name: guarded, bind: "127.0.0.1:0", proxy_protocol: {from: [192.0.2.0/24], required: true}}
+  - {name: proxied_web, bind: "127.0.0.1:0", protocol: websocket, proxy_protocol: {from: [127.0.0.1/32]}}
+  - {name: near, bind: "127.0.0.1:0", allow_anonymous: loopback, proxy_protocol: {from: [127.0.0.1/32]}}
   - {name: six, bind: "[::1]:0"}
 authentication: {allow_anonymous: always}
 """
@@ -122,10 +126,37 @@ class Transports(unittest.TestCase):
     def test_secure_websocket_serves_paho(self):
         self.converse("secure_web", secure=True)
 
-    def upgrade(self, path="/mqtt", protocol="mqtt", origin=None, listener="web_strict"):
+    def mqttjs(self, listener, scheme, path="/mqtt", ca=None):
+        """(status, output) of MQTT.js, 3.1.1 and 5."""
+        outcome = None
+        for version in (4, 5):
+            url = f"{scheme}://127.0.0.1:{self.server.port(listener)}{path}"
+            outcome = harness.run(
+                ["node", harness.REPOSITORY / "tests/e2e/mqttjs/web.mjs", url, ca or "", version],
+                environment={**os.environ, "MITU_E2E_PATIENCE_S": str(harness.PATIENCE_S / 2)},
+                check=False,
+            )
+            if outcome[0] != 0:
+                return outcome
+        return outcome
+
+    def test_websocket_serves_mqttjs_and_refuses_another_path(self):
+        status, output = self.mqttjs("web", "ws")
+        self.assertEqual(status, 0, output)
+        status, output = self.mqttjs("web", "ws", path="/other")
+        self.assertEqual((status, output), (1, "closed\n"))
+
+    def test_secure_websocket_serves_mqttjs_and_refuses_who_does_not_trust_it(self):
+        status, output = self.mqttjs("secure_web", "wss", ca=self.authority.certificate)
+        self.assertEqual(status, 0, output)
+        status, output = self.mqttjs("secure_web", "wss")
+        self.assertEqual(status, 1, output)
+        self.assertIn("certificate", output)
+
+    def upgrade(self, path="/mqtt", protocol="mqtt", origin=None, listener="web_strict", words=()):
         """The status of an upgrade by curl."""
         words = [
-            *("curl", "--silent", "--http1.1", "--include", "--max-time", "5"),
+            *("curl", *words, "--silent", "--http1.1", "--include", "--max-time", "2"),
             *("-H", "Connection: Upgrade", "-H", "Upgrade: websocket"),
             *("-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
             *(("-H", f"Sec-WebSocket-Protocol: {protocol}") if protocol else ()),
@@ -147,20 +178,37 @@ class Transports(unittest.TestCase):
         self.assertEqual(path.stat().st_mode & 0o777, 0o600)
         self.publish("local", "--unix", path)
 
-    def test_ipv6_serves_mosquitto(self):
-        harness.run(
-            ["mosquitto_pub", "-h", "::1", "-p", self.server.port("six"), "-t", "t", "-m", "x"]
-        )
+    def test_ipv6_serves_mosquitto_and_not_those_who_come_by_ipv4(self):
+        words = ["-p", self.server.port("six"), "-t", "t", "-m", "x"]
+        harness.run(["mosquitto_pub", "-h", "::1", *words])
+        status, output = harness.run(["mosquitto_pub", "-h", "127.0.0.1", *words], check=False)
+        self.assertNotEqual(status, 0, output)
+
+    def test_proxy_header_is_written_by_curl(self):
+        """PROXY v1 by a client of others; curl can say no other address than its own."""
+        status = self.upgrade(listener="proxied_web", words=("--haproxy-protocol",))
+        self.assertEqual(status, 101)
+        self.assertNotEqual(self.upgrade(listener="proxied_web"), 101, "without the header")
+
+    def connack(self, listener, header):
+        """The answer to a header and a CONNECT that are made by hand: no client writes v2."""
+        with socket.create_connection(("127.0.0.1", self.server.port(listener)), 10) as sock:
+            sock.settimeout(10)
+            try:
+                sock.sendall(header + m.connect(client_id="proxied"))
+                return sock.recv(100)
+            except ConnectionError:
+                return b""
+
+    def test_anonymous_clients_are_refused_where_a_proxy_says_that_they_are_far(self):
+        near = b"PROXY TCP4 127.0.0.1 127.0.0.1 4711 1883\r\n"
+        far = b"PROXY TCP4 203.0.113.9 127.0.0.1 4711 1883\r\n"
+        self.assertEqual(self.connack("near", near)[3:4], b"\x00")
+        self.assertEqual(self.connack("near", far)[3:4], b"\x87", "not authorized")
 
     def test_proxy_header_is_demanded_and_believed(self):
-        def connack(header):
-            with socket.create_connection(("127.0.0.1", self.server.port("proxied")), 10) as sock:
-                sock.sendall(header + m.connect(client_id="proxied"))
-                sock.settimeout(10)
-                try:
-                    return sock.recv(100)[:1]
-                except ConnectionError:
-                    return b""
+        def connack(header, listener="proxied"):
+            return self.connack(listener, header)[:1]
 
         source, destination = socket.inet_aton("203.0.113.9"), socket.inet_aton("192.0.2.1")
         v2 = (
@@ -174,6 +222,9 @@ class Transports(unittest.TestCase):
         self.assertEqual(connack(v2), b"\x20")
         self.assertEqual(connack(b""), b"")
         self.assertEqual(connack(b"PROXY TCP4 nonsense\r\n"), b"")
+        self.assertEqual(connack(v2[:-1] + b"\x00\x00"), b"", "v2 with a byte too many")
+        for header in (b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 1883\r\n", v2, b""):
+            self.assertEqual(connack(header, "guarded"), b"", "from a peer that is not listed")
 
     def test_certificates_are_reloaded_and_nobody_is_dropped(self):
         context = ssl.create_default_context(cafile=str(self.authority.certificate))
