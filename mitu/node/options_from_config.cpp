@@ -12,7 +12,7 @@ namespace mitu::node {
 namespace {
 
 /// What is mapped below; a key that begins so is served.
-constexpr std::array<std::string_view, 59> served{
+constexpr std::array<std::string_view, 66> served{
     "node.data",
     "node.shards",
     "node.io",
@@ -40,6 +40,8 @@ constexpr std::array<std::string_view, 59> served{
     "listeners[].limits.connect_burst",
     "listeners[].limits.handshakes_max",
     "listeners[].limits.packet_bytes_max",
+    "listeners[].limits.messages_per_s",
+    "listeners[].limits.bytes_per_s",
     "authentication.",
     "access.",
     "tenants",
@@ -57,6 +59,11 @@ constexpr std::array<std::string_view, 59> served{
     "limits.queue_retained_max",
     "limits.subscriptions_max",
     "limits.session_bytes_max",
+    "limits.topic_levels_max",
+    "limits.wildcard_levels_max",
+    "limits.client.",
+    "limits.messages_per_s",
+    "limits.bytes_per_s",
     "limits.connections_max",
     "limits.connect_rate_per_s",
     "limits.retained_messages_max",
