@@ -84,7 +84,16 @@ bool QuotaLedger::set_server(const ServerLimits& limits) {
         server_[q].maximum.store(bounded(limits.maximum[q]), relaxed);
     }
     connect_rate_.set_rate(limits.connect_rate);
+    traffic_.messages.set_rate(limits.message_rate);
+    traffic_.bytes.set_rate(limits.byte_rate);
+    note_traffic_rates();
     return true;
+}
+
+void QuotaLedger::note_traffic_rates() noexcept {
+    bool has_any = traffic_.is_limited();
+    for (const Listener& one : listeners_) has_any |= one.traffic.is_limited();
+    has_traffic_rates_.store(has_any, relaxed);
 }
 
 bool QuotaLedger::set_tenant(TenantId id, const TenantLimits& limits) {
@@ -117,6 +126,9 @@ void QuotaLedger::set_listener(std::uint16_t index, const ListenerLimits& limits
     changed.packet_bytes_max.store(limits.packet_bytes_max, relaxed);
     changed.has_doorkeeper.store(limits.has_doorkeeper, relaxed);
     changed.connect_rate.set_rate(limits.connect_rate);
+    changed.traffic.messages.set_rate(limits.message_rate);
+    changed.traffic.bytes.set_rate(limits.byte_rate);
+    note_traffic_rates();
 }
 
 // --- what is held ---

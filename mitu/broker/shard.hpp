@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mitu/admission/control.hpp"
+#include "mitu/admission/pace_table.hpp"
 #include "mitu/admission/refusal_log.hpp"
 #include "mitu/broker/connection.hpp"
 #include "mitu/broker/counters.hpp"
@@ -275,6 +276,11 @@ private:
         std::uint64_t messages_read = 0;  // not yet in the account
         std::uint64_t bytes_read = 0;
     };
+    /// This shard's part of the rates of a listener, or the server.
+    struct TrafficPace {
+        admission::LeasedTokens messages;
+        admission::LeasedTokens bytes;
+    };
     [[nodiscard]] std::optional<Turnaway> look_at_stranger(const Connection& connection);
     [[nodiscard]] std::optional<Turnaway> look_at_proved(TenantId tenant,
                                                          std::string_view client_id,
@@ -294,7 +300,17 @@ private:
                       const admission::Bound* bound);
     [[nodiscard]] std::uint32_t packet_bytes_max(std::uint16_t listener_index) const noexcept;
     [[nodiscard]] TenantPace& pace_of(TenantId tenant);
-    void charge_tenant(TenantId tenant, Connection& connection, std::size_t bytes, bool is_publish);
+    /// Until when a client has to wait for a rate that it shares with others, and for which one.
+    struct Wait {
+        Instant until;
+        admission::Bound bound;
+        void prolong(Instant due, admission::Limit limit, admission::Scope scope) noexcept {
+            if (due > until) *this = {due, {limit, scope}};
+        }
+    };
+    void charge_paces(TenantId tenant, Connection& connection, std::size_t bytes, bool is_publish);
+    void charge_traffic(std::uint16_t listener_index, std::size_t bytes, bool is_publish,
+                        Wait& wait);
     void resume_at(Connection& connection, Instant at);
     void settle_paces() noexcept;
     void count_no_room(std::uint64_t n = 1) noexcept;
@@ -382,6 +398,9 @@ private:
     admission::RefusedAttempts refused_attempts_;
     AtHand at_hand_;
     std::vector<TenantPace> paces_;  // by tenant
+    admission::ClientPaces client_paces_;
+    std::vector<TrafficPace> listener_paces_;  // by listener_index, of those with traffic and rates
+    TrafficPace server_pace_;
     Instant shed_at_;
     std::uint32_t next_admission_serial_ = 1;
     bool is_shutting_down_ = false;

@@ -34,6 +34,8 @@ struct Limits {
     // the server
     std::uint32_t connections_max = 1'000'000;
     std::optional<std::uint32_t> connect_rate_per_s;
+    std::optional<std::uint64_t> messages_per_s;
+    std::optional<std::uint64_t> bytes_per_s;
     std::uint32_t logins_waiting_max = 20'000;
     std::optional<std::uint64_t> retained_messages_max;
     std::optional<std::uint64_t> retained_bytes_max;

@@ -238,7 +238,8 @@ public:
     [[nodiscard]] OrProblem<std::shared_ptr<const Authentication>> build() {
         auto out = std::make_shared<Authentication>();
         out->catalog = sources_.catalog_;
-        out->profiles = std::make_shared<Profiles>(sources_.catalog_);
+        out->profiles =
+            std::make_shared<Profiles>(sources_.catalog_, client_defaults(config_.limits));
         for (const config::Method& method : config_.authentication.methods) {
             auto made = make(method);
             if (!made) {

@@ -120,12 +120,13 @@ Refusal to_refusal(const identity::Refusal& refusal, bool has_credentials) {
     return {ReasonCode::not_authorized, ""};
 }
 
-std::shared_ptr<const Profile> without_policy(const fleet::Catalog& catalog, TenantId tenant,
+std::shared_ptr<const Profile> without_policy(const Authentication& authentication, TenantId tenant,
                                               const std::string& device_class) {
     auto profile = std::make_shared<Profile>();
     profile->tenant = tenant;
-    profile->tenant_name = catalog.tenants()[tenant.value].name;
+    profile->tenant_name = authentication.catalog->tenants()[tenant.value].name;
     profile->device_class = device_class;
+    tighten(*profile, authentication.profiles->defaults());
     return profile;
 }
 
@@ -138,7 +139,7 @@ std::shared_ptr<const Profile> profile_of(const Authentication& authentication, 
     auto profile = is_anonymous ? authentication.profiles->of_group(catalog.group_for_anonymous())
                                 : authentication.profiles->of_class(tenant, device_class);
     if (!authentication.acl && !authentication.denies_by_default) return profile;
-    if (!profile) profile = without_policy(catalog, tenant, device_class);
+    if (!profile) profile = without_policy(authentication, tenant, device_class);
     static const identity::Access nothing;
     const auto access =
         authentication.acl
@@ -174,7 +175,7 @@ AdmissionOutcome admit(const Authentication& authentication, const identity::Ide
     if (identity.access) {
         const auto base = admitted.profile
                               ? admitted.profile
-                              : without_policy(catalog, *tenant, identity.device_class);
+                              : without_policy(authentication, *tenant, identity.device_class);
         admitted.profile = Profiles::with_access(*base, *identity.access, identity.user,
                                                  Profile::Rules::credential);
     }
@@ -418,10 +419,20 @@ std::shared_ptr<const broker::Profile> Gatekeeper::renewed(
     const auto authentication = this->authentication();
     const fleet::Catalog& catalog = *authentication->catalog;
     if (tenant.value >= catalog.tenants().size()) return nullptr;
-    if (const auto device = catalog.find(tenant, client_id)) {
-        return authentication->profiles->of_group(device->group);
+    const auto device = catalog.find(tenant, client_id);
+    if (now->rules == Profile::Rules::credential) {
+        // Its rules are in the credential, which stays; what else holds may have changed.
+        auto base = device ? authentication->profiles->of_group(device->group)
+                           : profile_of(*authentication, tenant, now->user, now->device_class);
+        if (!base) base = without_policy(*authentication, tenant, now->device_class);
+        auto renewed = std::make_shared<Profile>(*base);
+        renewed->publish = now->publish;
+        renewed->subscribe = now->subscribe;
+        renewed->rules = now->rules;
+        renewed->user = now->user;
+        return renewed;
     }
-    if (now->rules == Profile::Rules::credential) return now;
+    if (device) return authentication->profiles->of_group(device->group);
     if (now->rules == Profile::Rules::policy && now->device_class == fleet::class_anonymous) {
         return profile_of(*authentication, tenant, {}, {});
     }

@@ -36,6 +36,12 @@ namespace {
 /// Files that are open beside MQTT connections: listeners, epoll, logs, HTTP.
 constexpr std::uint64_t files_reserved = 48;
 
+/// Connections beside those that are allowed: on their way in, or about to be told that they are
+/// too many.
+constexpr std::uint64_t entrance_places(std::uint64_t connections_max) noexcept {
+    return std::clamp<std::uint64_t>(connections_max / 64, 64, 4'096);
+}
+
 /// What a node without a configuration is told by its flags.
 std::shared_ptr<const config::Config> plain_config(const NodeOptions& options) {
     auto config = std::make_shared<config::Config>();
@@ -134,15 +140,19 @@ private:
 
 std::optional<std::string> Node::Impl::start() {
     const auto files =
-        runtime::raise_open_files_limit(options_.connections_wanted + files_reserved);
+        runtime::raise_open_files_limit(options_.connections_wanted + files_reserved +
+                                        entrance_places(options_.connections_wanted));
     if (!files.is_enough()) {
         log(Level::info, "open_files_limited",
             {{"limit", files.soft},
              {"wanted", files.wanted},
              {"remedy", "raise LimitNOFILE or `ulimit -n` for more connections"}});
     }
+    // The ledger refuses at CONNECT what is beyond limits.connections_max, with a reason, and lets
+    // who is in take its own place over. Behind it the acceptor closes without a word.
     const std::uint64_t connections_max = std::min<std::uint64_t>(
-        files.soft > files_reserved ? files.soft - files_reserved : 1, options_.connections_wanted);
+        files.soft > files_reserved ? files.soft - files_reserved : 1,
+        options_.connections_wanted + entrance_places(options_.connections_wanted));
     budget_ =
         std::make_unique<runtime::ConnectionBudget>(static_cast<std::uint32_t>(connections_max));
 
@@ -177,7 +187,7 @@ std::optional<std::string> Node::Impl::start() {
         {{"mqtt_port", ports_.mqtt},
          {"http_port", ports_.http},
          {"shards", count},
-         {"connections_max", connections_max},
+         {"connections_max", std::min(connections_max, options_.connections_wanted)},
          {"devices", catalog_->device_count()},
          {"policies", catalog_->policies().size()},
          {"anonymous", options_.allow_anonymous}});

@@ -12,7 +12,7 @@ namespace mitu::node {
 namespace {
 
 /// What is mapped below; a key that begins so is served.
-constexpr std::array<std::string_view, 62> served{
+constexpr auto served = std::to_array<std::string_view>({
     "node.data",
     "node.shards",
     "node.io",
@@ -43,6 +43,8 @@ constexpr std::array<std::string_view, 62> served{
     "listeners[].limits.connect_burst",
     "listeners[].limits.handshakes_max",
     "listeners[].limits.packet_bytes_max",
+    "listeners[].limits.messages_per_s",
+    "listeners[].limits.bytes_per_s",
     "authentication.",
     "access.",
     "tenants",
@@ -60,6 +62,11 @@ constexpr std::array<std::string_view, 62> served{
     "limits.queue_retained_max",
     "limits.subscriptions_max",
     "limits.session_bytes_max",
+    "limits.topic_levels_max",
+    "limits.wildcard_levels_max",
+    "limits.client.",
+    "limits.messages_per_s",
+    "limits.bytes_per_s",
     "limits.connections_max",
     "limits.connect_rate_per_s",
     "limits.retained_messages_max",
@@ -75,7 +82,7 @@ constexpr std::array<std::string_view, 62> served{
     "api.tls",
     "api.users_file",
     "api.audit_file",
-};
+});
 
 bool is_served(std::string_view path) {
     return std::any_of(served.begin(), served.end(),

@@ -112,6 +112,10 @@ std::optional<std::string> apply_quotas(admission::Control& admission, const con
         at_most(Quota::retained_bytes, *maximum);
     }
     server.connect_rate = rate_of(config.limits.connect_rate_per_s);
+    server.message_rate = rate_of(config.limits.messages_per_s);
+    server.byte_rate = rate_of(config.limits.bytes_per_s);
+    admission.client_connects_per_minute.store(config.limits.client.connects_per_minute.value_or(0),
+                                               std::memory_order_relaxed);
     if (!admission.ledger.set_server(server)) {
         return "limits.connections_max is below what is reserved for tenants; raise it, or lower "
                "their reserved_connections";
@@ -144,6 +148,8 @@ std::optional<std::string> apply_quotas(admission::Control& admission, const con
             limits.connections_max = *listener.limits.connections_max;
         limits.connect_rate =
             rate_of(listener.limits.connect_rate_per_s, listener.limits.connect_burst);
+        limits.message_rate = rate_of(listener.limits.messages_per_s);
+        limits.byte_rate = rate_of(listener.limits.bytes_per_s);
         limits.packet_bytes_max = listener.limits.packet_bytes_max.value_or(0);
         limits.has_doorkeeper = listener.tls || listener.protocol == config::Protocol::websocket;
         admission.ledger.set_listener(index++, limits);
