@@ -238,6 +238,8 @@ private:
         return listeners_[index % listeners_max];
     }
 
+    static void settle(TenantAccount::Holding& held, Server& server) noexcept;
+
     std::array<std::atomic<Chunk*>, 65'536 / chunk_tenants> chunks_{};
     std::array<Server, quota_count> server_;
     std::array<Listener, listeners_max> listeners_;

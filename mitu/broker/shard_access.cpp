@@ -17,8 +17,8 @@ void Shard::adopt_profile(const SessionRef& self, std::shared_ptr<const Profile>
     std::swap(notes.profile, profile);
     Effects effects{turn_memory_};
     const std::shared_ptr<const Profile> adopted = notes.profile;
-    if (!guarded(self, [&] { session->adopt_profile(*adopted, effects); })) return;
-    const auto lost = static_cast<std::uint32_t>(effects.list.size());
+    std::uint32_t lost = 0;
+    if (!guarded(self, [&] { lost = session->adopt_profile(*adopted, effects); })) return;
     if (lost != 0) {
         counters_.subscriptions_revoked_total.add(lost);
         trace::log(trace::Level::info, "subscriptions_revoked",

@@ -209,11 +209,16 @@ void Shard::on_admission(Admission admission, Instant now) {
 
 void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Admitted& admitted) {
     const TenantId tenant = admitted.tenant;
-    const auto& profile = admitted.profile;
+    const auto profile = ports_.gate.current(admitted);
     const std::string client_id =
         admitted.client_id.empty() ? make_client_id(tenant) : admitted.client_id;
 
     at_hand_.tenant = tenant;
+    if (profile == nullptr) {
+        refuse_connect(connection, ReasonCode::not_authorized,
+                       "this client is not admitted any more");
+        return;
+    }
     bury_broken();  // one of them may have this name
     // First all that may fail: who is refused finds everything as it was.
     if (const auto away = look_at_proved(
@@ -269,6 +274,12 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
         if (guarded(old, [&] { session->end(now_, effects); })) apply(*session, nullptr, effects);
         bury_broken();
         session = nullptr;
+    }
+    if (session != nullptr) {
+        // What it subscribed to with other credentials these may not allow.
+        adopt_profile(session->self(), profile);
+        bury_broken();
+        session = sessions_.find(tenant, client_id);
     }
     const bool session_present = session != nullptr;
     if (session == nullptr) {

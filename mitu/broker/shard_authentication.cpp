@@ -156,10 +156,14 @@ void Shard::authenticate(const SessionRef& self, const AuthenticateEffect& effec
     if (admitted.tenant != session->tenant() || admitted.client_id != session->client_id()) {
         return end(ReasonCode::not_authorized, "this is not who has the session");
     }
+    auto profile = ports_.gate.current(admitted);
+    if (profile == nullptr) {
+        return end(ReasonCode::not_authorized, "this client is not admitted any more");
+    }
     const std::string method = standing.method;
     note_standing(*connection, method, admitted);
     if (!say(ReasonCode::success, admitted.authentication_data)) return;
-    adopt_profile(self, admitted.profile);
+    adopt_profile(self, std::move(profile));
 }
 
 /// False: it would be larger than `bytes_max`, and was not sent [MQTT-3.1.2-24].

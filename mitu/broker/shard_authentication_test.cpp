@@ -346,6 +346,42 @@ TEST_F(RenewTest, refuses_a_topic_that_was_permitted_under_other_rules) {
     EXPECT_EQ(reader.take_payloads(), Strings{"old/1"});
 }
 
+TEST_F(RenewTest, keeps_back_what_waits_for_a_client_that_may_not_read_it_any_more) {
+    Client& a = world.client("a").connect({.clean_start = false, .session_expiry_s = 3'600});
+    Client& b = world.client("b").connect();
+    a.subscribe("keep/+", {.qos = qos1});
+    a.subscribe("lose/+", {.qos = qos1});
+    a.disconnect();
+    b.publish("keep/1", "kept", {.qos = qos1});
+    b.publish("lose/1", "lost", {.qos = qos1});
+    profiles["a"] = allowing({"keep/#"});
+    renew();
+    world.gate().profiles["a"] = profiles["a"];
+    a.connect({.clean_start = false, .session_expiry_s = 3'600});
+    EXPECT_EQ(a.take_payloads(), Strings{"kept"});
+}
+
+TEST_F(RenewTest, takes_subscriptions_from_who_comes_back_with_lesser_credentials) {
+    Client& a = world.client("a").connect({.clean_start = false, .session_expiry_s = 3'600});
+    a.subscribe("lose/+");
+    a.disconnect();
+    world.gate().profiles["a"] = allowing({"keep/#"});
+    a.connect({.clean_start = false, .session_expiry_s = 3'600});
+    EXPECT_TRUE(a.session_present());
+    EXPECT_EQ(world.session("a")->subscription_count(), 0u);
+}
+
+TEST_F(RenewTest, holds_for_logins_that_were_under_way) {
+    world.gate().changed["a"] = allowing({"keep/#"});
+    world.gate().changed["b"] = nullptr;
+    Client& a = world.client("a").connect();
+    EXPECT_EQ(a.subscribe("lose/1"), std::vector{ReasonCode::not_authorized});
+    EXPECT_EQ(a.subscribe("keep/1"), std::vector{ReasonCode::success});
+    Client& b = world.client("b").connect();
+    ASSERT_NE(b.connack(), nullptr);
+    EXPECT_EQ(b.connack()->reason, ReasonCode::not_authorized);
+}
+
 TEST_F(RenewTest, ends_sessions_that_are_not_admitted_any_more) {
     Client& here = world.client("here").connect({.clean_start = false, .session_expiry_s = 3'600});
     Client& away = world.client("away").connect({.clean_start = false, .session_expiry_s = 3'600});

@@ -151,8 +151,10 @@ std::shared_ptr<const Profile> profile_of(const Authentication& authentication, 
 }
 
 /// From who the client is to what it may do here.
-AdmissionOutcome admit(const Authentication& authentication, const identity::Identity& identity,
-                       const identity::Login& login, const ports::Clock& clock) {
+AdmissionOutcome admit(const std::shared_ptr<const Authentication>& basis,
+                       const identity::Identity& identity, const identity::Login& login,
+                       const ports::Clock& clock) {
+    const Authentication& authentication = *basis;
     const fleet::Catalog& catalog = *authentication.catalog;
     const auto tenant =
         identity.tenant.empty() ? tenant_default : catalog.find_tenant(identity.tenant);
@@ -162,6 +164,7 @@ AdmissionOutcome admit(const Authentication& authentication, const identity::Ide
         return Refusal{ReasonCode::not_authorized, ""};
     }
     Admitted admitted;
+    admitted.basis = basis;
     admitted.tenant = *tenant;
     admitted.client_id = identity.client_id.empty() ? login.client_id : identity.client_id;
     const auto device = catalog.find(*tenant, admitted.client_id);
@@ -250,7 +253,7 @@ public:
 private:
     [[nodiscard]] std::optional<AdmissionOutcome> follow(identity::Step step) {
         if (const auto* const allow = std::get_if<Allow>(&step)) {
-            return admit(*authentication_, allow->identity, *login_, clock_);
+            return admit(authentication_, allow->identity, *login_, clock_);
         }
         if (const auto* const deny = std::get_if<Deny>(&step)) {
             log_refusal(*login_, deny->refusal, attempt_);
@@ -331,7 +334,7 @@ private:
         if (const auto* const deny = std::get_if<Deny>(&verdict)) {
             return to_refusal(deny->refusal, true);
         }
-        auto outcome = admit(*authentication_, std::get<Allow>(verdict).identity, login_, clock_);
+        auto outcome = admit(authentication_, std::get<Allow>(verdict).identity, login_, clock_);
         if (auto* const refusal = std::get_if<Refusal>(&outcome)) return std::move(*refusal);
         auto& admitted = std::get<Admitted>(outcome);
         admitted.authentication_data = std::move(*final);
@@ -411,6 +414,11 @@ Result<std::unique_ptr<broker::Exchange>, Refusal> Gatekeeper::begin(const broke
     return std::make_unique<ScramExchange>(clock_, std::move(authentication), std::move(own),
                                            options_.random(identity::scram_nonce_bytes),
                                            decoy_key_);
+}
+
+std::shared_ptr<const broker::Profile> Gatekeeper::current(const broker::Admitted& admitted) const {
+    if (admitted.basis == authentication()) return admitted.profile;
+    return renewed(admitted.tenant, admitted.client_id, admitted.profile);
 }
 
 std::shared_ptr<const broker::Profile> Gatekeeper::renewed(
