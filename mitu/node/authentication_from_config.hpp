@@ -20,7 +20,7 @@ namespace mitu::node {
 class AuthenticationSources {
 public:
     /// `key`: random, for the digests in caches.
-    explicit AuthenticationSources(const identity::SecretKey& key) : key_{key} {}
+    explicit AuthenticationSources(const identity::SecretKey& key);
     ~AuthenticationSources();
     AuthenticationSources(const AuthenticationSources&) = delete;
     AuthenticationSources& operator=(const AuthenticationSources&) = delete;
@@ -29,6 +29,10 @@ public:
     /// Errors  a sentence: method, file, line, remedy. What was built before stays good.
     [[nodiscard]] Result<std::shared_ptr<const Authentication>, std::string> build(
         const config::Config& config, const std::shared_ptr<const fleet::Catalog>& catalog);
+
+    /// The built-in users alone, for the methods that were built before: no other file is read.
+    /// Errors  a sentence; they stay as they were.
+    [[nodiscard]] std::optional<std::string> set_users(const std::vector<config::User>& users);
 
     /// Ends the connections to backends: their questions are answered as not reached.
     void stop();
@@ -40,8 +44,10 @@ private:
         config::HttpBackend from;
     };
     class Builder;
+    class LiveUsers;
 
     const identity::SecretKey key_;
+    const std::shared_ptr<LiveUsers> users_;
     std::map<std::string, Backend, std::less<>> backends_;  // by the name of the method
     /// Of backends that were configured otherwise: logins that began with them go on, and a client
     /// must not end on its own thread, which the last of them may run on.

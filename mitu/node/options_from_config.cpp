@@ -12,7 +12,7 @@ namespace mitu::node {
 namespace {
 
 /// What is mapped below; a key that begins so is served.
-constexpr std::array<std::string_view, 59> served{
+constexpr std::array<std::string_view, 61> served{
     "node.data",
     "node.shards",
     "node.io",
@@ -71,7 +71,9 @@ constexpr std::array<std::string_view, 59> served{
     "api.bind",
     "api.tls",
     "api.users_file",
+    "api.login_rate_per_minute",
     "api.audit_file",
+    "api.token_ttl",
 };
 
 bool is_served(std::string_view path) {
@@ -132,6 +134,8 @@ private:
     void process() {
         const config::Node& node = config_.node;
         options_.config = std::make_shared<config::Config>(config_);
+        options_.api.login_rate_per_minute = config_.api.login_rate_per_minute;
+        options_.api.token_ttl = config_.api.token_ttl;
         options_.http = config_.api.bind;
         options_.api.users_file = config_.api.users_file;
         options_.api.audit_file = config_.api.audit_file;
