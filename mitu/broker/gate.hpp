@@ -47,7 +47,7 @@ struct Admitted {
     /// What was proved holds until then (a token expires); the client is disconnected with
     /// maximum_connect_time.
     Instant valid_until = Instant::never();
-    /// For people to see; empty where the client id says it all.
+    /// Who it has proved to be. Empty: the user name of CONNECT, if there is one.
     std::string user;
     /// The last Authentication Data of an exchange, for CONNACK or AUTH.
     std::string authentication_data;

@@ -84,6 +84,21 @@ public:
                                                               std::uint32_t count,
                                                               const RenewProfile& renew,
                                                               Instant now);
+    /// A client that is connected, as dismiss() shows it.
+    /// Lifetime  borrows the session.
+    struct Present {
+        TenantId tenant;
+        std::string_view client_id;
+        std::string_view user;  // empty: nobody in particular
+        const IpAddress& ip;
+    };
+    /// Why it has to go; nullopt: it stays.
+    using JudgePresent = std::function<std::optional<Refusal>(const Present&)>;
+    /// Asks `judge` about the clients in `count` places from `first` on, and disconnects those that
+    /// have to go; their sessions stay as MQTT says. Call between turns.
+    /// Returns  where to go on; nullopt: done.
+    [[nodiscard]] std::optional<std::uint32_t> dismiss(std::uint32_t first, std::uint32_t count,
+                                                       const JudgePresent& judge, Instant now);
     /// Publishes on behalf of the server.
     void publish(const ServerPublish& publish, Instant now);
 
@@ -239,7 +254,7 @@ private:
         std::string method;                  // agreed at CONNECT; empty: none
         std::unique_ptr<Exchange> exchange;  // null: none is under way
         Instant valid_until = Instant::never();
-        std::string user;
+        std::string user;  // empty: as the client id
     };
     void begin_exchange(Connection& connection, const mqtt::Connect& connect, const Login& login,
                         ByteView packet, ByteView input);
@@ -252,7 +267,10 @@ private:
                                  std::string_view method, std::string_view data,
                                  std::uint32_t bytes_max);
     void adopt_profile(const SessionRef& session, std::shared_ptr<const Profile> profile);
-    void note_standing(Connection& connection, std::string_view method, const Admitted& admitted);
+    void note_standing(Connection& connection, std::string_view method, std::string_view client_id,
+                       std::string_view user, Instant valid_until);
+    [[nodiscard]] std::string_view user_of(const Connection& connection,
+                                           const Session& session) const;
     [[nodiscard]] Instant valid_until(const Connection& connection) const noexcept;
     void outlive(Connection& connection);
 

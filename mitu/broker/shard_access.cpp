@@ -57,4 +57,25 @@ std::optional<std::uint32_t> Shard::renew_profiles(std::uint32_t first, std::uin
     return next;
 }
 
+std::optional<std::uint32_t> Shard::dismiss(std::uint32_t first, std::uint32_t count,
+                                            const JudgePresent& judge, Instant now) {
+    now_ = now;
+    std::vector<std::pair<SessionRef, Refusal>> leaving;
+    const auto next = sessions_.visit_from(first, count, [&](const Session& session) {
+        const Connection* const connection = find(session.connection());
+        if (!session.is_attached() || connection == nullptr) return true;
+        auto why = judge({session.tenant(), session.client_id(), user_of(*connection, session),
+                          connection->peer.ip});
+        if (why) leaving.emplace_back(session.self(), *std::move(why));
+        return true;
+    });
+    for (const auto& [ref, why] : leaving) {
+        Session* const session = sessions_.get(ref);
+        if (session == nullptr || !session->is_attached()) continue;
+        refuse(*session, find(session->connection()), why.reason, why.text, Parting::lost);
+    }
+    bury_broken();
+    return next;
+}
+
 }  // namespace mitu::broker

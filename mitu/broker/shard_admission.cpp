@@ -221,9 +221,9 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
     }
     bury_broken();  // one of them may have this name
     // First all that may fail: who is refused finds everything as it was.
-    if (const auto away = look_at_proved(
-            tenant, client_id,
-            admitted.user.empty() ? connect.user_name.value_or("") : admitted.user)) {
+    const std::string_view user =
+        admitted.user.empty() ? connect.user_name.value_or("") : std::string_view{admitted.user};
+    if (const auto away = look_at_proved(tenant, client_id, user)) {
         turn_away(connection, &tenant, *away);
         return;
     }
@@ -313,7 +313,8 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
     connection.session_index = self.index;
     connection.session_generation = self.generation;
     work_of(connection).deadline = Instant::never();
-    note_standing(connection, connect.properties.authentication_method.value_or(""), admitted);
+    note_standing(connection, connect.properties.authentication_method.value_or(""), client_id,
+                  user, admitted.valid_until);
     if (trace::log_enabled(trace::Level::debug)) {
         trace::log(trace::Level::debug, "client_connected",
                    {{"client", client_id},

@@ -399,5 +399,35 @@ TEST_F(RenewTest, ends_sessions_that_are_not_admitted_any_more) {
     EXPECT_EQ(world.counted(&Counters::sessions), 1u);
 }
 
+TEST_F(RenewTest, dismisses_whom_it_is_told_to_and_knows_each_by_name_user_and_address) {
+    Client& plain = world.client("plain").connect();
+    Client& named = world.client("named").connect({.user_name = "eve"});
+    Client& itself = world.client("itself").connect({.user_name = "itself"});
+    Client& away = world.client("away").connect({.clean_start = false, .session_expiry_s = 60});
+    away.disconnect();
+    std::map<std::string, std::string, std::less<>> users;
+    for (std::uint16_t i = 0; i < world.shard_count(); ++i) {
+        std::optional<std::uint32_t> next = 0;
+        while (next) {
+            next = world.shard(i).dismiss(
+                *next, 2,
+                [&](const Shard::Present& who) -> std::optional<Refusal> {
+                    users.emplace(who.client_id, who.user);
+                    if (who.user != "eve") return std::nullopt;
+                    return Refusal{ReasonCode::banned, "banned"};
+                },
+                world.now());
+            world.network(i).wake();
+        }
+    }
+    world.run();
+    EXPECT_EQ(users, (std::map<std::string, std::string, std::less<>>{
+                         {"itself", "itself"}, {"named", "eve"}, {"plain", ""}}));
+    EXPECT_EQ(named.goodbye(), ReasonCode::banned);
+    EXPECT_TRUE(plain.ping());
+    EXPECT_TRUE(itself.ping());
+    EXPECT_NE(world.session("away"), nullptr);
+}
+
 }  // namespace
 }  // namespace mitu::broker::testing

@@ -93,6 +93,8 @@ struct Ban {
     std::string tenant;             // empty: of any tenant
     std::optional<WallTime> until;  // none: for good
     std::string reason;
+    std::string created_by;  // of those that the API added
+    std::optional<WallTime> created_at;
 };
 
 }  // namespace mitu::config

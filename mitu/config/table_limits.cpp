@@ -291,6 +291,12 @@ const Shape& shape_of<Ban>() {
                 .live(),
             key("until", &Ban::until, "When the ban ends, in UTC.").if_none("for good").live(),
             key("reason", &Ban::reason, "For people.").live(),
+            key("created_by", &Ban::created_by, "Who added it; the API notes it.")
+                .if_none("not known")
+                .live(),
+            key("created_at", &Ban::created_at, "When, in UTC; the API notes it.")
+                .if_none("not known")
+                .live(),
         },
         &defaults};
     return shape;

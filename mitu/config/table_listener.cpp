@@ -188,7 +188,9 @@ const Shape& shape_of<Listener>() {
                 .each(bind_rule)
                 .required(),
             key("protocol", &Listener::protocol, "MQTT alone, or inside WebSocket."),
-            key("enabled", &Listener::enabled, "Off: nobody comes in; who is in stays.").managed(),
+            key("enabled", &Listener::enabled, "Off: nobody comes in; who is in stays.")
+                .managed()
+                .live(),
             key("tenant", &Listener::tenant, "All clients of this listener are this tenant's.")
                 .if_none("as credential, SNI or user name say"),
             key("authentication", &Listener::authentication,

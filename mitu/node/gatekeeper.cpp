@@ -194,7 +194,7 @@ AdmissionOutcome admit(const std::shared_ptr<const Authentication>& basis,
         const std::int64_t left_s = *identity.expires_at - clock.wall().unix_ms / 1'000;
         admitted.valid_until = clock.now() + Duration::seconds(std::max<std::int64_t>(left_s, 0));
     }
-    if (identity.user != admitted.client_id) admitted.user = identity.user;
+    admitted.user = identity.user;
     return admitted;
 }
 

@@ -81,7 +81,9 @@ constexpr auto served = std::to_array<std::string_view>({
     "api.bind",
     "api.tls",
     "api.users_file",
+    "api.login_rate_per_minute",
     "api.audit_file",
+    "api.token_ttl",
 });
 
 bool is_served(std::string_view path) {
@@ -149,6 +151,8 @@ private:
             if (listener.unix_socket.group.empty()) listener.unix_socket.group = node.group;
         }
         options_.config = std::move(whole);
+        options_.api.login_rate_per_minute = config_.api.login_rate_per_minute;
+        options_.api.token_ttl = config_.api.token_ttl;
         options_.http = config_.api.bind;
         options_.api.users_file = config_.api.users_file;
         options_.api.audit_file = config_.api.audit_file;
