@@ -8,6 +8,7 @@
 #include "mitu/base/check.hpp"
 #include "mitu/fleet/templates.hpp"
 #include "mitu/identity/credential.hpp"
+#include "mitu/mqtt/topic.hpp"
 
 namespace mitu::sim {
 namespace {
@@ -29,15 +30,15 @@ description: generous
 kind: Policy
 name: open
 selector: {{tenant: default}}
-access: {{publish: {{allow: ["#"]}}, subscribe: {{allow: ["#"]}}}}
+access: {{publish: {{allow: ["#"]{1}}}, subscribe: {{allow: ["#"]{2}}}}}
 ---
 kind: Policy
 name: strict
 selector: {{tenant: acme, class: client}}
 limits: {{message_rate: {{per_second: 20, burst: 10}}}}
 access:
-  publish: {{allow: ["t/#", "deep/#", "s/#", "mine/${{device}}/#", "will/#"], deny: ["t/2"]}}
-  subscribe: {{allow: ["t/#", "deep/#", "s/#", "mine/#", "will/#"], deny: ["deep/a/b/2"]}}
+  publish: {{allow: ["t/#", "deep/#", "s/#", "mine/${{device}}/#", "will/#"], deny: ["t/2"{3}]}}
+  subscribe: {{allow: ["t/#", "deep/#", "s/#", "mine/#", "will/#"], deny: ["deep/a/b/2"{4}]}}
 ---
 kind: Policy
 name: strict-sensor
@@ -52,7 +53,7 @@ settings: {{sample_s: {0}}}
 kind: Policy
 name: generous
 selector: {{tenant: borealis, class: client}}
-access: {{publish: {{allow: ["#"]}}, subscribe: {{allow: ["#"]}}}}
+access: {{publish: {{allow: ["#"]{5}}}, subscribe: {{allow: ["#"]{6}}}}}
 ---
 kind: Policy
 name: generous-sensor
@@ -62,8 +63,19 @@ access: {{publish: {{allow: ["#"]}}, subscribe: {{allow: ["#"]}}}}
 settings: {{sample_s: {0}, color: blue}}
 )";
 
-std::shared_ptr<const fleet::Catalog> make(std::uint32_t revision) {
-    const std::string text = fmt::format(policies, revision);
+bool are_taken_of(Rights rights, std::uint32_t tenant) { return ((rights >> tenant) & 1) != 0; }
+
+std::shared_ptr<const fleet::Catalog> make(std::uint32_t revision, Rights rights) {
+    const auto deny = [&](std::uint32_t tenant, std::string_view topic) {
+        return are_taken_of(rights, tenant) ? fmt::format(", deny: [{}]", topic) : std::string{};
+    };
+    const auto and_deny = [&](std::uint32_t tenant, std::string_view topic) {
+        return are_taken_of(rights, tenant) ? fmt::format(", {}", topic) : std::string{};
+    };
+    const std::string text =
+        fmt::format(policies, revision, deny(0, publish_taken), deny(0, subscribe_taken),
+                    and_deny(1, publish_taken), and_deny(1, subscribe_taken),
+                    deny(2, publish_taken), deny(2, subscribe_taken));
     const fleet::SourceFile file{"sim.yaml", text};
     auto templates = fleet::load_templates({&file, 1});
     if (!templates) MITU_CHECK_MSG(false, fleet::to_text(templates.error()).c_str());
@@ -87,22 +99,30 @@ std::shared_ptr<const fleet::Catalog> make(std::uint32_t revision) {
     return *catalog;
 }
 
+/// Devices keep what they have.
+bool are_taken_from(const ClientKey& client, Rights rights) {
+    if (client.tenant == "default") return are_taken_of(rights, 0);
+    if (client.client_id.starts_with('v')) return false;
+    return are_taken_of(rights, client.tenant == "acme" ? 1 : 2);
+}
+
 bool is_below(std::string_view topic, std::string_view prefix) {
     return topic == prefix || (topic.starts_with(prefix) && topic[prefix.size()] == '/');
 }
 
 }  // namespace
 
-std::shared_ptr<const fleet::Catalog> catalog_of_revision(std::uint32_t revision) {
+std::shared_ptr<const fleet::Catalog> catalog_of_revision(std::uint32_t revision, Rights rights) {
     static std::mutex mutex;
-    static std::map<std::uint32_t, std::shared_ptr<const fleet::Catalog>> made;
+    static std::map<std::pair<std::uint32_t, Rights>, std::shared_ptr<const fleet::Catalog>> made;
     const std::lock_guard lock{mutex};
-    auto& catalog = made[revision];
-    if (!catalog) catalog = make(revision);
+    auto& catalog = made[{revision, rights}];
+    if (!catalog) catalog = make(revision, rights);
     return catalog;
 }
 
-bool may_publish(const ClientKey& client, std::string_view topic) {
+bool may_publish(const ClientKey& client, std::string_view topic, Rights rights) {
+    if (topic == publish_taken && are_taken_from(client, rights)) return false;
     if (client.tenant != "acme") return true;
     if (client.client_id.starts_with('v')) {
         return is_below(topic, "fleet/" + client.client_id) ||
@@ -113,7 +133,8 @@ bool may_publish(const ClientKey& client, std::string_view topic) {
            is_below(topic, "will") || is_below(topic, "mine/" + client.client_id);
 }
 
-bool may_receive(const ClientKey& client, std::string_view topic) {
+bool may_receive(const ClientKey& client, std::string_view topic, Rights rights) {
+    if (topic == subscribe_taken && are_taken_from(client, rights)) return false;
     if (client.tenant != "acme") return true;
     if (client.client_id.starts_with('v')) {
         return is_below(topic, "$mitu/things/" + client.client_id);
@@ -121,6 +142,10 @@ bool may_receive(const ClientKey& client, std::string_view topic) {
     if (topic == "deep/a/b/2") return false;
     return is_below(topic, "t") || is_below(topic, "deep") || is_below(topic, "s") ||
            is_below(topic, "mine") || is_below(topic, "will");
+}
+
+bool takes_subscription(const ClientKey& client, std::string_view filter, Rights rights) {
+    return are_taken_from(client, rights) && mqtt::matches(filter, subscribe_taken);
 }
 
 }  // namespace mitu::sim

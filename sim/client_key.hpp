@@ -17,6 +17,11 @@ struct ClientKey {
     return key.tenant + "/" + key.client_id;
 }
 
+/// Its user name; nothing: it is anonymous.
+[[nodiscard]] inline std::string user_of(const ClientKey& key) {
+    return key.tenant == "default" ? std::string{} : key.client_id + "@" + key.tenant;
+}
+
 /// Of a client that logs in with that user name: "id@tenant", or nothing.
 [[nodiscard]] inline ClientKey client_key(std::string_view user_name, std::string_view client_id) {
     const std::size_t at = user_name.find('@');

@@ -53,7 +53,8 @@ DeviceActor::~DeviceActor() {
 
 void DeviceActor::connect() {
     if (is_open() || is_leaving_) return;
-    link_ = world_.connect(plan_.client_id, *this, plan_.link, prng_.split());
+    link_ = world_.connect(plan_.client_id, *this, plan_.link, prng_.split(),
+                           address_of({plan_.tenant, plan_.client_id}));
     if (!agent_.on_open(world_.now(), out_)) {
         world_.report("device_agent", plan_.client_id + ": cannot open");
     }
@@ -94,7 +95,10 @@ void DeviceActor::act() {
 
 /// 3.1.1 has one word for all refusals.
 void DeviceActor::on_subscribed(const client::SubscribeDone& done) {
-    if (!world_.sessions_may_lack_memory()) return;
+    if (!world_.sessions_may_lack_memory() &&
+        !world_.authority().was_ever_short_of_subscriptions(plan_.tenant)) {
+        return;
+    }
     const bool is_v5 = agent_.session().options().version == mqtt::ProtocolVersion::v5;
     const auto expected =
         is_v5 ? mqtt::ReasonCode::quota_exceeded : mqtt::ReasonCode::unspecified_error;
@@ -224,7 +228,8 @@ void DeviceActor::check_at_end() {
         // The server believes what a device reports; what it runs is seen only here.
         const auto device = world_.catalog().find_login(plan_.client_id + "@" + plan_.tenant);
         const std::int64_t wanted = device ? world_.catalog().policy_for(*device)->revision : 0;
-        if (revision_ != wanted) {
+        if (revision_ != wanted &&
+            !world_.authority().was_ever_short_of_subscriptions(plan_.tenant)) {
             world_.report("device_gets_its_policy",
                           fmt::format("{}/{} runs revision {}, not {}", plan_.tenant,
                                       plan_.client_id, revision_, wanted));
@@ -234,6 +239,7 @@ void DeviceActor::check_at_end() {
     // A shard without memory drops what the server itself has to say, and counts it.
     if (world_.server().dropped(broker::DropReason::no_memory) != 0) return;
     if (world_.is_short_of_memory(plan_.tenant)) return;
+    if (world_.authority().was_ever_short_of_subscriptions(plan_.tenant)) return;
     world_.report(
         "device_gets_its_policy",
         fmt::format("{}/{}: {}, {}, {} publishes without answer", plan_.tenant, plan_.client_id,

@@ -7,7 +7,7 @@
 namespace mitu::sim {
 
 Link::Link(World& world, ConnectionSerial serial, std::string_view actor, LinkClient& client,
-           const LinkConditions& conditions, Prng prng)
+           const LinkConditions& conditions, Prng prng, const IpAddress& from)
     : world_{world},
       serial_{serial},
       actor_{actor},
@@ -16,6 +16,7 @@ Link::Link(World& world, ConnectionSerial serial, std::string_view actor, LinkCl
       prng_{prng},
       socket_{std::make_shared<broker::testing::VirtualSocket>()} {
     socket_->tap = this;
+    socket_->peer.ip = from;
     socket_->window_bytes = conditions.window_bytes;
 }
 

@@ -41,7 +41,7 @@ inline constexpr LinkConditions calm_link{};
 class Link final : public broker::testing::SocketTap, public std::enable_shared_from_this<Link> {
 public:
     Link(World& world, ConnectionSerial serial, std::string_view actor, LinkClient& client,
-         const LinkConditions& conditions, Prng prng);
+         const LinkConditions& conditions, Prng prng, const IpAddress& from = {});
 
     // --- the client's side ---
     void send(ByteView bytes);

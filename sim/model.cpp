@@ -19,6 +19,8 @@ namespace {
 // No run is as long: a message with this expiry is owed like any other.
 constexpr std::uint32_t expiry_s_that_matters = 50'000;
 constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
+// How long the answer to a request may be on its way between shards that stall.
+constexpr Duration answer_time_max = Duration::seconds(1);
 // What the topic, the properties and the header of a PUBLISH of ours may add to its payload.
 constexpr std::uint32_t publish_overhead_bytes_max = 160;
 
@@ -114,6 +116,7 @@ void Model::on_closed(ConnectionSerial connection, bool by_broker, Instant at, s
     for (Checker* checker : checkers_) checker->on_closed(c, by_broker, at);
     if (!c.is_open) return;
     c.is_open = false;
+    c.closed_at = at;
     c.closed_by_broker = by_broker;
     if (c.has_connect && c.session == nullptr && !c.is_refused && !c.superseded_at) note_unseen(c);
     part(c, at, step);
@@ -218,7 +221,8 @@ void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
     if (session.ends_at <= at) end_session(session);
 }
 
-void Model::on_server(ServerEvent event, Instant /*at*/) {
+void Model::on_server(ServerEvent event, Instant at) {
+    now_ = std::max(now_, at);
     if (event == ServerEvent::started) {
         ++server_number_;
         server_is_stopping_ = false;
@@ -235,6 +239,7 @@ void Model::on_server(ServerEvent event, Instant /*at*/) {
     for (auto& [serial, c] : connections_) {
         if (!c.is_open) continue;
         c.is_open = false;
+        c.closed_at = at;
         // The broker may have been done with a client whose last words were still to be written.
         if (MessageRecord* const will = message(c.will)) {
             will->will = MessageRecord::Will::unsure;
@@ -250,9 +255,27 @@ void Model::on_server(ServerEvent event, Instant /*at*/) {
     open_groups_.clear();
 }
 
+/// Subscriptions that the new rights do not allow end, one by one; what came for them before may
+/// still arrive.
+void Model::on_rights(Instant at, std::uint64_t step) {
+    pass_time(at, step);
+    const Rights rights = authority_->rights.now();
+    for (const auto& [key, session] : live_) {
+        for (auto& [filter, sub] : session->subscriptions) {
+            if (!takes_subscription(key, matched_part(filter), rights)) continue;
+            sub.is_confirmed = false;
+            std::erase_if(session->owed, [&, &name = filter](MessageNumber number) {
+                return mqtt::matches(matched_part(name), messages_[number - 1]->topic);
+            });
+        }
+    }
+    for (const auto& tenant : {"default", "acme", "borealis"}) check_groups(tenant);
+}
+
 // --- time ---
 
 void Model::pass_time(Instant now, std::uint64_t step) {
+    now_ = std::max(now_, now);
     std::vector<MessageRecord*> due;
     for (const MessageNumber number : waiting_wills_) {
         MessageRecord& will = *messages_[number - 1];
@@ -295,6 +318,7 @@ void Model::will_is_due(MessageRecord& message, Instant at, std::uint64_t step) 
 
 void Model::end_session(SessionRecord& session) {
     session.has_ended = true;
+    session.ended_at = now_;
     session.owed.clear();
     // A QoS 2 exchange that was begun with a member is never begun with another [MQTT-4.8.2-5].
     for (const auto& [id, number] : session.ids_in_use) {
@@ -620,8 +644,13 @@ void Model::written_ack(ConnectionRecord& c, std::uint16_t id, ReasonCode reason
     MessageRecord* const m = message(it->second);
     due.erase(it);
     if (m == nullptr) return;
-    if (mqtt::is_error(reason) || !may_publish(c.key, m->topic)) {
+    const auto may = [&](bool all) {
+        return authority_->may_publish_since(c.key, m->topic, m->last_read_at, all);
+    };
+    if (mqtt::is_error(reason) || !may(false)) {
         m->is_refused = true;  // 3.1.1 has no word for the latter
+    } else if (!may(true) && c.version != mqtt::ProtocolVersion::v5) {
+        // A reload was under way: nobody knows.
     } else if (!m->is_accepted) {
         accept(*m, s.at, s.step);
     }
@@ -676,6 +705,12 @@ void Model::written_suback(ConnectionRecord& c, const mqtt::Suback& suback, cons
         if (suback.reasons[i] >= 0x80) continue;
         record.options = operation.options[i];
         record.options.qos = QoS{suback.reasons[i]};
+        // A reload may have taken it while the answer was on its way.
+        const bool may_be_taken =
+            authority_->rights.any_since(before(s.at, answer_time_max), [&](Rights rights) {
+                return takes_subscription(c.key, matched_part(operation.filters[i]), rights);
+            });
+        if (may_be_taken) continue;
         // The last of several operations on a filter decides.
         if (record.is_confirmed || record.pending_count != 0) continue;
         record.is_confirmed = true;

@@ -14,6 +14,7 @@
 
 #include "mitu/base/time.hpp"
 #include "mitu/mqtt/packet.hpp"
+#include "sim/authority.hpp"
 #include "sim/client_key.hpp"
 #include "sim/observer.hpp"
 
@@ -87,6 +88,7 @@ struct SessionRecord {
     std::set<MessageNumber> owed;
     ConnectionSerial connection = 0;  // 0: the client is away
     bool has_ended = false;
+    Instant ended_at = Instant::never();
     Instant ends_at = Instant::never();  // while the client is away
     bool was_held_up = false;            // what was sent at last may wait in the broker still
     bool end_is_unsure = false;          // a DISCONNECT may or may not have been seen
@@ -98,6 +100,8 @@ struct ConnectionRecord {
     ConnectionSerial serial = 0;
     std::string actor;
     bool is_open = true;
+    Instant closed_at = Instant::never();
+    Instant valid_until = Instant::never();  // what it has proved holds
     bool closed_by_broker = false;
     std::optional<Instant> superseded_at;  // another connection has its session, or it broke
     std::string broke_by;                  // the fault that has ended its session; empty: none
@@ -171,6 +175,8 @@ class Model final : public Observer {
 public:
     Model() = default;
     void add(Checker& checker) { checkers_.push_back(&checker); }
+    /// Whose orders change what clients may do. Call before anything happens.
+    void follow(const Authority& authority) noexcept { authority_ = &authority; }
 
     // --- what the actors tell ---
     /// Registers a message before it is sent; its payload begins with the text of marker().
@@ -192,6 +198,10 @@ public:
     void on_closed(ConnectionSerial connection, bool by_broker, Instant at,
                    std::uint64_t step) override;
     void on_server(ServerEvent event, Instant at) override;
+    void on_credential(ConnectionSerial connection, Instant valid_until) override {
+        connections_[connection].valid_until = valid_until;
+    }
+    void on_rights(Instant at, std::uint64_t step) override;
     void on_session_broke(const SessionBreak& broken) override;
     void on_session_buried(const SessionBreak& broken, bool is_whole) override;
 
@@ -280,6 +290,7 @@ private:
         std::uint64_t qos2_step = 0;  // the last of them all: what was begun is not begun again
     };
 
+    const Authority* authority_ = nullptr;
     std::vector<Checker*> checkers_;
     std::vector<std::unique_ptr<MessageRecord>> messages_;  // [number - 1]
     std::vector<std::unique_ptr<SessionRecord>> sessions_;
@@ -294,6 +305,7 @@ private:
     std::map<std::pair<std::string, std::string>, GroupBreaks> group_breaks_;  // tenant, filter
     std::uint64_t server_number_ = 1;
     bool server_is_stopping_ = false;
+    Instant now_;
 };
 
 /// One promise. Every call comes before the model takes the event in.

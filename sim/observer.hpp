@@ -63,6 +63,10 @@ public:
     virtual void on_closed(ConnectionSerial connection, bool by_broker, Instant at,
                            std::uint64_t step) = 0;
     virtual void on_server(ServerEvent event, Instant at) = 0;
+    /// What the client has proved holds until then.
+    virtual void on_credential(ConnectionSerial /*connection*/, Instant /*valid_until*/) {}
+    /// A reload begins, or was done at every shard: the Authority tells what holds.
+    virtual void on_rights(Instant /*at*/, std::uint64_t /*step*/) {}
     virtual void on_session_broke(const SessionBreak& /*broken*/) {}
     /// In the same turn or the next. `is_whole`: what its end brings with it follows at once.
     virtual void on_session_buried(const SessionBreak& /*broken*/, bool /*is_whole*/) {}

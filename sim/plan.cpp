@@ -495,6 +495,8 @@ Plan draw_plan(std::uint64_t seed) {
     draw_session_breaks(breaks_prng, plan.world);
     Prng admission_prng = prng.split();
     draw_admission(admission_prng, plan.world);
+    Prng unrest_prng = prng.split();
+    draw_unrest(unrest_prng, plan);
     return plan;
 }
 
@@ -536,6 +538,8 @@ std::string_view to_text(Act act) noexcept {
             return "garbage";
         case Act::exceed:
             return "exceed";
+        case Act::hurry:
+            return "hurry";
     }
     return "unknown";
 }

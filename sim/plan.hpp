@@ -31,6 +31,7 @@ enum class Act : std::uint8_t {
     release_acks,
     garbage,  // bytes that are no packet
     exceed,   // a packet above the server's maximum, or more of them than it takes at once
+    hurry,    // the connection breaks; it comes back at once, and so the next `count` times
 };
 [[nodiscard]] std::string_view to_text(Act act) noexcept;
 
@@ -75,14 +76,33 @@ struct ServerPlan {
     std::uint32_t revision = 1;  // of the policies that the next server reads
 };
 
+/// What the operator does to the running server.
+struct OrderPlan {
+    enum class Kind : std::uint8_t { ban, lift_bans, limits, places, memory, reload };
+    Duration at;
+    Kind kind = Kind::ban;
+    std::string tenant{};  // limits
+    Authority::BanOrder ban{};
+    Duration ban_for{};  // 0: until it is lifted
+    admission::TenantLimits limits{};
+    std::uint64_t connections_max = admission::no_maximum;  // places: of the whole server
+    std::uint32_t memory_bp = 0;
+    Rights rights = usual_rights;
+};
+[[nodiscard]] std::string to_text(const OrderPlan& order);
+
 struct Plan {
     std::uint64_t seed = 0;
     WorldOptions world{};
     Duration storm;  // how long; then faults end and everybody comes back
     std::vector<ActorPlan> actors;
     std::vector<ServerPlan> restarts;
+    std::vector<OrderPlan> orders;
 };
 
 [[nodiscard]] Plan draw_plan(std::uint64_t seed);
+/// Adds what puts tenants and their quotas to the test; most plans stay as they are
+/// (plan_unrest.cpp).
+void draw_unrest(Prng& prng, Plan& plan);
 
 }  // namespace mitu::sim

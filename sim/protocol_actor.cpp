@@ -121,6 +121,11 @@ void ProtocolActor::perform(const Action& action) {
         case Act::exceed:
             exceed();
             break;
+        case Act::hurry:
+            hurries_ = action.count;
+            if (link_) link_->reset();
+            reconnect_later();
+            break;
     }
 }
 
@@ -130,7 +135,7 @@ void ProtocolActor::connect(ConnectOptions options) {
         link_->forget(prng_.chance(0.5) ? Link::Farewell::silent : Link::Farewell::reset);
     }
     if (plan_.tenant != "default") {
-        options.user_name = plan_.client_id + "@" + plan_.tenant;
+        options.user_name = user_of({plan_.tenant, plan_.client_id});
         options.password = has_wrong_password_ ? "guessed" : plan_.client_id;
     }
     if (options.will) {
@@ -148,16 +153,20 @@ void ProtocolActor::connect(ConnectOptions options) {
     alias_topic_.clear();
     last_ = options;
     peer_.acknowledges = true;
-    link_ = world_.connect(plan_.client_id, *this, plan_.link, prng_.split());
+    link_ = world_.connect(plan_.client_id, *this, plan_.link, prng_.split(),
+                           address_of({plan_.tenant, plan_.client_id}));
     peer_.begin_connection(options);
     peer_.send_connect();
     ping_later();
 }
 
 void ProtocolActor::reconnect_later() {
-    if (reconnect_is_due_ || is_leaving_ || !(plan_.stays || is_healed_)) return;
+    const bool hurries = hurries_ != 0 && !is_healed_;
+    if (reconnect_is_due_ || is_leaving_ || !(plan_.stays || is_healed_ || hurries)) return;
     reconnect_is_due_ = true;
-    const auto wait = Duration::milliseconds(static_cast<std::int64_t>(10 + prng_.below(3'000)));
+    if (hurries) --hurries_;
+    const auto wait = Duration::milliseconds(
+        static_cast<std::int64_t>(hurries ? 1 + prng_.below(60) : 10 + prng_.below(3'000)));
     world_.timeline().at(world_.now() + wait, [this] {
         reconnect_is_due_ = false;
         if (is_open() || is_leaving_) return;

@@ -52,6 +52,7 @@ public:
           world_{without_what_is_left_out(plan_.world, options)},
           narrator_{world_, options.tell},
           reason_counter_{result_.reasons} {
+        model_.follow(world_.authority());
         if (options.tell) model_.add(narrator_);
         model_.add(reason_counter_);
         checkers_ = all_checkers(world_, model_);
@@ -98,6 +99,7 @@ private:
             }
         }
         result_.actors = static_cast<std::uint32_t>(actors_.size());
+        give_orders();
         if (options_.without_restarts) return;
         for (const ServerPlan& restart : plan_.restarts) {
             if (restart.at > options_.until) continue;
@@ -113,6 +115,49 @@ private:
         }
     }
 
+    void give_orders() {
+        if (options_.without_orders) return;
+        for (const OrderPlan& order : plan_.orders) {
+            if (order.at > options_.until) continue;
+            world_.timeline().at(start_ + order.at, [this, &order] {
+                if (is_healing_) return;
+                narrator_.say(to_text(order));
+                follow(order);
+            });
+        }
+    }
+
+    void follow(const OrderPlan& order) {
+        using Kind = OrderPlan::Kind;
+        switch (order.kind) {
+            case Kind::ban: {
+                auto ban = order.ban;
+                if (order.ban_for != Duration{}) ban.until = world_.now() + order.ban_for;
+                world_.set_ban(std::move(ban));
+                break;
+            }
+            case Kind::lift_bans:
+                world_.lift_bans();
+                break;
+            case Kind::limits:
+                world_.set_limits(order.tenant, order.limits);
+                break;
+            case Kind::places:
+                world_.set_connections_max(order.connections_max);
+                break;
+            case Kind::memory:
+                world_.set_memory(order.memory_bp);
+                break;
+            case Kind::reload:
+                world_.reload(order.rights);
+                break;
+        }
+    }
+
+    [[nodiscard]] std::shared_ptr<const fleet::Catalog> catalog() const {
+        return catalog_of_revision(revision_, world_.authority().rights.now());
+    }
+
     void start_server_at(Instant at, std::uint32_t revision) {
         world_.timeline().at(at, [this, revision] {
             if (is_healing_ && world_.server_is_up() && !world_.server_is_stopping()) return;
@@ -124,7 +169,7 @@ private:
                 return;
             }
             narrator_.say("the server starts");
-            world_.start_server(catalog_of_revision(revision_));
+            world_.start_server(catalog());
         });
     }
 
@@ -139,7 +184,8 @@ private:
         is_healing_ = true;
         narrator_.say("the storm is over");
         world_.clear_faults();
-        if (!world_.server_is_up()) world_.start_server(catalog_of_revision(revision_));
+        if (!world_.server_is_up()) world_.start_server(catalog());
+        world_.calm_down();
         for (const auto& actor : actors_) actor->heal();
         const Instant end = world_.now() + quiet_time_max;
         run_watched(
@@ -171,7 +217,12 @@ private:
     }
 
     [[nodiscard]] bool has_had_memory() {
-        return world_.server().dropped(broker::DropReason::no_memory) == 0 &&
+        // A device without its subscriptions hears of no policy.
+        const auto& limits = world_.authority().limits;
+        const bool has_had_room = std::all_of(limits.begin(), limits.end(), [&](const auto& one) {
+            return !world_.authority().was_ever_short_of_subscriptions(one.first);
+        });
+        return has_had_room && world_.server().dropped(broker::DropReason::no_memory) == 0 &&
                world_.server().dropped(broker::DropReason::tenant_quota) == 0;
     }
 
@@ -203,6 +254,12 @@ private:
     /// Everybody goes for good: every byte of memory comes back.
     void leave() {
         if (is_over() || !world_.violations().empty()) return;
+        // Who comes once more must not be taken for one who flaps.
+        const auto& watched = world_.authority().flapping;
+        if (watched.connects_max != 0) {
+            run_watched([] { return false; }, world_.now() + watched.window);
+            world_.lift_bans();
+        }
         narrator_.say("everybody leaves");
         for (const auto& actor : actors_) actor->leave();
         for (const auto& reader : readers_) reader->leave();

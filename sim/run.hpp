@@ -20,6 +20,7 @@ struct RunOptions {
     std::optional<Selection> only{};  // nullopt: all of it
     bool without_restarts = false;
     bool without_faults = false;
+    bool without_orders = false;
     /// Actions after this do not take place; the healing follows at once.
     Duration until = Duration::seconds(1'000'000'000);
     /// Gets a line for everything that happens; null: nobody wants it.

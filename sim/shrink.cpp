@@ -19,6 +19,9 @@ public:
         candidate = best_;
         candidate.without_faults = true;
         static_cast<void>(adopt(candidate));
+        candidate = best_;
+        candidate.without_orders = true;
+        static_cast<void>(adopt(candidate));
         shorten();
         // Every removal may make another one possible.
         while (remove_actors() || remove_actions()) {

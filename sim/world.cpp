@@ -22,8 +22,10 @@ World::World(const WorldOptions& options)
     : options_{options},
       prng_{options.seed},
       faults_{options.faults},
-      strike_prng_{options.seed ^ 0x5721'C3ED} {
+      strike_prng_{options.seed ^ 0x5721'C3ED},
+      operator_prng_{options.seed ^ 0x0BE2'A704} {
     MITU_CHECK(options.catalog != nullptr);
+    authority_.login_holds_max = options.login_holds_max;
     clock_.at = world_start;
     start_server(options.catalog);
 }
@@ -92,6 +94,7 @@ void World::start_server(std::shared_ptr<const fleet::Catalog> catalog) {
         return true;
     };
     gate_options.answer = [this](broker::Admission admission) {
+        put_credential(admission);
         const bool is_slow =
             server_->faults(admission.ticket.shard.value).fire(ports::Fault::admission_slow);
         const Duration delay =
@@ -125,6 +128,7 @@ void World::start_server(std::shared_ptr<const fleet::Catalog> catalog) {
         watch_sessions_break(i);
     }
     is_stopping_ = false;
+    begin_authority();
     for (Observer* observer : observers_) observer->on_server(ServerEvent::started, now());
 }
 
@@ -181,6 +185,7 @@ void World::lose_server() {
     server_.reset();
     things_.clear();
     is_stopping_ = false;
+    finish_reload();
     for (Observer* observer : observers_) observer->on_server(ServerEvent::gone, now());
     for (const auto& link : links_) link->lose_server();
 }
@@ -222,9 +227,10 @@ std::map<ports::Fault, std::uint64_t> World::faults_fired() const {
 // --- the network ---
 
 std::shared_ptr<Link> World::connect(std::string_view actor, LinkClient& client,
-                                     const LinkConditions& conditions, Prng prng) {
+                                     const LinkConditions& conditions, Prng prng,
+                                     const IpAddress& from) {
     const auto link =
-        std::make_shared<Link>(*this, next_connection_++, actor, client, conditions, prng);
+        std::make_shared<Link>(*this, next_connection_++, actor, client, conditions, prng, from);
     std::erase_if(links_, [](const auto& old) { return old->is_over(); });
     links_.push_back(link);
     timeline_.at(now() + conditions.delay_min, [link] { link->arrive(); });
@@ -254,18 +260,18 @@ void World::note(ConnectionSerial connection, std::uint8_t what, ByteView bytes)
 
 bool World::is_short_of_memory(const std::string& tenant) const {
     if (server_ == nullptr || server_->admission() == nullptr) return false;
+    using admission::Limit;
+    if (authority_.was_on_since(admission::SheddingStep::refuse_retained, Instant{})) return true;
     const auto id = catalog_->find_tenant(tenant);
-    return id &&
-           server_->admission()->ledger.tenant(*id).refused(admission::Limit::message_bytes) != 0;
+    if (!id) return false;
+    auto& account = server_->admission()->ledger.tenant(*id);
+    return account.refused(Limit::message_bytes) + account.refused(Limit::retained_messages) +
+               account.refused(Limit::retained_bytes) !=
+           0;
 }
 
 bool World::is_paced(const std::string& tenant) const {
-    if (tenant == rate_limited_tenant) return true;
-    const auto id = catalog_->find_tenant(tenant);
-    const auto& tenants = options_.server.tenants;
-    const auto found = id ? tenants.find(*id) : tenants.end();
-    return found != tenants.end() &&
-           (found->second.message_rate.is_limited() || found->second.byte_rate.is_limited());
+    return tenant == rate_limited_tenant || authority_.was_ever_paced(tenant);
 }
 
 void World::tell_opened(ConnectionSerial connection, std::string_view actor) {

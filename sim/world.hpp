@@ -18,6 +18,7 @@
 #include "mitu/node/fleet_things.hpp"
 #include "mitu/node/gatekeeper.hpp"
 #include "mitu/node/testing.hpp"
+#include "sim/authority.hpp"
 #include "sim/link.hpp"
 #include "sim/observer.hpp"
 #include "sim/timeline.hpp"
@@ -37,6 +38,8 @@ struct WorldOptions {
     bool allow_anonymous = true;
     /// What checking a password takes, drawn anew each time between none and this.
     Duration login_time_max = Duration::milliseconds(2);
+    /// What a password proves holds for a while between none and this; 0: for good.
+    Duration login_holds_max{};
 };
 
 /// Whoever has a reason to run (a shard with bytes, mail or a deadline; something that is due) may
@@ -73,8 +76,8 @@ public:
         return options_.faults.contains(ports::Fault::session_memory_full) ||
                options_.server.limits.session_bytes_max < broker::Limits{}.session_bytes_max;
     }
-    /// Messages of this tenant were refused because its own quota was spent; those of others never
-    /// are for that.
+    /// Messages of this tenant were refused because its own quota was spent, or retained ones of
+    /// all because memory is short; those of others never are for a tenant's quota.
     [[nodiscard]] bool is_short_of_memory(const std::string& tenant) const;
     /// A rate holds for its clients: of its policy, or its own.
     [[nodiscard]] bool is_paced(const std::string& tenant) const;
@@ -94,9 +97,26 @@ public:
     /// How often each fault point has fired, over all servers.
     [[nodiscard]] std::map<ports::Fault, std::uint64_t> faults_fired() const;
 
+    // --- the operator; without a server, or without quotas, these do nothing ---
+    [[nodiscard]] const Authority& authority() const noexcept { return authority_; }
+    /// `ban.kind`, `client`, `network` and `until` say whom, and for how long.
+    void set_ban(Authority::BanOrder ban);
+    void lift_bans();
+    void set_limits(const std::string& tenant, const admission::TenantLimits& limits);
+    /// Of the whole server.
+    void set_connections_max(std::uint64_t maximum);
+    /// So much of the memory budget is used from now on.
+    void set_memory(std::uint32_t used_bp);
+    /// New rights: for logins from now on, and, shard by shard and a few at a time, for who is in.
+    void reload(Rights rights);
+    /// Nothing is short, banned or slow any more, and logins hold for good.
+    void calm_down();
+
     // --- the network ---
+    /// `from`  the client's address.
     [[nodiscard]] std::shared_ptr<Link> connect(std::string_view actor, LinkClient& client,
-                                                const LinkConditions& conditions, Prng prng);
+                                                const LinkConditions& conditions, Prng prng,
+                                                const IpAddress& from = {});
 
     // --- what is seen ---
     void observe(Observer& observer) { observers_.push_back(&observer); }
@@ -120,6 +140,10 @@ public:
 private:
     [[nodiscard]] bool step();
     void lose_server();
+    void begin_authority();
+    void renew_later(std::uint16_t shard, std::uint32_t first);
+    void finish_reload();
+    void put_credential(broker::Admission& admission);
     void watch_sessions_break(std::uint16_t shard);
     [[noreturn]] void strike();
     [[nodiscard]] SessionBreak seen(const ports::BrokenSession& session) const;
@@ -138,6 +162,10 @@ private:
     std::map<ports::Fault, double> faults_;
     std::map<ports::Fault, std::uint64_t> faults_fired_;  // of servers that are gone
     Prng strike_prng_;
+    Prng operator_prng_;
+    Authority authority_;
+    std::uint32_t renewals_ = 0;  // shards that have not renewed all of their clients
+    std::uint64_t reload_number_ = 0;
     std::map<std::pair<std::uint32_t, std::uint64_t>, ClientKey> names_;  // by tenant and hash
     std::vector<std::shared_ptr<Link>> links_;  // that the broker knows, or will
     std::vector<std::shared_ptr<Link>> dirty_;

@@ -42,6 +42,7 @@ std::string repeat_command(const sim::RunOptions& options) {
     if (options.only) command += fmt::format(" --only={}", sim::to_text(*options.only));
     if (options.without_restarts) command += " --without-restarts";
     if (options.without_faults) command += " --without-faults";
+    if (options.without_orders) command += " --without-orders";
     if (options.until < Duration::seconds(1'000'000)) {
         // Nanoseconds, so that the same actions take place.
         command += fmt::format(" --until={}.{:09}", options.until.count_s(),

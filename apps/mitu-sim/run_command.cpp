@@ -23,6 +23,7 @@ struct ReplayOptions {
     double until_s = -1;
     bool without_restarts = false;
     bool without_faults = false;
+    bool without_orders = false;
     bool verbose = false;
     bool step = false;
     bool twice = false;
@@ -74,6 +75,7 @@ sim::RunOptions run_options(const ReplayOptions& options) {
     }
     run.without_restarts = options.without_restarts;
     run.without_faults = options.without_faults;
+    run.without_orders = options.without_orders;
     return run;
 }
 
@@ -152,6 +154,8 @@ void add_run_command(CLI::App& app, ExitCode& exit_code) {
         ->check(CLI::NonNegativeNumber);
     command.add_flag("--without-restarts", options->without_restarts, "the server stays up");
     command.add_flag("--without-faults", options->without_faults, "no fault point fires");
+    command.add_flag("--without-orders", options->without_orders,
+                     "the operator sets no ban, quota or right");
     command.add_flag("--verbose", options->verbose,
                      "every action and packet, up to the first broken promise");
     command.add_flag("--step", options->step, "the same, line by line");

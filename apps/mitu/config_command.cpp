@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "apps/mitu/admin/api_client.hpp"
 #include "apps/mitu/commands.hpp"
 #include "mitu/config/diff.hpp"
 #include "mitu/config/documents.hpp"
@@ -25,6 +26,7 @@ struct ConfigFlags {
     bool only_set = false;
     bool no_files = false;
     bool json = false;
+    ApiFlags api;  // of `show`: whom to ask
 };
 
 Result<std::vector<std::string>, yaml::Problems> tenants_of(const std::string& directory) {
@@ -85,6 +87,16 @@ ExitCode run_check(const ConfigFlags& flags) {
 }
 
 ExitCode run_show(const ConfigFlags& flags) {
+    if (!flags.api.url.empty()) {
+        if (!flags.file.empty() || flags.origins || flags.only_set) {
+            return complain(ExitCode::usage,
+                            "a server shows all that it runs by; leave out FILE, --origins and "
+                            "--only-set, or leave out --url");
+        }
+        ApiFlags api = flags.api;
+        api.json = flags.json;
+        return show_server_config(api);
+    }
     const auto from = config::load_from_files(sources_of(flags.file));
     if (!from) return refuse(from.error());
     warn(from->loaded.notices);
@@ -144,6 +156,10 @@ Exit code 2: there are errors, each printed with file, line, value and remedy.
     show->add_flag("--origins", flags->origins, "where each value comes from");
     show->add_flag("--only-set", flags->only_set, "leave out what is as by default");
     show->add_flag("--json", flags->json, "one JSON object");
+    add_api_server_options(*show, flags->api);
+    show->footer(R"(
+With --url it is what that server runs by, as its API shows it; else what mitud would read here.
+)");
     show->callback([flags, &outcome] { outcome.exit_code = run_show(*flags); });
 
     CLI::App* diff =

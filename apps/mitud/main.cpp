@@ -48,23 +48,25 @@ void configure_log(const mitu::config::Log& log, const mitu::ports::Clock& clock
     trace::configure_log(options);
 }
 
-/// SIGHUP: what is wrong is logged, and the server goes on as it was.
-void reload(mitu::node::Node& node, const mitu::daemon::ConfigurationFlags& flags) {
-    using namespace mitu;
-    const auto fail = [](const std::string& problems) {
-        trace::log(trace::Level::error, "config_refused",
-                   {{"problems", problems}, {"effect", "the server goes on as it was"}});
-    };
-    const auto from = flags.load();
-    if (!from) return fail(from.error());
-    auto options = node::options_from_config(from->loaded);
-    if (!options) return fail(yaml::to_text(options.error()));
-    const auto later = node.reload(options->config);
-    if (!later) return fail(later.error());
+std::string list_of(const std::vector<std::string>& keys) {
     std::string names;
-    for (const std::string& key : *later) names += (names.empty() ? "" : ", ") + key;
+    for (const std::string& key : keys) names += (names.empty() ? "" : ", ") + key;
+    return names;
+}
+
+/// SIGHUP: what is wrong is logged, and the server goes on as it was.
+void reload(mitu::node::Node& node) {
+    using namespace mitu;
+    const auto done = node.reload();
+    if (!done) {
+        trace::log(trace::Level::error, "config_refused",
+                   {{"problems", done.error()}, {"effect", "the server goes on as it was"}});
+        return;
+    }
     trace::log(trace::Level::info, "config_reloaded",
-               {{"revision", from->loaded.revision}, {"on_restart", names}});
+               {{"revision", done->revision},
+                {"applied", list_of(done->applied.live)},
+                {"on_restart", list_of(done->applied.on_restart)}});
 }
 
 }  // namespace
@@ -151,6 +153,8 @@ int main(int argc, char** argv) {
         return std::nullopt;
     };
 
+    options.files = std::make_shared<config::FromFiles>(*from);
+    options.read_files = [&flags] { return flags.load(); };
     const runtime::SignalWaiter signals;  // before any thread, so that all hold them back
     runtime::install_fault_signals();
     auto node = node::Node::create(options, *catalog);
@@ -161,7 +165,7 @@ int main(int argc, char** argv) {
         const runtime::Signal signal = signals.wait();
         if (signal != runtime::Signal::hangup) break;
         runtime::notify_reloading();
-        reload(**node, flags);
+        reload(**node);
         runtime::notify_ready(status);
     }
     runtime::notify_stopping();

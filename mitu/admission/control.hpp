@@ -1,6 +1,7 @@
 #pragma once
 // Control: all that decides, beside the gate, who comes in and who gets how much. One for a server.
 
+#include <atomic>
 #include <cstdint>
 
 #include "mitu/admission/ban_list.hpp"
@@ -33,6 +34,7 @@ struct Control {
     QuotaLedger ledger;
     BanList bans;
     MemoryPressure memory;
+    std::atomic<std::uint32_t> client_connects_per_minute{0};  // of one client id; 0: no limit
 };
 
 }  // namespace mitu::admission

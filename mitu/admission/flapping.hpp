@@ -3,8 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
+#include "mitu/admission/pace_table.hpp"
 #include "mitu/base/time.hpp"
 
 namespace mitu::admission {
@@ -31,18 +31,11 @@ public:
     [[nodiscard]] bool is_flapping(std::uint64_t name_hash, Instant now);
     [[nodiscard]] const FlappingOptions& options() const noexcept { return options_; }
     /// Bytes.
-    [[nodiscard]] std::size_t memory() const noexcept { return slots_.size() * sizeof(Slot); }
+    [[nodiscard]] std::size_t memory() const noexcept { return table_.memory(); }
 
 private:
-    /// Each connect fills the bucket by one, and it runs out evenly over the window.
-    struct Slot {
-        std::uint64_t name_hash = 0;
-        Instant empty_at;
-    };
-    static constexpr std::size_t ways = 8;
-
     FlappingOptions options_;
-    std::vector<Slot> slots_;  // made at the first connect
+    PaceTable table_;  // each connect fills a bucket by one, and it runs out over the window
 };
 
 }  // namespace mitu::admission

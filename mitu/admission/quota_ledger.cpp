@@ -84,7 +84,16 @@ bool QuotaLedger::set_server(const ServerLimits& limits) {
         server_[q].maximum.store(bounded(limits.maximum[q]), relaxed);
     }
     connect_rate_.set_rate(limits.connect_rate);
+    traffic_.messages.set_rate(limits.message_rate);
+    traffic_.bytes.set_rate(limits.byte_rate);
+    note_traffic_rates();
     return true;
+}
+
+void QuotaLedger::note_traffic_rates() noexcept {
+    bool has_any = traffic_.is_limited();
+    for (const Listener& one : listeners_) has_any |= one.traffic.is_limited();
+    has_traffic_rates_.store(has_any, relaxed);
 }
 
 bool QuotaLedger::set_tenant(TenantId id, const TenantLimits& limits) {
@@ -104,11 +113,38 @@ bool QuotaLedger::set_tenant(TenantId id, const TenantLimits& limits) {
         account.holdings_[q].reserved.store(
             std::min(bounded(allowed.reserved), bounded(allowed.maximum)), relaxed);
         server_[q].reserved.store(reserved_by_all[q], relaxed);
+        settle(account.holdings_[q], server_[q]);
     }
     account.connect_rate_.set_rate(limits.connect_rate);
     account.message_rate_.set_rate(limits.message_rate);
     account.byte_rate_.set_rate(limits.byte_rate);
     return true;
+}
+
+/// What is held counts as reserved as far as it is, and only the rest as for all: else a place that
+/// is kept for a tenant would stand empty while it holds another, or one that is kept no more would
+/// be taken twice.
+void QuotaLedger::settle(TenantAccount::Holding& held, Server& server) noexcept {
+    const std::int64_t reserved = held.reserved.load(relaxed);
+    const std::int64_t own = held.own.load(relaxed);
+    if (own > reserved) {
+        const std::int64_t surplus = own - reserved;
+        server.common.fetch_add(surplus, relaxed);
+        held.common.fetch_add(surplus, relaxed);
+        held.own.fetch_sub(surplus, relaxed);
+        return;
+    }
+    const std::int64_t wanted = std::min(reserved - own, held.common.load(relaxed));
+    if (wanted <= 0) return;
+    held.own.fetch_add(wanted, relaxed);
+    // Other shards give back meanwhile, of what is for all first.
+    std::int64_t common = held.common.load(relaxed);
+    std::int64_t moved = 0;
+    do {
+        moved = std::clamp(common, std::int64_t{0}, wanted);
+    } while (!held.common.compare_exchange_weak(common, common - moved, relaxed));
+    server.common.fetch_sub(moved, relaxed);
+    if (moved < wanted) held.own.fetch_sub(wanted - moved, relaxed);
 }
 
 void QuotaLedger::set_listener(std::uint16_t index, const ListenerLimits& limits) {
@@ -117,6 +153,9 @@ void QuotaLedger::set_listener(std::uint16_t index, const ListenerLimits& limits
     changed.packet_bytes_max.store(limits.packet_bytes_max, relaxed);
     changed.has_doorkeeper.store(limits.has_doorkeeper, relaxed);
     changed.connect_rate.set_rate(limits.connect_rate);
+    changed.traffic.messages.set_rate(limits.message_rate);
+    changed.traffic.bytes.set_rate(limits.byte_rate);
+    note_traffic_rates();
 }
 
 // --- what is held ---
@@ -127,7 +166,10 @@ std::optional<Scope> QuotaLedger::try_take(TenantId id, Quota quota, std::uint64
     const std::int64_t n = bounded(count);
     const std::int64_t reserved = held.reserved.load(relaxed);
     const std::int64_t maximum = held.maximum.load(relaxed);
-    const std::int64_t from_own = add_up_to(held.own, n, reserved);
+    // Who had more of what is for all before something was reserved has it still: both parts
+    // together stay at the maximum.
+    const std::int64_t own_max = std::min(reserved, maximum - held.common.load(relaxed));
+    const std::int64_t from_own = add_up_to(held.own, n, own_max);
     const std::int64_t rest = n - from_own;
     if (rest == 0) return std::nullopt;
     const auto refuse = [&](Scope scope) {

@@ -55,6 +55,8 @@ struct TenantLimits {
 struct ListenerLimits {
     std::uint64_t connections_max = no_maximum;
     Rate connect_rate{};
+    Rate message_rate{};                 // PUBLISH packets of all its clients together
+    Rate byte_rate{};                    // bytes of packets
     std::uint32_t packet_bytes_max = 0;  // 0: the server's
     /// Something stands in front of MQTT that costs a lot, and a doorkeeper in front of that: the
     /// connect rates are taken there, and not again at CONNECT.
@@ -68,6 +70,8 @@ struct ServerLimits {
         return none;
     }();
     Rate connect_rate{};
+    Rate message_rate{};  // PUBLISH packets of all clients together
+    Rate byte_rate{};     // bytes of packets
 };
 
 /// One tenant's part of the ledger.
@@ -165,6 +169,23 @@ public:
     [[nodiscard]] SharedBucket& listener_connect_rate(std::uint16_t listener) noexcept;
     [[nodiscard]] SharedBucket& server_connect_rate() noexcept { return connect_rate_; }
 
+    /// Whether a listener or the server has a rate of messages or bytes: while none has, that is
+    /// all a message asks.
+    [[nodiscard]] bool has_traffic_rates() const noexcept {
+        return has_traffic_rates_.load(std::memory_order_relaxed);
+    }
+    struct TrafficRates {
+        SharedBucket messages;
+        SharedBucket bytes;
+        [[nodiscard]] bool is_limited() const noexcept {
+            return messages.is_limited() || bytes.is_limited();
+        }
+    };
+    [[nodiscard]] TrafficRates& listener_traffic(std::uint16_t index) noexcept {
+        return listener(index).traffic;
+    }
+    [[nodiscard]] TrafficRates& server_traffic() noexcept { return traffic_; }
+
     /// Made at first use.
     /// Lifetime  the ledger.
     [[nodiscard]] TenantAccount& tenant(TenantId id);
@@ -202,12 +223,14 @@ private:
         std::atomic<std::uint32_t> packet_bytes_max{0};
         std::atomic<bool> has_doorkeeper{false};
         SharedBucket connect_rate;
+        TrafficRates traffic;
     };
 
     [[nodiscard]] static TenantAccount::Holding& holding(TenantAccount& account,
                                                          Quota quota) noexcept {
         return account.holdings_[static_cast<std::size_t>(quota)];
     }
+    void note_traffic_rates() noexcept;
     [[nodiscard]] Listener& listener(std::uint16_t index) noexcept {
         return listeners_[index % listeners_max];
     }
@@ -215,10 +238,14 @@ private:
         return listeners_[index % listeners_max];
     }
 
+    static void settle(TenantAccount::Holding& held, Server& server) noexcept;
+
     std::array<std::atomic<Chunk*>, 65'536 / chunk_tenants> chunks_{};
     std::array<Server, quota_count> server_;
     std::array<Listener, listeners_max> listeners_;
     SharedBucket connect_rate_;
+    TrafficRates traffic_;
+    std::atomic<bool> has_traffic_rates_{false};
 };
 
 }  // namespace mitu::admission

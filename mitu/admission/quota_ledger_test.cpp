@@ -148,6 +148,34 @@ TEST(quota_ledger, holds_a_lowered_bound_from_then_on_and_takes_nothing_away) {
     EXPECT_EQ(ledger.used(sessions), 0u);
 }
 
+TEST(quota_ledger, gives_no_more_than_the_maximum_to_who_has_it_before_something_is_reserved) {
+    QuotaLedger ledger;
+    ASSERT_EQ(ledger.try_take(a, sessions, 4), std::nullopt);
+    ASSERT_TRUE(ledger.set_tenant(a, tenant_with(sessions, {.maximum = 4, .reserved = 2})));
+    EXPECT_EQ(ledger.try_take(a, sessions, 1), Scope::tenant);
+    ledger.give_back(a, sessions, 1);
+    EXPECT_EQ(ledger.try_take(a, sessions, 1), std::nullopt);
+    EXPECT_EQ(ledger.try_take(a, sessions, 1), Scope::tenant);
+    ledger.give_back(a, sessions, 4);
+    EXPECT_EQ(ledger.used(sessions), 0u);
+}
+
+TEST(quota_ledger, counts_what_a_tenant_has_as_what_is_reserved_for_it_from_now_on) {
+    QuotaLedger ledger;
+    ASSERT_TRUE(ledger.set_server(server_with(sessions, 5)));
+    ASSERT_EQ(ledger.try_take(a, sessions, 3), std::nullopt);
+    ASSERT_TRUE(ledger.set_tenant(a, tenant_with(sessions, {.reserved = 3})));
+    EXPECT_EQ(ledger.try_take(b, sessions, 2), std::nullopt);  // no place stands empty
+    EXPECT_EQ(ledger.try_take(b, sessions, 1), Scope::server);
+    ASSERT_TRUE(ledger.set_tenant(a, tenant_with(sessions, {.reserved = 0})));
+    EXPECT_EQ(ledger.try_take(b, sessions, 1), Scope::server);  // and none is taken twice
+    EXPECT_EQ(ledger.used(sessions), 5u);
+    ledger.give_back(a, sessions, 3);
+    EXPECT_EQ(ledger.try_take(b, sessions, 3), std::nullopt);
+    ledger.give_back(b, sessions, 5);
+    EXPECT_EQ(ledger.used(sessions), 0u);
+}
+
 TEST(quota_ledger, counts_listeners_apart) {
     QuotaLedger ledger;
     ledger.set_listener(3, {.connections_max = 1, .packet_bytes_max = 512});

@@ -22,7 +22,7 @@ struct Ban {
     TenantScope tenant{};  // none: for all
     std::string reason{};
     std::string created_by{};
-    WallTime created_at{};
+    std::optional<WallTime> created_at{};  // none: not known
     std::optional<WallTime> expires_at{};  // none: until it is removed
 };
 
@@ -35,9 +35,10 @@ public:
     /// Errors  ban_unknown
     [[nodiscard]] virtual Answer<Ban> find(const std::string& id) = 0;
     /// Whoever it is for is disconnected. `ban.id` is empty; the answer has one.
-    /// Errors  body_invalid (an address that is none), exists_already, quota_exceeded, not_saved
+    /// Errors  body_invalid (an address that is none), node_wide (an address, for one tenant),
+    ///         exists_already, quota_exceeded, not_saved, cannot_apply
     [[nodiscard]] virtual Answer<Ban> add(const Ban& ban) = 0;
-    /// Errors  ban_unknown, not_saved
+    /// Errors  ban_unknown, set_in_file, not_saved, cannot_apply
     [[nodiscard]] virtual Answer<void> remove(const std::string& id) = 0;
 };
 
@@ -60,10 +61,12 @@ public:
                                                      const Page& page) = 0;
     /// Errors  user_unknown
     [[nodiscard]] virtual Answer<User> find(const TenantName& tenant, const std::string& name) = 0;
-    /// Errors  exists_already, body_invalid, quota_exceeded, not_saved
+    /// Errors  exists_already, body_invalid, quota_exceeded, not_saved, cannot_apply, overloaded
     [[nodiscard]] virtual Answer<User> add(const TenantName& tenant, const std::string& name,
                                            const std::string& password, bool enabled) = 0;
-    /// Errors  user_unknown, revision_conflict (`expected` is not its revision), not_saved
+    /// Whoever came in as the user and may not any more, or had another password, is disconnected.
+    /// Errors  user_unknown, revision_conflict (`expected` is not its revision), set_in_file,
+    ///         not_saved, cannot_apply, overloaded
     [[nodiscard]] virtual Answer<User> change(const TenantName& tenant, const std::string& name,
                                               const UserChange& change,
                                               std::optional<std::uint64_t> expected) = 0;
@@ -83,7 +86,7 @@ public:
     virtual ~Listeners() = default;
     [[nodiscard]] virtual Answer<std::vector<ListenerInfo>> list() = 0;
     /// A disabled one takes no new connections; those that are there stay.
-    /// Errors  listener_unknown, not_available
+    /// Errors  listener_unknown, set_in_file, not_saved, cannot_apply (the address is taken)
     [[nodiscard]] virtual Answer<ListenerInfo> set_enabled(const std::string& name,
                                                            bool enabled) = 0;
 };

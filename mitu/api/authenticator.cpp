@@ -52,8 +52,10 @@ Authenticator::Authenticator(Accounts& accounts, const ports::Clock& clock,
                              const AuthenticatorOptions& options)
     : accounts_{accounts},
       clock_{clock},
-      options_{options},
+      remember_password_{options.remember_password},
+      sessions_max_{options.sessions_max},
       key_{make_key(accounts)},
+      session_time_{options.session_time},
       limiter_{options.limits} {}
 
 Result<Principal, Refused> Authenticator::identify(const http::Request& request) {
@@ -125,7 +127,7 @@ Result<Principal, Refused> Authenticator::check(const std::string& name, std::st
     limiter_.give_back(peer.network, name);
     // As many as there are users, but for some that are gone.
     if (proved_.size() >= 2 * api_users_max) proved_.clear();
-    proved_.insert_or_assign(name, Proved{digest, now + options_.remember_password});
+    proved_.insert_or_assign(name, Proved{digest, now + remember_password_});
     return principal_of(*user, Via::password);
 }
 
@@ -166,21 +168,27 @@ Result<NewSession, Refused> Authenticator::login(const std::string& name, std::s
     const auto user = accounts_.user(name);
     if (!user) return wrong(name, "unknown user or wrong password");  // gone this moment
     principal->via = Via::session;
-    NewSession made{std::string{session_prefix} + accounts_.random(32), options_.session_time,
-                    *principal};
+    NewSession made{std::string{session_prefix} + accounts_.random(32), {}, *principal};
     const Instant now = clock_.now();
     const MutexLock lock{mutex_};
-    if (sessions_.size() >= options_.sessions_max) {
+    made.time = session_time_;
+    if (sessions_.size() >= sessions_max_) {
         std::erase_if(sessions_, [&](const auto& entry) { return entry.second.ends_at <= now; });
     }
-    if (sessions_.size() >= options_.sessions_max) {  // the one that would end first makes room
+    if (sessions_.size() >= sessions_max_) {  // the one that would end first makes room
         sessions_.erase(std::min_element(
             sessions_.begin(), sessions_.end(),
             [](const auto& a, const auto& b) { return a.second.ends_at < b.second.ends_at; }));
     }
     sessions_.emplace(keyed_digest(key_, made.token),
-                      Session{name, user->credential, now + options_.session_time});
+                      Session{name, user->credential, now + session_time_});
     return made;
+}
+
+void Authenticator::configure(const LoginLimits& limits, Duration session_time) {
+    const MutexLock lock{mutex_};
+    limiter_.set_limits(limits);
+    session_time_ = session_time;
 }
 
 bool Authenticator::logout(const http::Request& request) {

@@ -15,7 +15,7 @@ namespace mitu::api {
 
 struct AuthenticatorOptions {
     LoginLimits limits{};
-    Duration session_time = Duration::seconds(8 * 3'600);
+    Duration session_time = Duration::seconds(12 * 3'600);
     Duration remember_password = Duration::seconds(300);  // HTTP Basic: argon2id once in so long
     std::size_t sessions_max = 4'096;
 };
@@ -54,6 +54,8 @@ public:
     [[nodiscard]] Result<NewSession, Refused> login(const std::string& name,
                                                     std::string_view password,
                                                     const http::Peer& peer) MITU_EXCLUDES(mutex_);
+    /// From now on. Sessions that have begun keep their time.
+    void configure(const LoginLimits& limits, Duration session_time) MITU_EXCLUDES(mutex_);
     /// Ends the session that the request was sent with. False: it has none.
     bool logout(const http::Request& request) MITU_EXCLUDES(mutex_);
 
@@ -84,9 +86,11 @@ private:
 
     Accounts& accounts_;
     const ports::Clock& clock_;
-    AuthenticatorOptions options_;
+    const Duration remember_password_;
+    const std::size_t sessions_max_;
     DigestKey key_{};
     Mutex mutex_;
+    Duration session_time_ MITU_GUARDED_BY(mutex_);
     LoginLimiter limiter_ MITU_GUARDED_BY(mutex_);
     std::map<std::string, Session, std::less<>> sessions_ MITU_GUARDED_BY(mutex_);  // by digest
     std::map<std::string, Proved, std::less<>> proved_ MITU_GUARDED_BY(mutex_);     // by user

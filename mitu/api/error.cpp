@@ -44,6 +44,8 @@ constexpr auto rows = std::to_array<Row>({
     {Code::revision_conflict, 412, "revision_conflict"},
     {Code::client_not_connected, 409, "client_not_connected"},
     {Code::last_admin, 409, "last_admin"},
+    {Code::set_in_file, 409, "set_in_file"},
+    {Code::cannot_apply, 409, "cannot_apply"},
     {Code::quota_exceeded, 507, "quota_exceeded"},
     {Code::internal, 500, "internal"},
     {Code::shard_silent, 503, "shard_silent"},

@@ -48,6 +48,8 @@ enum class Code : std::uint16_t {
     revision_conflict = 1301,
     client_not_connected = 1302,
     last_admin = 1303,
+    set_in_file = 1304,   // the configuration file says so, and wins
+    cannot_apply = 1305,  // it could be saved, and not be made so
     // 14xx: a limit
     quota_exceeded = 1400,
     // 15xx: the server

@@ -20,7 +20,7 @@ Json ban_json(const Ban& ban) {
             {"tenant", tenant_json(ban.tenant)},
             {"reason", ban.reason},
             {"created_by", ban.created_by},
-            {"created_at", time_text(ban.created_at)},
+            {"created_at", ban.created_at ? Json(time_text(*ban.created_at)) : Json(nullptr)},
             {"expires_at", ban.expires_at ? Json(time_text(*ban.expires_at)) : Json(nullptr)}};
 }
 
@@ -57,10 +57,11 @@ Answer<Reply> add_ban(Call& call) {
     if (!scope) return std::unexpected(scope.error());
     ban.tenant = *scope;
     ban.created_by = call.principal.name;
-    ban.created_at = call.services.clock.wall();
+    const WallTime now = call.services.clock.wall();
+    ban.created_at = now;
     if (call.body.contains("expires_at")) {
         ban.expires_at = parse_time(call.body["expires_at"].get<std::string>());
-        if (!ban.expires_at || *ban.expires_at <= ban.created_at) {
+        if (!ban.expires_at || *ban.expires_at <= now) {
             return refuse(Code::body_invalid,
                           "expires_at has to be in the future, as 2030-12-31T23:59:59Z");
         }
@@ -68,7 +69,7 @@ Answer<Reply> add_ban(Call& call) {
     if (call.body.contains("duration_s")) {
         if (ban.expires_at) return refuse(Code::body_invalid, "expires_at or duration_s, not both");
         ban.expires_at =
-            WallTime{ban.created_at.unix_ms + 1'000 * call.body["duration_s"].get<std::int64_t>()};
+            WallTime{now.unix_ms + 1'000 * call.body["duration_s"].get<std::int64_t>()};
     }
     const auto added = bans->add(ban);
     if (!added) return std::unexpected(added.error());
@@ -116,8 +117,8 @@ std::vector<Operation> ban_operations() {
          .body = "BanRequest",
          .status = 201,
          .answer = "Ban",
-         .errors = {Code::tenant_unknown, Code::exists_already, Code::quota_exceeded,
-                    Code::not_saved, Code::not_available},
+         .errors = {Code::tenant_unknown, Code::node_wide, Code::exists_already, Code::cannot_apply,
+                    Code::quota_exceeded, Code::not_saved, Code::not_available},
          .handler = add_ban},
         {.method = "DELETE",
          .path = "/bans/{id}",
@@ -126,7 +127,8 @@ std::vector<Operation> ban_operations() {
          .summary = "Lifts a ban",
          .needs = Needs::operator_role,
          .status = 204,
-         .errors = {Code::ban_unknown, Code::not_saved, Code::not_available},
+         .errors = {Code::ban_unknown, Code::set_in_file, Code::cannot_apply, Code::not_saved,
+                    Code::not_available},
          .handler = remove_ban},
     };
 }

@@ -14,6 +14,19 @@ Json user_json(const User& user) {
             {"revision", user.revision}};
 }
 
+/// The database, and the tenant that the path names.
+struct Place {
+    Users& users;
+    TenantName tenant;
+};
+Answer<Place> place_of(Call& call) {
+    Users* const users = call.services.backends.users;
+    if (users == nullptr) return not_available("user database");
+    auto tenant = call.tenant();
+    if (!tenant) return std::unexpected(tenant.error());
+    return Place{*users, *std::move(tenant)};
+}
+
 Answer<Reply> list_users(Call& call) {
     Users* const users = call.services.backends.users;
     if (users == nullptr) return not_available("user database");
@@ -27,33 +40,28 @@ Answer<Reply> list_users(Call& call) {
 }
 
 Answer<Reply> show_user(Call& call) {
-    Users* const users = call.services.backends.users;
-    if (users == nullptr) return not_available("user database");
-    const auto tenant = call.tenant();
-    if (!tenant) return std::unexpected(tenant.error());
-    const auto user = users->find(*tenant, call.param("name"));
+    const auto place = place_of(call);
+    if (!place) return std::unexpected(place.error());
+    const auto user = place->users.find(place->tenant, call.param("name"));
     if (!user) return std::unexpected(user.error());
     return with_revision(Reply{200, user_json(*user)}, user->revision);
 }
 
 Answer<Reply> add_user(Call& call) {
-    Users* const users = call.services.backends.users;
-    if (users == nullptr) return not_available("user database");
-    const auto tenant = call.tenant();
-    if (!tenant) return std::unexpected(tenant.error());
+    const auto place = place_of(call);
+    if (!place) return std::unexpected(place.error());
     const auto name = call.body["name"].get<std::string>();
     call.audit.emplace_back("name", name);
-    const auto user = users->add(*tenant, name, call.body["password"].get<std::string>(),
-                                 call.body.value("enabled", true));
+    const auto user =
+        place->users.add(place->tenant, name, call.body["password"].get<std::string>(),
+                         call.body.value("enabled", true));
     if (!user) return std::unexpected(user.error());
     return with_revision(Reply{201, user_json(*user)}, user->revision);
 }
 
 Answer<Reply> change_user(Call& call) {
-    Users* const users = call.services.backends.users;
-    if (users == nullptr) return not_available("user database");
-    const auto tenant = call.tenant();
-    if (!tenant) return std::unexpected(tenant.error());
+    const auto place = place_of(call);
+    if (!place) return std::unexpected(place.error());
     const auto expected = call.expected_revision();
     if (!expected) return std::unexpected(expected.error());
     UserChange change;
@@ -65,19 +73,17 @@ Answer<Reply> change_user(Call& call) {
         change.enabled = call.body["enabled"].get<bool>();
         call.audit.emplace_back("enabled", *change.enabled ? "true" : "false");
     }
-    const auto user = users->change(*tenant, call.param("name"), change, *expected);
+    const auto user = place->users.change(place->tenant, call.param("name"), change, *expected);
     if (!user) return std::unexpected(user.error());
     return with_revision(Reply{200, user_json(*user)}, user->revision);
 }
 
 Answer<Reply> remove_user(Call& call) {
-    Users* const users = call.services.backends.users;
-    if (users == nullptr) return not_available("user database");
-    const auto tenant = call.tenant();
-    if (!tenant) return std::unexpected(tenant.error());
+    const auto place = place_of(call);
+    if (!place) return std::unexpected(place.error());
     const auto expected = call.expected_revision();
     if (!expected) return std::unexpected(expected.error());
-    const auto removed = users->remove(*tenant, call.param("name"), *expected);
+    const auto removed = place->users.remove(place->tenant, call.param("name"), *expected);
     if (!removed) return std::unexpected(removed.error());
     return Reply{204};
 }
@@ -105,7 +111,7 @@ std::vector<Operation> user_operations() {
          .body = "UserRequest",
          .status = 201,
          .answer = "User",
-         .errors = {Code::exists_already, Code::quota_exceeded, Code::not_saved,
+         .errors = {Code::exists_already, Code::cannot_apply, Code::quota_exceeded, Code::not_saved,
                     Code::not_available},
          .handler = add_user},
         {.method = "GET",
@@ -125,8 +131,9 @@ std::vector<Operation> user_operations() {
          .needs = Needs::admin,
          .body = "UserChange",
          .answer = "User",
-         .errors = {Code::user_unknown, Code::revision_conflict, Code::parameter_invalid,
-                    Code::not_saved, Code::not_available},
+         .errors = {Code::user_unknown, Code::set_in_file, Code::cannot_apply,
+                    Code::revision_conflict, Code::parameter_invalid, Code::not_saved,
+                    Code::not_available},
          .handler = change_user},
         {.method = "DELETE",
          .path = "/users/{tenant}/{name}",
@@ -135,8 +142,9 @@ std::vector<Operation> user_operations() {
          .summary = "Removes an MQTT user",
          .needs = Needs::admin,
          .status = 204,
-         .errors = {Code::user_unknown, Code::revision_conflict, Code::parameter_invalid,
-                    Code::not_saved, Code::not_available},
+         .errors = {Code::user_unknown, Code::set_in_file, Code::cannot_apply,
+                    Code::revision_conflict, Code::parameter_invalid, Code::not_saved,
+                    Code::not_available},
          .handler = remove_user},
     };
 }

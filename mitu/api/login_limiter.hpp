@@ -20,6 +20,18 @@ struct LoginLimits {
     std::size_t entries_max = 16'384;
 };
 
+/// So many failures a minute from one address, and as many at once; twice that for one user.
+/// Shape  `per_minute` at least 1.
+[[nodiscard]] inline LoginLimits login_limits(std::uint32_t per_minute) {
+    constexpr std::int64_t minute_ns = 60'000'000'000;
+    LoginLimits limits;
+    limits.burst_address = per_minute;
+    limits.interval_address = Duration::nanoseconds(minute_ns / per_minute);
+    limits.burst_user = 2 * std::int64_t{per_minute};
+    limits.interval_user = Duration::nanoseconds(minute_ns / (2 * std::int64_t{per_minute}));
+    return limits;
+}
+
 /// A try is paid for before it is made, so that many at once gain nothing; who was right gets it
 /// back. Pure.
 class LoginLimiter {
@@ -43,6 +55,8 @@ public:
         give_back(addresses_, network, limits_.interval_address);
         give_back(users_, user, limits_.interval_user);
     }
+    /// What was tried before still counts, at the price that it had.
+    void set_limits(const LoginLimits& limits) { limits_ = limits; }
     [[nodiscard]] std::size_t entry_count() const { return addresses_.size() + users_.size(); }
 
 private:

@@ -66,7 +66,11 @@ mqtt::Connack connack_for(const mqtt::Connect& connect, const Applicant& applica
 Result<StoredWill, ReasonCode> store_will(const mqtt::Will& will, const Applicant& applicant,
                                           MessageStore& messages) {
     const Profile& profile = applicant.profile;
-    if (Levels::is_too_deep(will.topic)) return std::unexpected(ReasonCode::topic_name_invalid);
+    const auto slashes = std::count(will.topic.begin(), will.topic.end(), '/');
+    if (Levels::is_too_deep(will.topic) ||
+        (profile.topic_levels_max != 0 && slashes >= profile.topic_levels_max)) {
+        return std::unexpected(ReasonCode::topic_name_invalid);
+    }
     const AccessVariables variables{applicant.client_id, profile.tenant_name, profile.device_class,
                                     profile.user};
     if (!profile.publish.may_publish(will.topic, variables)) {

@@ -75,6 +75,7 @@ struct Connection {
     bool is_resumable : 1 = false;  // is in the list of those whose input goes on
     bool is_paused : 1 = false;     // the network was told not to read it
     bool is_blocked : 1 = false;    // the network took less than it was given; `writable` will come
+    bool has_user : 1 = false;      // it proved to be one; its client id, unless a Standing says
 
     [[nodiscard]] bool has_input() const noexcept { return work && !work->input.empty(); }
     [[nodiscard]] std::size_t output_bytes() const noexcept {

@@ -20,7 +20,8 @@ enum class DropReason : std::uint8_t {
     expired,               // its Message Expiry Interval has passed
     too_large_for_client,  // above the client's Maximum Packet Size
     no_memory,             // the shard's message_bytes_max is reached
-    not_authorized,        // the publisher may not publish to this topic
+    not_authorized,        // the publisher may not publish to this topic; or it waited for a client
+                           // that may not read it any more
     payload_too_large,     // above the publisher's policy
     no_shared_member,      // every member of the shared subscription is gone or full
     retained_quota,        // not stored as retained: retained_messages_max

@@ -47,10 +47,12 @@ struct Admitted {
     /// What was proved holds until then (a token expires); the client is disconnected with
     /// maximum_connect_time.
     Instant valid_until = Instant::never();
-    /// For people to see; empty where the client id says it all.
+    /// Who it has proved to be. Empty: the user name of CONNECT, if there is one.
     std::string user;
     /// The last Authentication Data of an exchange, for CONNACK or AUTH.
     std::string authentication_data;
+    /// By what this was decided; the gate's own (Gate::current).
+    std::shared_ptr<const void> basis{};
 };
 
 /// The exchange goes on: the client is to answer this Authentication Data by AUTH.
@@ -96,6 +98,11 @@ public:
     /// A CONNECT without authentication method. What is slow (argon2id, another server) is Pending.
     /// Lifetime  `login` is borrowed until return.
     [[nodiscard]] virtual Verdict judge(const AdmissionTicket& ticket, const Login& login) = 0;
+    /// What a client may do at the moment at which it comes in: a login may have been under way, or
+    /// between two shards, while the rules changed. Null: it is not admitted any more.
+    [[nodiscard]] virtual std::shared_ptr<const Profile> current(const Admitted& admitted) const {
+        return admitted.profile;
+    }
 
     /// A CONNECT with an authentication method, or a client that is here authenticates anew: then
     /// `login` has its client id, and whoever it turns out to be must be the same.

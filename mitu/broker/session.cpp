@@ -269,7 +269,7 @@ void Session::end_again(Instant now, Effects& effects) {
     }
 }
 
-void Session::adopt_profile(const Profile& profile, Effects& effects) {
+std::uint32_t Session::adopt_profile(const Profile& profile, Effects& effects) {
     profile_ = &profile;
     if (inbox_ != nullptr) inbox_->permitted_topic.size = 0;
     SessionMemory own = memory();
@@ -290,6 +290,32 @@ void Session::adopt_profile(const Profile& profile, Effects& effects) {
             {}, shared ? shared->filter : filter, shared ? shared->group : std::string_view{}});
         filters_.remove(own, filter);
         fault_point();
+    }
+    if (!lost.view().empty()) drop_what_is_denied(values, effects);
+    return static_cast<std::uint32_t>(lost.view().size());
+}
+
+/// What waits and was not begun is not the client's to read any more. Of a shared subscription
+/// another member may have it.
+void Session::drop_what_is_denied(const AccessVariables& values, Effects& effects) {
+    if (outbox_ == nullptr) return;
+    for (auto* queue : {&outbox_->waiting, &outbox_->waiting_qos0}) {
+        for (std::uint32_t i = 0; i < queue->size();) {
+            const Outgoing entry = queue->at(i);
+            if (profile_->subscribe.may_subscribe(view(entry).topic, values)) {
+                ++i;
+                continue;
+            }
+            leave_queue(entry);
+            queue->erase_at(i);
+            if (entry.share_serial != 0) {
+                effects.add(RedispatchEffect{entry.message, entry.share_serial, 0});
+            } else {
+                forget(entry);
+                count_drop(DropReason::not_authorized);
+            }
+            fault_point();
+        }
     }
 }
 

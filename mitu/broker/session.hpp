@@ -156,8 +156,10 @@ public:
                 Effects& effects);
 
     /// What it may do has changed: from now on `profile` holds, which lives until detach().
-    /// Subscriptions that it does not allow end; what they have already brought stays queued.
-    void adopt_profile(const Profile& profile, Effects& effects);
+    /// Subscriptions that it does not allow end, and so does what they have brought and was not sent
+    /// yet.
+    /// Returns  how many ended.
+    std::uint32_t adopt_profile(const Profile& profile, Effects& effects);
 
     // --- what happens to it (session_inbound.cpp) ---
 
@@ -286,6 +288,7 @@ private:
     void send(const mqtt::Packet& packet, Effects& effects);
     void send_ack(mqtt::PacketType type, std::uint16_t packet_id, mqtt::ReasonCode reason,
                   Effects& effects);
+    void drop_what_is_denied(const AccessVariables& values, Effects& effects);
     [[nodiscard]] AccessVariables access_variables(const Profile& profile) const noexcept;
     [[nodiscard]] std::uint32_t next_serial() noexcept;
 

@@ -191,6 +191,10 @@ void Shard::run_timers() {
         if (connection == nullptr) continue;
         if (connection->resume_at() <= now_) {
             connection->work->resume_at = Instant::never();
+            // It was we who did not read: its keep alive counts from here.
+            if (Session* const waited = sessions_.get(session_of(*connection))) {
+                waited->on_heard(now_);
+            }
             resume_later(*connection);
         }
         if (valid_until(*connection) <= now_) outlive(*connection);

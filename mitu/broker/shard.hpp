@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mitu/admission/control.hpp"
+#include "mitu/admission/pace_table.hpp"
 #include "mitu/admission/refusal_log.hpp"
 #include "mitu/broker/connection.hpp"
 #include "mitu/broker/counters.hpp"
@@ -85,6 +86,21 @@ public:
                                                               std::uint32_t count,
                                                               const RenewProfile& renew,
                                                               Instant now);
+    /// A client that is connected, as dismiss() shows it.
+    /// Lifetime  borrows the session.
+    struct Present {
+        TenantId tenant;
+        std::string_view client_id;
+        std::string_view user;  // empty: nobody in particular
+        const IpAddress& ip;
+    };
+    /// Why it has to go; nullopt: it stays.
+    using JudgePresent = std::function<std::optional<Refusal>(const Present&)>;
+    /// Asks `judge` about the clients in `count` places from `first` on, and disconnects those that
+    /// have to go; their sessions stay as MQTT says. Call between turns.
+    /// Returns  where to go on; nullopt: done.
+    [[nodiscard]] std::optional<std::uint32_t> dismiss(std::uint32_t first, std::uint32_t count,
+                                                       const JudgePresent& judge, Instant now);
     /// Publishes on behalf of the server.
     void publish(const ServerPublish& publish, Instant now);
 
@@ -258,7 +274,7 @@ private:
         std::string method;                  // agreed at CONNECT; empty: none
         std::unique_ptr<Exchange> exchange;  // null: none is under way
         Instant valid_until = Instant::never();
-        std::string user;
+        std::string user;  // empty: as the client id
     };
     void begin_exchange(Connection& connection, const mqtt::Connect& connect, const Login& login,
                         ByteView packet, ByteView input);
@@ -271,7 +287,10 @@ private:
                                  std::string_view method, std::string_view data,
                                  std::uint32_t bytes_max);
     void adopt_profile(const SessionRef& session, std::shared_ptr<const Profile> profile);
-    void note_standing(Connection& connection, std::string_view method, const Admitted& admitted);
+    void note_standing(Connection& connection, std::string_view method, std::string_view client_id,
+                       std::string_view user, Instant valid_until);
+    [[nodiscard]] std::string_view user_of(const Connection& connection,
+                                           const Session& session) const;
     [[nodiscard]] Instant valid_until(const Connection& connection) const noexcept;
     void outlive(Connection& connection);
 
@@ -295,6 +314,11 @@ private:
         std::uint64_t messages_read = 0;  // not yet in the account
         std::uint64_t bytes_read = 0;
     };
+    /// This shard's part of the rates of a listener, or the server.
+    struct TrafficPace {
+        admission::LeasedTokens messages;
+        admission::LeasedTokens bytes;
+    };
     [[nodiscard]] std::optional<Turnaway> look_at_stranger(const Connection& connection);
     [[nodiscard]] std::optional<Turnaway> look_at_proved(TenantId tenant,
                                                          std::string_view client_id,
@@ -314,7 +338,17 @@ private:
                       const admission::Bound* bound);
     [[nodiscard]] std::uint32_t packet_bytes_max(std::uint16_t listener_index) const noexcept;
     [[nodiscard]] TenantPace& pace_of(TenantId tenant);
-    void charge_tenant(TenantId tenant, Connection& connection, std::size_t bytes, bool is_publish);
+    /// Until when a client has to wait for a rate that it shares with others, and for which one.
+    struct Wait {
+        Instant until;
+        admission::Bound bound;
+        void prolong(Instant due, admission::Limit limit, admission::Scope scope) noexcept {
+            if (due > until) *this = {due, {limit, scope}};
+        }
+    };
+    void charge_paces(TenantId tenant, Connection& connection, std::size_t bytes, bool is_publish);
+    void charge_traffic(std::uint16_t listener_index, std::size_t bytes, bool is_publish,
+                        Wait& wait);
     void resume_at(Connection& connection, Instant at);
     void settle_paces() noexcept;
     void count_no_room(std::uint64_t n = 1) noexcept;
@@ -465,6 +499,9 @@ private:
     admission::RefusedAttempts refused_attempts_;
     AtHand at_hand_;
     std::vector<TenantPace> paces_;  // by tenant
+    admission::ClientPaces client_paces_;
+    std::vector<TrafficPace> listener_paces_;  // by listener_index, of those with traffic and rates
+    TrafficPace server_pace_;
     Instant shed_at_;
     std::uint32_t next_admission_serial_ = 1;
     bool is_shutting_down_ = false;

@@ -17,8 +17,8 @@ void Shard::adopt_profile(const SessionRef& self, std::shared_ptr<const Profile>
     std::swap(notes.profile, profile);
     Effects effects{turn_memory_};
     const std::shared_ptr<const Profile> adopted = notes.profile;
-    if (!guarded(self, [&] { session->adopt_profile(*adopted, effects); })) return;
-    const auto lost = static_cast<std::uint32_t>(effects.list.size());
+    std::uint32_t lost = 0;
+    if (!guarded(self, [&] { lost = session->adopt_profile(*adopted, effects); })) return;
     if (lost != 0) {
         counters_.subscriptions_revoked_total.add(lost);
         trace::log(trace::Level::info, "subscriptions_revoked",
@@ -52,6 +52,27 @@ std::optional<std::uint32_t> Shard::renew_profiles(std::uint32_t first, std::uin
             Effects effects{turn_memory_};
             if (guarded(ref, [&] { still->end(now_, effects); })) apply(*still, nullptr, effects);
         }
+    }
+    bury_broken();
+    return next;
+}
+
+std::optional<std::uint32_t> Shard::dismiss(std::uint32_t first, std::uint32_t count,
+                                            const JudgePresent& judge, Instant now) {
+    now_ = now;
+    std::vector<std::pair<SessionRef, Refusal>> leaving;
+    const auto next = sessions_.visit_from(first, count, [&](const Session& session) {
+        const Connection* const connection = find(session.connection());
+        if (!session.is_attached() || connection == nullptr) return true;
+        auto why = judge({session.tenant(), session.client_id(), user_of(*connection, session),
+                          connection->peer.ip});
+        if (why) leaving.emplace_back(session.self(), *std::move(why));
+        return true;
+    });
+    for (const auto& [ref, why] : leaving) {
+        Session* const session = sessions_.get(ref);
+        if (session == nullptr || !session->is_attached()) continue;
+        refuse(*session, find(session->connection()), why.reason, why.text, Parting::lost);
     }
     bury_broken();
     return next;

@@ -209,16 +209,21 @@ void Shard::on_admission(Admission admission, Instant now) {
 
 void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Admitted& admitted) {
     const TenantId tenant = admitted.tenant;
-    const auto& profile = admitted.profile;
+    const auto profile = ports_.gate.current(admitted);
     const std::string client_id =
         admitted.client_id.empty() ? make_client_id(tenant) : admitted.client_id;
 
     at_hand_.tenant = tenant;
+    if (profile == nullptr) {
+        refuse_connect(connection, ReasonCode::not_authorized,
+                       "this client is not admitted any more");
+        return;
+    }
     bury_broken();  // one of them may have this name
     // First all that may fail: who is refused finds everything as it was.
-    if (const auto away = look_at_proved(
-            tenant, client_id,
-            admitted.user.empty() ? connect.user_name.value_or("") : admitted.user)) {
+    const std::string_view user =
+        admitted.user.empty() ? connect.user_name.value_or("") : std::string_view{admitted.user};
+    if (const auto away = look_at_proved(tenant, client_id, user)) {
         turn_away(connection, &tenant, *away);
         return;
     }
@@ -275,6 +280,12 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
         bury_broken();
         session = nullptr;
     }
+    if (session != nullptr) {
+        // What it subscribed to with other credentials these may not allow.
+        adopt_profile(session->self(), profile);
+        bury_broken();
+        session = sessions_.find(tenant, client_id);
+    }
     const bool session_present = session != nullptr;
     if (session == nullptr) {
         if (!is_new) take_session_again(tenant);  // the old one has given its own back
@@ -310,7 +321,8 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
     connection.session_index = self.index;
     connection.session_generation = self.generation;
     work_of(connection).deadline = Instant::never();
-    note_standing(connection, connect.properties.authentication_method.value_or(""), admitted);
+    note_standing(connection, connect.properties.authentication_method.value_or(""), client_id,
+                  user, admitted.valid_until);
     if (trace::log_enabled(trace::Level::debug)) {
         trace::log(trace::Level::debug, "client_connected",
                    {{"client", client_id},

@@ -156,10 +156,14 @@ void Shard::authenticate(const SessionRef& self, const AuthenticateEffect& effec
     if (admitted.tenant != session->tenant() || admitted.client_id != session->client_id()) {
         return end(ReasonCode::not_authorized, "this is not who has the session");
     }
+    auto profile = ports_.gate.current(admitted);
+    if (profile == nullptr) {
+        return end(ReasonCode::not_authorized, "this client is not admitted any more");
+    }
     const std::string method = standing.method;
-    note_standing(*connection, method, admitted);
+    note_standing(*connection, method, session->client_id(), admitted.user, admitted.valid_until);
     if (!say(ReasonCode::success, admitted.authentication_data)) return;
-    adopt_profile(self, admitted.profile);
+    adopt_profile(self, std::move(profile));
 }
 
 /// False: it would be larger than `bytes_max`, and was not sent [MQTT-3.1.2-24].
@@ -184,14 +188,24 @@ bool Shard::send_auth(Connection& connection, ReasonCode reason, std::string_vie
 // --- how long it holds ---
 
 void Shard::note_standing(Connection& connection, std::string_view method,
-                          const Admitted& admitted) {
-    if (method.empty() && admitted.user.empty() && admitted.valid_until.is_never()) return;
+                          std::string_view client_id, std::string_view user, Instant valid_until) {
+    connection.has_user = !user.empty();
+    const std::string_view other_user = user == client_id ? std::string_view{} : user;
+    // Nothing is kept for devices that are their own user and have a password.
+    if (method.empty() && other_user.empty() && valid_until.is_never()) return;
     Standing& standing = standings_[connection.id.index];
     standing.method = method;
-    standing.user = admitted.user;
-    standing.valid_until = admitted.valid_until;
-    timers_.add({admitted.valid_until, TimerQueue::Kind::connection, connection.id.index,
-                 connection.id.generation});
+    standing.user = other_user;
+    standing.valid_until = valid_until;
+    timers_.add(
+        {valid_until, TimerQueue::Kind::connection, connection.id.index, connection.id.generation});
+}
+
+std::string_view Shard::user_of(const Connection& connection, const Session& session) const {
+    if (!connection.has_user) return {};
+    const auto found = standings_.find(connection.id.index);
+    if (found == standings_.end() || found->second.user.empty()) return session.client_id();
+    return found->second.user;
 }
 
 Instant Shard::valid_until(const Connection& connection) const noexcept {

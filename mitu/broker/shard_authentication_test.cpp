@@ -346,6 +346,42 @@ TEST_F(RenewTest, refuses_a_topic_that_was_permitted_under_other_rules) {
     EXPECT_EQ(reader.take_payloads(), Strings{"old/1"});
 }
 
+TEST_F(RenewTest, keeps_back_what_waits_for_a_client_that_may_not_read_it_any_more) {
+    Client& a = world.client("a").connect({.clean_start = false, .session_expiry_s = 3'600});
+    Client& b = world.client("b").connect();
+    a.subscribe("keep/+", {.qos = qos1});
+    a.subscribe("lose/+", {.qos = qos1});
+    a.disconnect();
+    b.publish("keep/1", "kept", {.qos = qos1});
+    b.publish("lose/1", "lost", {.qos = qos1});
+    profiles["a"] = allowing({"keep/#"});
+    renew();
+    world.gate().profiles["a"] = profiles["a"];
+    a.connect({.clean_start = false, .session_expiry_s = 3'600});
+    EXPECT_EQ(a.take_payloads(), Strings{"kept"});
+}
+
+TEST_F(RenewTest, takes_subscriptions_from_who_comes_back_with_lesser_credentials) {
+    Client& a = world.client("a").connect({.clean_start = false, .session_expiry_s = 3'600});
+    a.subscribe("lose/+");
+    a.disconnect();
+    world.gate().profiles["a"] = allowing({"keep/#"});
+    a.connect({.clean_start = false, .session_expiry_s = 3'600});
+    EXPECT_TRUE(a.session_present());
+    EXPECT_EQ(world.session("a")->subscription_count(), 0u);
+}
+
+TEST_F(RenewTest, holds_for_logins_that_were_under_way) {
+    world.gate().changed["a"] = allowing({"keep/#"});
+    world.gate().changed["b"] = nullptr;
+    Client& a = world.client("a").connect();
+    EXPECT_EQ(a.subscribe("lose/1"), std::vector{ReasonCode::not_authorized});
+    EXPECT_EQ(a.subscribe("keep/1"), std::vector{ReasonCode::success});
+    Client& b = world.client("b").connect();
+    ASSERT_NE(b.connack(), nullptr);
+    EXPECT_EQ(b.connack()->reason, ReasonCode::not_authorized);
+}
+
 TEST_F(RenewTest, ends_sessions_that_are_not_admitted_any_more) {
     Client& here = world.client("here").connect({.clean_start = false, .session_expiry_s = 3'600});
     Client& away = world.client("away").connect({.clean_start = false, .session_expiry_s = 3'600});
@@ -361,6 +397,36 @@ TEST_F(RenewTest, ends_sessions_that_are_not_admitted_any_more) {
     EXPECT_TRUE(other.ping());
     EXPECT_EQ(world.counted(&Counters::subscriptions), 0u);
     EXPECT_EQ(world.counted(&Counters::sessions), 1u);
+}
+
+TEST_F(RenewTest, dismisses_whom_it_is_told_to_and_knows_each_by_name_user_and_address) {
+    Client& plain = world.client("plain").connect();
+    Client& named = world.client("named").connect({.user_name = "eve"});
+    Client& itself = world.client("itself").connect({.user_name = "itself"});
+    Client& away = world.client("away").connect({.clean_start = false, .session_expiry_s = 60});
+    away.disconnect();
+    std::map<std::string, std::string, std::less<>> users;
+    for (std::uint16_t i = 0; i < world.shard_count(); ++i) {
+        std::optional<std::uint32_t> next = 0;
+        while (next) {
+            next = world.shard(i).dismiss(
+                *next, 2,
+                [&](const Shard::Present& who) -> std::optional<Refusal> {
+                    users.emplace(who.client_id, who.user);
+                    if (who.user != "eve") return std::nullopt;
+                    return Refusal{ReasonCode::banned, "banned"};
+                },
+                world.now());
+            world.network(i).wake();
+        }
+    }
+    world.run();
+    EXPECT_EQ(users, (std::map<std::string, std::string, std::less<>>{
+                         {"itself", "itself"}, {"named", "eve"}, {"plain", ""}}));
+    EXPECT_EQ(named.goodbye(), ReasonCode::banned);
+    EXPECT_TRUE(plain.ping());
+    EXPECT_TRUE(itself.ping());
+    EXPECT_NE(world.session("away"), nullptr);
 }
 
 }  // namespace

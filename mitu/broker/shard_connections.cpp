@@ -224,7 +224,7 @@ std::optional<std::size_t> Shard::process_packet(Connection& connection, ByteVie
     const TenantId tenant = session->tenant();
     apply(*session, &connection, effects);
     touch(connection);
-    if (ports_.admission != nullptr) charge_tenant(tenant, connection, size_bytes, is_publish);
+    if (ports_.admission != nullptr) charge_paces(tenant, connection, size_bytes, is_publish);
     return size_bytes;
 }
 

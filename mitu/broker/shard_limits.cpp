@@ -94,13 +94,19 @@ std::optional<Shard::Turnaway> Shard::look_at_proved(TenantId tenant, std::strin
     const admission::Ban* ban = bans.find_client(tenant, client_id, now_);
     if (ban == nullptr && !user.empty()) ban = bans.find_user(tenant, user, now_);
     if (ban != nullptr) return turned_away(*ban);
+    const std::uint64_t name_hash = hash_bytes(client_id, tenant.value);
+    if (const auto ready = client_paces_.try_connect(
+            name_hash, control.client_connects_per_minute.load(std::memory_order_relaxed), now_)) {
+        return Turnaway{
+            ReasonCode::connection_rate_exceeded, {Limit::connect_rate, Scope::client}, *ready};
+    }
     auto& pace = control.ledger.tenant(tenant).connect_rate();
     if (!pace.try_take(1, now_)) {
         return Turnaway{ReasonCode::connection_rate_exceeded,
                         {Limit::connect_rate, Scope::tenant},
                         pace.ready_at(now_)};
     }
-    if (!flapping_.is_flapping(hash_bytes(client_id, tenant.value), now_)) return std::nullopt;
+    if (!flapping_.is_flapping(name_hash, now_)) return std::nullopt;
     const Instant until = now_ + flapping_.options().ban;
     const bool is_set = control.bans.set(
         {admission::BanTarget::client(tenant, client_id),
@@ -218,7 +224,7 @@ std::uint32_t Shard::packet_bytes_max(std::uint16_t listener_index) const noexce
     return own != 0 ? std::min(own, limits_.packet_bytes_max) : limits_.packet_bytes_max;
 }
 
-// --- a tenant's pace ---
+// --- the paces of tenants, listeners and the server ---
 
 Shard::TenantPace& Shard::pace_of(TenantId tenant) {
     if (tenant.value >= paces_.size()) paces_.resize(std::size_t{tenant.value} + 1);
@@ -227,32 +233,55 @@ Shard::TenantPace& Shard::pace_of(TenantId tenant) {
     return pace;
 }
 
-/// A packet of one of its clients was read. If the tenant has spent its rate, this one has a place
-/// in the queue for it, and the client is read on when that has come.
-void Shard::charge_tenant(TenantId tenant, Connection& connection, std::size_t bytes,
-                          bool is_publish) {
+/// A packet of a client was read. If its tenant, its listener or the server has spent its rate,
+/// this one has a place in the queue for it, and the client is read on when that has come.
+void Shard::charge_paces(TenantId tenant, Connection& connection, std::size_t bytes,
+                         bool is_publish) {
     TenantPace& pace = pace_of(tenant);
-    Instant due =
-        pace.bytes.take(pace.account->byte_rate(), static_cast<std::int64_t>(bytes), now_);
-    Limit limit = Limit::byte_rate;
+    Wait wait{pace.bytes.take(pace.account->byte_rate(), static_cast<std::int64_t>(bytes), now_),
+              {Limit::byte_rate, Scope::tenant}};
     pace.bytes_read += bytes;
     if (is_publish) {
         ++pace.messages_read;
-        const Instant by_messages = pace.messages.take(pace.account->message_rate(), 1, now_);
-        if (by_messages > due) {
-            due = by_messages;
-            limit = Limit::message_rate;
-        }
+        wait.prolong(pace.messages.take(pace.account->message_rate(), 1, now_), Limit::message_rate,
+                     Scope::tenant);
     }
-    if (due <= now_) [[likely]]
+    if (ports_.admission->ledger.has_traffic_rates()) [[unlikely]] {
+        charge_traffic(connection.listener_index, bytes, is_publish, wait);
+    }
+    if (wait.until <= now_) [[likely]]
         return;
     if (connection.state != Connection::State::attached) return;  // that was its last
     counters_.rate_limited_total.add();
-    counters_.refuse({limit, Scope::tenant});
-    pace.account->count_refusal(limit);
+    counters_.refuse(wait.bound);
+    if (wait.bound.scope == Scope::tenant) pace.account->count_refusal(wait.bound.limit);
     pause(connection);
     Connection::Work& work = work_of(connection);
-    if (work.resume_at.is_never() || work.resume_at < due) resume_at(connection, due);
+    if (work.resume_at.is_never() || work.resume_at < wait.until) {
+        resume_at(connection, wait.until);
+    }
+}
+
+void Shard::charge_traffic(std::uint16_t listener_index, std::size_t bytes, bool is_publish,
+                           Wait& wait) {
+    if (listener_index >= listener_paces_.size()) {
+        listener_paces_.resize(std::size_t{listener_index} + 1);
+    }
+    // Nothing is leased of a rate that is off: when it comes on, it holds from the first packet.
+    const auto charge = [&](TrafficPace& pace, admission::QuotaLedger::TrafficRates& rates,
+                            Scope scope) {
+        if (rates.bytes.is_limited()) {
+            wait.prolong(pace.bytes.take(rates.bytes, static_cast<std::int64_t>(bytes), now_),
+                         Limit::byte_rate, scope);
+        }
+        if (is_publish && rates.messages.is_limited()) {
+            wait.prolong(pace.messages.take(rates.messages, 1, now_), Limit::message_rate, scope);
+        }
+    };
+    admission::QuotaLedger& ledger = ports_.admission->ledger;
+    charge(listener_paces_[listener_index], ledger.listener_traffic(listener_index),
+           Scope::listener);
+    charge(server_pace_, ledger.server_traffic(), Scope::server);
 }
 
 void Shard::resume_at(Connection& connection, Instant at) {

@@ -167,6 +167,41 @@ TEST(shard_limits, paces_the_connects_of_a_tenant_and_not_those_of_others) {
     }
 }
 
+TEST(shard_limits, paces_the_connects_of_one_client_id_and_says_when_it_may_come) {
+    World world{limited(3)};
+    world.admission().client_connects_per_minute = 3;
+    Client& hasty = world.client("hasty");
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(hasty.connect().is_connected());
+    EXPECT_EQ(hasty.connect().connack()->reason, ReasonCode::connection_rate_exceeded);
+    EXPECT_EQ(retry_after(hasty), "20");
+    EXPECT_EQ(refused(world, {Limit::connect_rate, Scope::client}), 1u);
+    hasty.connect({.version = ProtocolVersion::v3_1_1});
+    EXPECT_EQ(hasty.connack()->reason, ReasonCode::server_unavailable);
+    EXPECT_TRUE(world.client("calm").connect().is_connected());
+    world.advance(Duration::seconds(20));
+    EXPECT_TRUE(hasty.connect().is_connected());
+    world.admission().client_connects_per_minute = 0;
+    for (int i = 0; i < 9; ++i) EXPECT_TRUE(hasty.connect().is_connected()) << "live";
+}
+
+TEST(shard_limits, leaves_the_connect_rate_to_the_doorkeeper_where_there_is_one) {
+    World world{limited(1, {.server = {.connect_rate = {.per_second = 1, .burst = 1}}})};
+    world.admission().ledger.set_listener(0, {.connect_rate = {}, .has_doorkeeper = true});
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_TRUE(world.client(fmt::format("c{}", i)).connect().is_connected());
+    }
+    const ports::PeerAddress peer{make_v4(192, 0, 2, 7), 1};
+    const Bound bound{Limit::connect_rate, Scope::server};
+    for (int i = 0; i < 3; ++i) world.shard().note_refused_at_door(peer, bound, world.now());
+    EXPECT_EQ(refused(world, bound), 3u);
+    const auto attempts = world.shard().refused_attempts().newest();
+    ASSERT_EQ(attempts.size(), 1u);
+    EXPECT_EQ(attempts[0].address, peer.ip);
+    EXPECT_EQ(attempts[0].count, 3u);
+    EXPECT_EQ(attempts[0].reason, static_cast<std::uint8_t>(ReasonCode::connection_rate_exceeded));
+    EXPECT_EQ(attempts[0].bound, bound);
+}
+
 // --- bans ---
 
 TEST(shard_limits, keeps_banned_names_and_addresses_out_for_as_long_as_it_lasts) {
@@ -295,6 +330,8 @@ TEST(shard_limits, holds_the_policys_bounds_of_filters_and_topics) {
     EXPECT_EQ(a.publish("a/b", "12345", {.qos = qos1}), ReasonCode::success);
     EXPECT_EQ(refused(world, {Limit::topic_levels, Scope::client}), 2u);
     EXPECT_EQ(refused(world, {Limit::wildcard_levels, Scope::client}), 1u);
+    a.connect({.will = WillOptions{"a/b/c/d", "x", qos1, false, 0, std::nullopt}});
+    EXPECT_EQ(a.connack()->reason, ReasonCode::topic_name_invalid) << "nor by its will";
 }
 
 TEST(shard_limits, sends_no_more_at_once_than_the_policy_lets_be_in_flight) {
@@ -427,6 +464,57 @@ TEST(shard_limits, shares_a_tenants_rate_between_its_clients_and_slows_nobody_el
     }
     EXPECT_GT(world.admission().ledger.tenant(tenant).refused(Limit::message_rate), 0u);
     EXPECT_EQ(world.admission().ledger.tenant(TenantId{1}).refused(Limit::message_rate), 0u);
+}
+
+TEST(shard_limits, shares_the_rate_of_a_listener_or_of_the_server_and_loses_nothing) {
+    for (const Scope scope : {Scope::listener, Scope::server}) {
+        World world{limited(2)};
+        auto& ledger = world.admission().ledger;
+        EXPECT_FALSE(ledger.has_traffic_rates());
+        const admission::Rate rate{.per_second = 100, .burst = 10};
+        if (scope == Scope::listener) {
+            ledger.set_listener(0, {.connect_rate = {}, .message_rate = rate});
+        } else {
+            ASSERT_TRUE(ledger.set_server({.connect_rate = {}, .message_rate = rate}));
+        }
+        EXPECT_TRUE(ledger.has_traffic_rates());
+        Client& sub = world.client("sub").connect();
+        sub.subscribe("#");
+        for (const char* id : {"a", "b"}) {
+            Client& pub = world.client(id).connect();
+            for (int k = 0; k < 100; ++k) pub.publish_later(id, "x");
+        }
+        world.run();
+        EXPECT_LE(sub.take_messages().size(), 15u);
+        world.advance(Duration::seconds(1));
+        std::map<std::string, std::size_t> seen;
+        for (const Message& message : sub.take_messages()) ++seen[message.topic];
+        EXPECT_NEAR(static_cast<double>(seen["a"]), 50, 6);
+        EXPECT_NEAR(static_cast<double>(seen["b"]), 50, 6);
+        EXPECT_GT(refused(world, {Limit::message_rate, scope}), 0u);
+        EXPECT_EQ(ledger.tenant(tenant).refused(Limit::message_rate), 0u) << "not the tenant's";
+        world.advance(Duration::seconds(2));
+        EXPECT_GE(sub.take_messages().size(), 80u) << "slowed, not lost";
+        ledger.set_listener(0, {});
+        ASSERT_TRUE(ledger.set_server({}));
+        EXPECT_FALSE(ledger.has_traffic_rates());
+    }
+}
+
+TEST(shard_limits, reads_the_bytes_of_a_listener_no_faster_than_its_rate) {
+    World world{limited()};
+    world.admission().ledger.set_listener(
+        0, {.connect_rate = {}, .byte_rate = {.per_second = 1'000, .burst = 1'000}});
+    Client& sub = world.client("sub").connect();
+    sub.subscribe("t");
+    Client& pub = world.client("pub").connect({.keep_alive_s = 1});
+    for (int i = 0; i < 60; ++i) pub.publish_later("t", std::string(95, 'x'));
+    world.run();
+    EXPECT_LE(sub.take_payloads().size(), 12u);
+    world.advance(Duration::seconds(6));
+    EXPECT_GE(sub.take_payloads().size(), 45u);
+    EXPECT_TRUE(pub.is_connected()) << "silence while nobody reads it is not its fault";
+    EXPECT_GT(refused(world, {Limit::byte_rate, Scope::listener}), 0u);
 }
 
 // --- memory ---

@@ -384,6 +384,12 @@ private:
             add(path, fmt::format("{} has {} of client_id, user and address; use one", path,
                                   count == 0 ? "none" : "several"));
         }
+        if (!ban.address.empty() && !ban.tenant.empty()) {
+            add(path + ".tenant",
+                fmt::format("{}.tenant is \"{}\", but an address is banned for every tenant; "
+                            "remove it",
+                            path, ban.tenant));
+        }
         tenant_name(ban.tenant, path + ".tenant");
     }
     void api() {

@@ -65,6 +65,7 @@ struct User {
     std::string scram_sha_256;  // iterations, salt and keys, for method `scram`
     std::string device_class;
     bool enabled = true;
+    std::uint64_t revision = 0;  // of the configuration, in which the API last changed the user
 };
 
 struct ApiTls {

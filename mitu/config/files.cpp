@@ -83,7 +83,26 @@ Result<FromFiles, yaml::Problems> load_from_files(const FileSources& from) {
     auto loaded = load(sources);
     if (!loaded) return std::unexpected(std::move(loaded.error()));
     result.loaded = *std::move(loaded);
+    result.file_text = std::move(file.text);
+    result.environment = std::move(sources.environment);
+    result.flags = std::move(sources.flags);
+    result.tenants = std::move(sources.tenants);
     return result;
+}
+
+Result<FromFiles, yaml::Problems> load_with_managed(const FromFiles& from,
+                                                    std::string_view managed) {
+    Sources sources;
+    if (!from.file.empty()) sources.file = yaml::SourceFile{from.file, from.file_text};
+    sources.managed = yaml::SourceFile{from.managed, managed};
+    sources.environment = from.environment;
+    sources.flags = from.flags;
+    sources.tenants = from.tenants;
+    auto loaded = load(sources);
+    if (!loaded) return std::unexpected(std::move(loaded.error()));
+    FromFiles next = from;
+    next.loaded = *std::move(loaded);
+    return next;
 }
 
 yaml::Problems unreadable_files(const Loaded& loaded) {

@@ -33,10 +33,20 @@ struct FromFiles {
     Loaded loaded;
     std::string file;     // that was read; empty: none
     std::string managed;  // where managed.yaml is, or will be
+    // What it was made of beside managed.yaml, for load_with_managed().
+    std::string file_text{};
+    std::vector<Override> environment{};
+    std::vector<Override> flags{};
+    std::optional<std::vector<std::string>> tenants{};
 };
 
 /// load() of what is there. Errors: as load()'s, and files that cannot be read.
 [[nodiscard]] Result<FromFiles, yaml::Problems> load_from_files(const FileSources& sources);
+
+/// The same sources as `from`, as they were when they were read, with another managed.yaml: a
+/// change through the API takes in nothing that somebody has just written into the file.
+[[nodiscard]] Result<FromFiles, yaml::Problems> load_with_managed(const FromFiles& from,
+                                                                  std::string_view managed);
 
 /// The files that the configuration names and this process cannot read, each where it is named.
 [[nodiscard]] yaml::Problems unreadable_files(const Loaded& loaded);

@@ -67,8 +67,14 @@ TEST_F(ConfigFiles, the_revision_is_kept_in_the_data_directory_and_grows_with_ch
 
 TEST_F(ConfigFiles, a_stamp_keeps_what_the_api_wrote) {
     ManagedFile managed;
-    managed.put_ban(
-        {.client_id = "c", .user = {}, .address = {}, .tenant = {}, .until = {}, .reason = {}});
+    managed.put_ban({.client_id = "c",
+                     .user = {},
+                     .address = {},
+                     .tenant = {},
+                     .until = {},
+                     .reason = {},
+                     .created_by = {},
+                     .created_at = {}});
     ASSERT_FALSE(yaml::replace_file(path("managed.yaml"), managed.text()));
     const auto loaded = load_from_files({.flags = {data_}});
     ASSERT_TRUE(loaded) << yaml::to_text(loaded.error());

@@ -34,6 +34,8 @@ struct Limits {
     // the server
     std::uint32_t connections_max = 1'000'000;
     std::optional<std::uint32_t> connect_rate_per_s;
+    std::optional<std::uint64_t> messages_per_s;
+    std::optional<std::uint64_t> bytes_per_s;
     std::uint32_t logins_waiting_max = 20'000;
     std::optional<std::uint64_t> retained_messages_max;
     std::optional<std::uint64_t> retained_bytes_max;
@@ -95,6 +97,8 @@ struct Ban {
     std::string tenant;             // empty: of any tenant
     std::optional<WallTime> until;  // none: for good
     std::string reason;
+    std::string created_by;  // of those that the API added
+    std::optional<WallTime> created_at;
 };
 
 }  // namespace mitu::config

@@ -43,7 +43,9 @@ TEST(config_managed, what_the_api_wrote_applies_where_the_file_says_nothing) {
                      .address = "10.0.0.0/8",
                      .tenant = {},
                      .until = {},
-                     .reason = "api"});
+                     .reason = "api",
+                     .created_by = "ann",
+                     .created_at = WallTime{5'000}});
     managed.set_listener_enabled("b", false);
     TenantLimits limits;
     limits.messages_per_s = 7;
@@ -160,7 +162,7 @@ TEST(config_managed, edits_replace_remove_and_survive_a_round) {
     User second = user("a");
     second.enabled = false;
     managed.put_user(second);
-    const Ban ban{{}, "mallory", {}, {}, WallTime{1'000}, "x"};
+    const Ban ban{{}, "mallory", {}, {}, WallTime{1'000}, "x", {}, {}};
     managed.put_ban(ban);
     managed.set_listener_enabled("b", true);
     managed.set_listener_enabled("b", std::nullopt);

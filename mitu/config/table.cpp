@@ -127,6 +127,9 @@ const Shape& shape_of<User>() {
                 .each(name_rule)
                 .live(),
             key("enabled", &User::enabled, "Off: the user is refused.").live(),
+            key("revision", &User::revision,
+                "Revision in which the API last changed the user; the API notes it.")
+                .live(),
         },
         &defaults};
     return shape;
@@ -138,23 +141,19 @@ const Shape& shape_of<ApiTls>() {
     static const Shape shape{
         {},
         {
-            key("certificate", &ApiTls::certificate, "PEM file: the certificate, then its chain.")
+            key("certificate", &ApiTls::certificate, "PEM file: the certificate, then its chain; read again when it changes.")
                 .each(filled_rule)
                 .required()
-                .file()
-                .live(),
+                .file(),
             key("key", &ApiTls::key, "PEM file of the private key.")
                 .each(filled_rule)
                 .required()
-                .file()
-                .live(),
+                .file(),
             key("key_password_file", &ApiTls::key_password_file,
                 "A file whose first line is what the key is encrypted with.")
-                .file()
-                .live(),
+                .file(),
             key("minimum_version", &ApiTls::minimum_version,
-                "The oldest TLS version that is spoken.")
-                .live(),
+                "The oldest TLS version that is spoken."),
         },
         &defaults};
     return shape;
@@ -171,8 +170,7 @@ const Shape& shape_of<Api>() {
             key("tls", &Api::tls, "Speak HTTPS.").if_none("plain HTTP"),
             key("users_file", &Api::users_file, "Administrators, their roles and API keys.")
                 .if_none("`api_users.json` in `node.data`")
-                .file()
-                .live(),
+                .file(),
             key("login_rate_per_minute", &Api::login_rate_per_minute,
                 "Failed logins from one address, and for one user; more are refused (429).")
                 .range(1, 10'000)

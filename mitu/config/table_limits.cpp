@@ -83,7 +83,7 @@ const Shape& shape_of<Limits>() {
                 .as_size()
                 .range(4'096, bytes_max),
             key("topic_levels_max", &Limits::topic_levels_max,
-                "Levels of a topic or filter (a/b/c has 3).")
+                "Levels of a topic or filter (a/b/c has 3); never more than 128.")
                 .range(1, 1'024)
                 .if_none(no_limit)
                 .live(),
@@ -92,13 +92,27 @@ const Shape& shape_of<Limits>() {
                 .range(0, 1'024)
                 .if_none(no_limit)
                 .live(),
-            key("client", &Limits::client, "Rates of one client.").live(),
+            key("client", &Limits::client,
+                "Rates of one client. Where its policy has another, the stricter one holds.")
+                .live(),
             key("connections_max", &Limits::connections_max,
                 "Connections of the server; open files are asked of the kernel for as many.")
                 .range(1, 100'000'000),
             key("connect_rate_per_s", &Limits::connect_rate_per_s,
                 "Connections accepted per second, of all listeners.")
                 .range(1, 10'000'000)
+                .if_none(no_limit)
+                .live(),
+            key("messages_per_s", &Limits::messages_per_s,
+                "Publishes per second of all clients together; beyond it they are read more "
+                "slowly, each in its turn.")
+                .range(1, count_max)
+                .if_none(no_limit)
+                .live(),
+            key("bytes_per_s", &Limits::bytes_per_s,
+                "Bytes per second from all clients together; beyond it they are read more slowly.")
+                .as_size()
+                .range(1'024, bytes_max)
                 .if_none(no_limit)
                 .live(),
             key("logins_waiting_max", &Limits::logins_waiting_max,
@@ -218,7 +232,7 @@ const Shape& shape_of<Memory>() {
                 .if_none("no budget")
                 .live(),
             key("refuse_connections_at", &Memory::refuse_connections_at,
-                "New connections are refused (0x97).")
+                "New connections are refused: before TLS or WebSocket, else at CONNECT (0x89).")
                 .range(1, 100)
                 .unit_of("% of the budget")
                 .live(),
@@ -280,6 +294,12 @@ const Shape& shape_of<Ban>() {
                 .live(),
             key("until", &Ban::until, "When the ban ends, in UTC.").if_none("for good").live(),
             key("reason", &Ban::reason, "For people.").live(),
+            key("created_by", &Ban::created_by, "Who added it; the API notes it.")
+                .if_none("not known")
+                .live(),
+            key("created_at", &Ban::created_at, "When, in UTC; the API notes it.")
+                .if_none("not known")
+                .live(),
         },
         &defaults};
     return shape;

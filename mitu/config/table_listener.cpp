@@ -137,11 +137,12 @@ const Shape& shape_of<ListenerLimits>() {
         {},
         {
             key("connections_max", &ListenerLimits::connections_max,
-                "Connections at the same time; more are refused before their handshake.")
+                "Connections at the same time; more are refused (0x97).")
                 .range(1, 100'000'000)
                 .if_none("no limit of its own"),
             key("connect_rate_per_s", &ListenerLimits::connect_rate_per_s,
-                "Connections accepted per second; more wait in the accept queue.")
+                "Connections accepted per second; more are refused: before TLS or WebSocket, else "
+                "at CONNECT (0x9F).")
                 .range(1, 1'000'000)
                 .if_none("no limit of its own"),
             key("connect_burst", &ListenerLimits::connect_burst,
@@ -152,10 +153,13 @@ const Shape& shape_of<ListenerLimits>() {
                 "CONNECT.")
                 .range(1, 1'000'000),
             key("messages_per_s", &ListenerLimits::messages_per_s,
-                "Publishes per second of each client.")
+                "Publishes per second of all its clients; beyond it they are read more slowly, "
+                "each "
+                "in its turn.")
                 .range(1, 10'000'000)
                 .if_none("no limit of its own"),
-            key("bytes_per_s", &ListenerLimits::bytes_per_s, "Bytes per second from each client.")
+            key("bytes_per_s", &ListenerLimits::bytes_per_s,
+                "Bytes per second from all its clients; beyond it they are read more slowly.")
                 .as_size()
                 .range(1'024, std::uint64_t{1} << 40)
                 .if_none("no limit of its own"),
@@ -184,7 +188,9 @@ const Shape& shape_of<Listener>() {
                 .each(bind_rule)
                 .required(),
             key("protocol", &Listener::protocol, "MQTT alone, or inside WebSocket."),
-            key("enabled", &Listener::enabled, "Off: nobody comes in; who is in stays.").managed(),
+            key("enabled", &Listener::enabled, "Off: nobody comes in; who is in stays.")
+                .managed()
+                .live(),
             key("tenant", &Listener::tenant, "All clients of this listener are this tenant's.")
                 .if_none("as credential, SNI or user name say"),
             key("authentication", &Listener::authentication,

@@ -7,6 +7,8 @@
 #include <iterator>
 #include <sstream>
 
+#include "mitu/base/mutex.hpp"
+#include "mitu/base/thread_annotations.hpp"
 #include "mitu/config/load.hpp"
 #include "mitu/identity/certificate.hpp"
 #include "mitu/identity/jwt.hpp"
@@ -230,15 +232,44 @@ AskBackend ask_by(const std::shared_ptr<http::Client>& client) {
 
 }  // namespace
 
+/// The built-in users as a method that stays the same while they change.
+class AuthenticationSources::LiveUsers final : public identity::Method {
+public:
+    void set(MethodPtr users) MITU_EXCLUDES(mutex_) {
+        const MutexLock lock{mutex_};
+        users_ = std::move(users);
+    }
+    [[nodiscard]] std::string_view name() const noexcept override { return "users"; }
+    [[nodiscard]] identity::Answer ask(const std::shared_ptr<const identity::Login>& login,
+                                       const identity::Now& now) const override {
+        return users()->ask(login, now);
+    }
+    [[nodiscard]] std::optional<identity::ScramUser> find_scram(
+        std::string_view tenant, std::string_view user) const override {
+        return users()->find_scram(tenant, user);
+    }
+
+private:
+    [[nodiscard]] MethodPtr users() const MITU_EXCLUDES(mutex_) {
+        const MutexLock lock{mutex_};
+        return users_;
+    }
+    mutable Mutex mutex_;
+    MethodPtr users_ MITU_GUARDED_BY(mutex_);
+};
+
 class AuthenticationSources::Builder {
 public:
     Builder(AuthenticationSources& sources, const config::Config& config) noexcept
         : sources_{sources}, config_{config} {}
 
     [[nodiscard]] OrProblem<std::shared_ptr<const Authentication>> build() {
+        auto users = make_users(config_.users);
+        if (!users) return std::unexpected(users.error());
         auto out = std::make_shared<Authentication>();
         out->catalog = sources_.catalog_;
-        out->profiles = std::make_shared<Profiles>(sources_.catalog_);
+        out->profiles =
+            std::make_shared<Profiles>(sources_.catalog_, client_defaults(config_.limits));
         for (const config::Method& method : config_.authentication.methods) {
             auto made = make(method);
             if (!made) {
@@ -263,6 +294,7 @@ public:
             out->backends.emplace(name, ask_by(backend.client));
         }
         out->backends.merge(waits_);
+        sources_.users_->set(*std::move(users));
         return out;
     }
 
@@ -274,10 +306,10 @@ private:
             case MethodKind::password_file:
                 return make_password_file(method.file);
             case MethodKind::scram:
-                return method.file.empty() ? make_users(config_.users)
-                                           : make_password_file(method.file);
+                if (!method.file.empty()) return make_password_file(method.file);
+                return sources_.users_;
             case MethodKind::users:
-                return make_users(config_.users);
+                return sources_.users_;
             case MethodKind::jwt:
                 return make_jwt(method);
             case MethodKind::x509:
@@ -357,7 +389,6 @@ private:
 
     void add_chains(Authentication& out) const {
         for (const config::Listener& listener : config_.listeners) {
-            if (!listener.enabled) continue;
             const config::Anonymous anonymous =
                 listener.allow_anonymous.value_or(config_.authentication.allow_anonymous);
             out.chains.set(listener.name, "",
@@ -384,7 +415,18 @@ private:
     std::vector<std::string> scram_;
 };
 
+AuthenticationSources::AuthenticationSources(const ports::Clock& clock,
+                                             const identity::SecretKey& key)
+    : key_{key}, key_sources_{clock}, users_{std::make_shared<LiveUsers>()} {}
 AuthenticationSources::~AuthenticationSources() { stop(); }
+
+std::optional<std::string> AuthenticationSources::set_users(
+    const std::vector<config::User>& users) {
+    auto method = make_users(users);
+    if (!method) return method.error();
+    users_->set(*std::move(method));
+    return std::nullopt;
+}
 
 Result<std::shared_ptr<const Authentication>, std::string> AuthenticationSources::build(
     const config::Config& config, const std::shared_ptr<const fleet::Catalog>& catalog) {

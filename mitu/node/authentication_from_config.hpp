@@ -21,8 +21,7 @@ namespace mitu::node {
 class AuthenticationSources {
 public:
     /// `key`: random, for the digests in caches. Lifetime: `clock` outlives it.
-    AuthenticationSources(const ports::Clock& clock, const identity::SecretKey& key)
-        : key_{key}, key_sources_{clock} {}
+    AuthenticationSources(const ports::Clock& clock, const identity::SecretKey& key);
     ~AuthenticationSources();
     AuthenticationSources(const AuthenticationSources&) = delete;
     AuthenticationSources& operator=(const AuthenticationSources&) = delete;
@@ -35,6 +34,9 @@ public:
     /// Fetches keys of tokens that are due. To be called about once a second.
     void tick() { key_sources_.tick(); }
     [[nodiscard]] std::vector<KeyStatus> key_status() const { return key_sources_.status(); }
+    /// The built-in users alone, for the methods that were built before: no other file is read.
+    /// Errors  a sentence; they stay as they were.
+    [[nodiscard]] std::optional<std::string> set_users(const std::vector<config::User>& users);
 
     /// Ends the connections to backends: their questions are answered as not reached.
     void stop();
@@ -46,9 +48,11 @@ private:
         config::HttpBackend from;
     };
     class Builder;
+    class LiveUsers;
 
     const identity::SecretKey key_;
     KeySources key_sources_;
+    const std::shared_ptr<LiveUsers> users_;
     std::map<std::string, Backend, std::less<>> backends_;  // by the name of the method
     /// Of backends that were configured otherwise: logins that began with them go on, and a client
     /// must not end on its own thread, which the last of them may run on.

@@ -54,12 +54,11 @@ bool DoorAdmission::admits(const ports::PeerAddress& peer, std::uint16_t listene
                            Instant now) {
     if (listener_index >= listeners_.size()) return true;
     Listener& listener = listeners_[listener_index];
-    if (listener.is.is_guarded) {
-        if (const auto bound = judge(peer, listener_index, now)) {
-            if (report_) report_(peer, *bound, now);
-            log(peer, listener, *bound, now);
-            return false;
-        }
+    if (!listener.is.is_guarded) return true;
+    if (const auto bound = judge(peer, listener_index, now)) {
+        if (report_) report_(peer, *bound, now);
+        log(peer, listener, *bound, now);
+        return false;
     }
     ++listener.under_way;
     return true;
@@ -92,7 +91,9 @@ std::uint32_t DoorAdmission::group_of(std::uint16_t listener_index, std::string_
 }
 
 void DoorAdmission::on_arrived(std::uint16_t listener_index, bool /*is_open*/) {
-    if (listener_index < listeners_.size()) --listeners_[listener_index].under_way;
+    if (listener_index >= listeners_.size()) return;
+    Listener& listener = listeners_[listener_index];
+    if (listener.is.is_guarded) --listener.under_way;
 }
 
 void DoorAdmission::log(const ports::PeerAddress& peer, const Listener& listener,

@@ -130,15 +130,27 @@ Result<Doors, std::string> Doors::open(const std::vector<Listener>& listeners, s
         const auto refuse = [&](const std::string& why) {
             return std::unexpected(fmt::format("listener {}: {}", listener.name, why));
         };
-        if (!listener.enabled) continue;
         Door door;
         door.name = listener.name;
+        door.from = listener;
         auto transport = transport_of(listener, door, now);
-        if (!transport) return refuse(transport.error());
-        auto open = listen(listener, shards, door);
-        if (!open) return refuse(open.error());
-        for (std::size_t i = 0; i < shards; ++i) {
-            doors.sockets_[i].push_back(std::move(open->sockets[i]));
+        if (!transport && listener.enabled) return refuse(transport.error());
+        if (!transport) {
+            // Off perhaps because its certificates are not there yet.
+            door.problem = transport.error();
+            transport.emplace();
+        }
+        for (std::size_t i = 0; i < shards; ++i) doors.sockets_[i].emplace_back();
+        if (listener.enabled) {
+            auto open = listen(listener, shards, door);
+            if (!open) return refuse(open.error());
+            for (std::size_t i = 0; i < shards; ++i) {
+                doors.sockets_[i].back() = std::move(open->sockets[i]);
+            }
+            door.is_open = true;
+        } else {
+            const bool is_unix = listener.bind.starts_with("unix:");
+            door.address = is_unix ? listener.bind : scheme_of(listener) + "://" + listener.bind;
         }
         doors.transport_.listeners.push_back(std::move(*transport));
         doors.doors_.push_back(std::move(door));
@@ -150,6 +162,24 @@ Result<Doors, std::string> Doors::open(const std::vector<Listener>& listeners, s
         }
     }
     return doors;
+}
+
+Result<std::vector<runtime::UniqueFd>, std::string> Doors::open_again(std::size_t door) {
+    Door& at = doors_[door];
+    if (!at.problem.empty()) {
+        return std::unexpected(fmt::format("listener {}: {}; mend it and start the server again",
+                                           at.name, at.problem));
+    }
+    Listener listener = at.from;
+    if (at.port != 0) {
+        // Port 0 means any: now it is the one that clients know.
+        listener.bind =
+            listener.bind.substr(0, listener.bind.rfind(':') + 1) + std::to_string(at.port);
+    }
+    auto open = listen(listener, sockets_.size(), at);
+    if (!open) return std::unexpected(fmt::format("listener {}: {}", at.name, open.error()));
+    at.is_open = true;
+    return std::move(open->sockets);
 }
 
 bool Doors::has_filters() const noexcept {

@@ -20,11 +20,16 @@ struct Door {
     std::string address;  // with the real port, as people write it
     std::uint16_t port = 0;
     std::shared_ptr<transport::TlsStore> tls;  // null: none
+    config::Listener from;
+    bool is_open = false;
+    std::string
+        problem;  // of one that was off at the start: why it cannot be opened; empty: it can
 };
 
 /// Owns the listening sockets until the shards take them, and the certificates for as long as the
 /// node runs. Listeners that are not enabled keep their number and have no socket.
-/// Threading  open(), take_sockets(): the owner. refresh(), reload(): one thread at a time.
+/// Threading  open(), take_sockets(): the owner. transport(), has_filters(): any thread. The rest:
+///            one thread at a time.
 class Doors {
 public:
     /// Errors  a sentence: which listener, what could not be had, the remedy.
@@ -41,6 +46,11 @@ public:
     /// Whether shards need a TransportNetwork.
     [[nodiscard]] bool has_filters() const noexcept;
     [[nodiscard]] const std::vector<Door>& doors() const noexcept { return doors_; }
+    /// Opens sockets for one that has none, one for each shard, at the port that it had.
+    /// Errors  a sentence.
+    [[nodiscard]] Result<std::vector<runtime::UniqueFd>, std::string> open_again(std::size_t door);
+    /// The shards have closed the sockets, or will.
+    void note_closed(std::size_t door) { doors_[door].is_open = false; }
 
     /// Certificates whose files have changed are loaded; what is wrong with them is logged, and the
     /// old ones stay. About once a second.

@@ -120,12 +120,13 @@ Refusal to_refusal(const identity::Refusal& refusal, bool has_credentials) {
     return {ReasonCode::not_authorized, ""};
 }
 
-std::shared_ptr<const Profile> without_policy(const fleet::Catalog& catalog, TenantId tenant,
+std::shared_ptr<const Profile> without_policy(const Authentication& authentication, TenantId tenant,
                                               const std::string& device_class) {
     auto profile = std::make_shared<Profile>();
     profile->tenant = tenant;
-    profile->tenant_name = catalog.tenants()[tenant.value].name;
+    profile->tenant_name = authentication.catalog->tenants()[tenant.value].name;
     profile->device_class = device_class;
+    tighten(*profile, authentication.profiles->defaults());
     return profile;
 }
 
@@ -138,7 +139,7 @@ std::shared_ptr<const Profile> profile_of(const Authentication& authentication, 
     auto profile = is_anonymous ? authentication.profiles->of_group(catalog.group_for_anonymous())
                                 : authentication.profiles->of_class(tenant, device_class);
     if (!authentication.acl && !authentication.denies_by_default) return profile;
-    if (!profile) profile = without_policy(catalog, tenant, device_class);
+    if (!profile) profile = without_policy(authentication, tenant, device_class);
     static const identity::Access nothing;
     const auto access =
         authentication.acl
@@ -150,8 +151,10 @@ std::shared_ptr<const Profile> profile_of(const Authentication& authentication, 
 }
 
 /// From who the client is to what it may do here.
-AdmissionOutcome admit(const Authentication& authentication, const identity::Identity& identity,
-                       const identity::Login& login, const ports::Clock& clock) {
+AdmissionOutcome admit(const std::shared_ptr<const Authentication>& basis,
+                       const identity::Identity& identity, const identity::Login& login,
+                       const ports::Clock& clock) {
+    const Authentication& authentication = *basis;
     const fleet::Catalog& catalog = *authentication.catalog;
     const auto tenant =
         identity.tenant.empty() ? tenant_default : catalog.find_tenant(identity.tenant);
@@ -161,6 +164,7 @@ AdmissionOutcome admit(const Authentication& authentication, const identity::Ide
         return Refusal{ReasonCode::not_authorized, ""};
     }
     Admitted admitted;
+    admitted.basis = basis;
     admitted.tenant = *tenant;
     admitted.client_id = identity.client_id.empty() ? login.client_id : identity.client_id;
     const auto device = catalog.find(*tenant, admitted.client_id);
@@ -174,7 +178,7 @@ AdmissionOutcome admit(const Authentication& authentication, const identity::Ide
     if (identity.access) {
         const auto base = admitted.profile
                               ? admitted.profile
-                              : without_policy(catalog, *tenant, identity.device_class);
+                              : without_policy(authentication, *tenant, identity.device_class);
         admitted.profile = Profiles::with_access(*base, *identity.access, identity.user,
                                                  Profile::Rules::credential);
     }
@@ -190,7 +194,7 @@ AdmissionOutcome admit(const Authentication& authentication, const identity::Ide
         const std::int64_t left_s = *identity.expires_at - clock.wall().unix_ms / 1'000;
         admitted.valid_until = clock.now() + Duration::seconds(std::max<std::int64_t>(left_s, 0));
     }
-    if (identity.user != admitted.client_id) admitted.user = identity.user;
+    admitted.user = identity.user;
     return admitted;
 }
 
@@ -249,7 +253,7 @@ public:
 private:
     [[nodiscard]] std::optional<AdmissionOutcome> follow(identity::Step step) {
         if (const auto* const allow = std::get_if<Allow>(&step)) {
-            return admit(*authentication_, allow->identity, *login_, clock_);
+            return admit(authentication_, allow->identity, *login_, clock_);
         }
         if (const auto* const deny = std::get_if<Deny>(&step)) {
             log_refusal(*login_, deny->refusal, attempt_);
@@ -330,7 +334,7 @@ private:
         if (const auto* const deny = std::get_if<Deny>(&verdict)) {
             return to_refusal(deny->refusal, true);
         }
-        auto outcome = admit(*authentication_, std::get<Allow>(verdict).identity, login_, clock_);
+        auto outcome = admit(authentication_, std::get<Allow>(verdict).identity, login_, clock_);
         if (auto* const refusal = std::get_if<Refusal>(&outcome)) return std::move(*refusal);
         auto& admitted = std::get<Admitted>(outcome);
         admitted.authentication_data = std::move(*final);
@@ -412,16 +416,31 @@ Result<std::unique_ptr<broker::Exchange>, Refusal> Gatekeeper::begin(const broke
                                            decoy_key_);
 }
 
+std::shared_ptr<const broker::Profile> Gatekeeper::current(const broker::Admitted& admitted) const {
+    if (admitted.basis == authentication()) return admitted.profile;
+    return renewed(admitted.tenant, admitted.client_id, admitted.profile);
+}
+
 std::shared_ptr<const broker::Profile> Gatekeeper::renewed(
     TenantId tenant, std::string_view client_id,
     const std::shared_ptr<const broker::Profile>& now) const {
     const auto authentication = this->authentication();
     const fleet::Catalog& catalog = *authentication->catalog;
     if (tenant.value >= catalog.tenants().size()) return nullptr;
-    if (const auto device = catalog.find(tenant, client_id)) {
-        return authentication->profiles->of_group(device->group);
+    const auto device = catalog.find(tenant, client_id);
+    if (now->rules == Profile::Rules::credential) {
+        // Its rules are in the credential, which stays; what else holds may have changed.
+        auto base = device ? authentication->profiles->of_group(device->group)
+                           : profile_of(*authentication, tenant, now->user, now->device_class);
+        if (!base) base = without_policy(*authentication, tenant, now->device_class);
+        auto renewed = std::make_shared<Profile>(*base);
+        renewed->publish = now->publish;
+        renewed->subscribe = now->subscribe;
+        renewed->rules = now->rules;
+        renewed->user = now->user;
+        return renewed;
     }
-    if (now->rules == Profile::Rules::credential) return now;
+    if (device) return authentication->profiles->of_group(device->group);
     if (now->rules == Profile::Rules::policy && now->device_class == fleet::class_anonymous) {
         return profile_of(*authentication, tenant, {}, {});
     }

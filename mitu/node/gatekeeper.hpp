@@ -40,6 +40,8 @@ public:
 
     [[nodiscard]] Verdict judge(const broker::AdmissionTicket& ticket,
                                 const broker::Login& login) override;
+    [[nodiscard]] std::shared_ptr<const broker::Profile> current(
+        const broker::Admitted& admitted) const override;
     [[nodiscard]] Result<std::unique_ptr<broker::Exchange>, broker::Refusal> begin(
         const broker::Login& login) override;
 

@@ -172,4 +172,85 @@ TEST(profiles, carry_what_the_policy_says) {
     EXPECT_FALSE(profile->subscribe.may_subscribe("c/#", th1));
 }
 
+TEST(profiles, hold_the_stricter_of_policy_and_configuration) {
+    config::Limits limits;
+    limits.client.messages_per_s = 3;
+    limits.client.bytes_per_s = 4'096;
+    limits.topic_levels_max = 7;
+    limits.wildcard_levels_max = 0;
+    broker::Profile profile;
+    tighten(profile, client_defaults(limits));
+    EXPECT_EQ(profile.message_rate_per_s, 3u) << "the policy says nothing";
+    EXPECT_EQ(profile.bytes_per_s, 4'096u);
+    EXPECT_EQ(profile.topic_levels_max, 7u);
+    EXPECT_EQ(profile.wildcard_levels_max, 0);
+
+    broker::Profile strict;
+    strict.message_rate_per_s = 2;
+    strict.message_burst = 50;
+    strict.topic_levels_max = 4;
+    tighten(strict, client_defaults(limits));
+    EXPECT_EQ(strict.message_rate_per_s, 2u) << "a rate is taken with its burst";
+    EXPECT_EQ(strict.message_burst, 50u);
+    EXPECT_EQ(strict.topic_levels_max, 4u);
+
+    broker::Profile loose;
+    loose.message_rate_per_s = 100;
+    loose.message_burst = 1'000;
+    loose.wildcard_levels_max = 9;
+    loose.topic_levels_max = 100;
+    tighten(loose, client_defaults(limits));
+    EXPECT_EQ(loose.message_rate_per_s, 3u);
+    EXPECT_EQ(loose.message_burst, 0u);
+    EXPECT_EQ(loose.wildcard_levels_max, 0);
+    EXPECT_EQ(loose.topic_levels_max, 7u);
+
+    broker::Profile equal;
+    equal.message_rate_per_s = 3;
+    equal.message_burst = 30;
+    tighten(equal, client_defaults(limits));
+    EXPECT_EQ(equal.message_burst, 0u) << "one second's worth is less";
+
+    broker::Profile untouched;
+    untouched.message_rate_per_s = 5;
+    untouched.message_burst = 9;
+    tighten(untouched, client_defaults(config::Limits{}));
+    EXPECT_EQ(untouched.message_burst, 9u);
+    EXPECT_FALSE(untouched.wildcard_levels_max);
+}
+
+TEST(profiles, of_policies_and_classes_are_as_strict_as_the_configuration) {
+    const auto catalog = make_catalog();
+    const Profiles profiles{catalog, {.messages_per_s = 2, .topic_levels_max = 6}};
+    const auto device = catalog->find(*catalog->find_tenant("acme"), "th-1");
+    ASSERT_TRUE(device);
+    EXPECT_EQ(profiles.of_group(device->group)->message_rate_per_s, 2u);
+    const auto by_class = profiles.of_class(*catalog->find_tenant("borealis"), "anything");
+    ASSERT_NE(by_class, nullptr);
+    EXPECT_EQ(by_class->topic_levels_max, 6u);
+    const auto own = Profiles::with_access(*by_class, {}, "user", broker::Profile::Rules::acl_file);
+    EXPECT_EQ(own->message_rate_per_s, 2u);
+}
+
+TEST(gatekeeper, renews_what_holds_beside_the_rules_of_a_credential) {
+    GateUnderTest test{true};
+    const TenantId acme = *test.catalog->find_tenant("acme");
+    auto mine = std::make_shared<broker::Profile>();
+    mine->tenant = acme;
+    mine->device_class = "thermostat";
+    mine->rules = broker::Profile::Rules::credential;
+    mine->user = "someone";
+    mine->publish = broker::AccessList{{"only/this"}, {}};
+    mine->message_rate_per_s = 1'000;
+    for (const char* id : {"th-1", "unregistered"}) {
+        const auto renewed = test.gate->renewed(acme, id, mine);
+        ASSERT_NE(renewed, nullptr) << id;
+        EXPECT_EQ(renewed->message_rate_per_s, 5u) << "the policy's";
+        EXPECT_EQ(renewed->rules, broker::Profile::Rules::credential);
+        const broker::AccessVariables values{id, "acme", "thermostat"};
+        EXPECT_TRUE(renewed->publish.may_publish("only/this", values));
+        EXPECT_FALSE(renewed->publish.may_publish("t/th-1/x", values));
+    }
+}
+
 }  // namespace mitu::node

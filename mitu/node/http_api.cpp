@@ -7,6 +7,7 @@
 #include "mitu/api/api.hpp"
 #include "mitu/fleet/files.hpp"
 #include "mitu/http/server.hpp"
+#include "mitu/node/administration.hpp"
 #include "mitu/node/ask.hpp"
 #include "mitu/node/metrics.hpp"
 #include "mitu/node/shard_broker.hpp"
@@ -74,6 +75,20 @@ api::Accounts::Save save_to(const std::string& path) {
     };
 }
 
+struct Administration {
+    explicit Administration(const HttpApiContext& context)
+        : bans{*context.live, *context.running, context.admission->bans, context.catalog,
+               context.clock},
+          users{*context.live, *context.running},
+          listeners{*context.live, *context.running},
+          configuration{*context.live} {}
+
+    NodeBans bans;
+    NodeUsers users;
+    NodeListeners listeners;
+    NodeConfiguration configuration;
+};
+
 }  // namespace
 
 class NodeApi::Parts {
@@ -85,14 +100,35 @@ public:
                    api::PasswordCost::normal},
           authenticator{accounts, context.clock},
           audit{std::move(audit_file)},
-          all{{{.broker = &broker}, accounts, authenticator, context.clock, audit.get()}} {}
+          administration{context.live != nullptr ? std::make_unique<Administration>(context)
+                                                 : nullptr},
+          all{{backends(), accounts, authenticator, context.clock, audit.get()}} {
+        configure(options.login_rate_per_minute, options.token_ttl);
+    }
+
+    void configure(std::uint32_t login_rate_per_minute, Duration token_ttl) {
+        authenticator.configure(api::login_limits(login_rate_per_minute), token_ttl);
+    }
 
     runtime::SystemEntropy entropy;
     ShardBroker broker;
     api::Accounts accounts;
     api::Authenticator authenticator;
     std::unique_ptr<api::AuditFile> audit;
+    std::unique_ptr<Administration> administration;  // null: without a configuration that lasts
     api::Api all;
+
+private:
+    [[nodiscard]] api::Backends backends() {
+        api::Backends backends{.broker = &broker};
+        if (administration) {
+            backends.bans = &administration->bans;
+            backends.users = &administration->users;
+            backends.listeners = &administration->listeners;
+            backends.configuration = &administration->configuration;
+        }
+        return backends;
+    }
 };
 
 Result<std::unique_ptr<NodeApi>, std::string> NodeApi::create(const ApiOptions& options,
@@ -112,5 +148,8 @@ Result<std::unique_ptr<NodeApi>, std::string> NodeApi::create(const ApiOptions& 
 NodeApi::NodeApi(std::unique_ptr<Parts> parts) : parts_{std::move(parts)} {}
 NodeApi::~NodeApi() = default;
 void NodeApi::add_to(http::Server& server) { parts_->all.add_to(server); }
+void NodeApi::configure(std::uint32_t login_rate_per_minute, Duration token_ttl) {
+    parts_->configure(login_rate_per_minute, token_ttl);
+}
 
 }  // namespace mitu::node

@@ -17,13 +17,17 @@ class Server;
 
 namespace mitu::node {
 
+class LiveConfig;
+class Running;
 class ShardHost;
 
 struct HttpApiContext {
     std::shared_ptr<const fleet::Catalog> catalog;
     const ports::Clock& clock;
     std::vector<ShardHost*> hosts;
-    const admission::Control* admission = nullptr;
+    admission::Control* admission = nullptr;
+    LiveConfig* live = nullptr;  // null: bans, users, listeners and configuration are not served
+    Running* running = nullptr;  // beside `live`
     std::function<std::vector<KeyStatus>()> key_status{};  // any thread; empty: none are fetched
 };
 
@@ -45,6 +49,8 @@ public:
     NodeApi& operator=(const NodeApi&) = delete;
 
     void add_to(http::Server& server);
+    /// For logins from now on. Any thread.
+    void configure(std::uint32_t login_rate_per_minute, Duration token_ttl);
 
 private:
     class Parts;

@@ -4,26 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <functional>
-#include <mutex>
-#include <thread>
 
-#include "mitu/config/diff.hpp"
 #include "mitu/fleet/files.hpp"
 #include "mitu/fleet/templates.hpp"
-#include "mitu/http/server.hpp"
-#include "mitu/node/authentication_from_config.hpp"
-#include "mitu/node/doors.hpp"
-#include "mitu/node/durable_store.hpp"
-#include "mitu/node/gatekeeper.hpp"
-#include "mitu/node/http_api.hpp"
+#include "mitu/node/node_impl.hpp"
 #include "mitu/node/quotas.hpp"
-#include "mitu/node/shard_host.hpp"
-#include "mitu/runtime/account.hpp"
 #include "mitu/runtime/listener.hpp"
 #include "mitu/runtime/process.hpp"
-#include "mitu/runtime/worker_pool.hpp"
 #include "mitu/trace/log.hpp"
 #include "mitu/transport/transport_network.hpp"
 
@@ -36,6 +23,12 @@ namespace {
 
 /// Files that are open beside MQTT connections: listeners, epoll, logs, HTTP.
 constexpr std::uint64_t files_reserved = 48;
+
+/// Connections beside those that are allowed: on their way in, or about to be told that they are
+/// too many.
+constexpr std::uint64_t entrance_places(std::uint64_t connections_max) noexcept {
+    return std::clamp<std::uint64_t>(connections_max / 64, 64, 4'096);
+}
 
 /// What a node without a configuration is told by its flags.
 std::shared_ptr<const config::Config> plain_config(const NodeOptions& options) {
@@ -87,64 +80,32 @@ Result<std::shared_ptr<const fleet::Catalog>, std::string> load_catalog(
     return *catalog;
 }
 
-class Node::Impl {
-public:
-    Impl(const NodeOptions& options, std::shared_ptr<const fleet::Catalog> catalog)
-        : options_{options},
-          config_{options.config ? options.config : plain_config(options)},
-          catalog_{std::move(catalog)} {}
-    ~Impl() { stop(); }
-
-    /// Errors  a sentence; what was started is stopped by the destructor.
-    [[nodiscard]] std::optional<std::string> start();
-    void stop();
-    [[nodiscard]] NodePorts ports() const noexcept { return ports_; }
-    [[nodiscard]] Result<std::vector<std::string>, std::string> reload(
-        std::shared_ptr<const config::Config> config);
-
-private:
-    void keep_house();
-    void renew_profiles();
-    [[nodiscard]] std::optional<std::string> start_shards(std::uint16_t count);
-    [[nodiscard]] std::vector<runtime::ShardPlace> place_shards(std::uint32_t count) const;
-    [[nodiscard]] std::optional<std::string> open_doors(std::uint16_t count);
-    [[nodiscard]] std::optional<std::string> open_http();
-    [[nodiscard]] std::optional<std::string> start_http();
-    [[nodiscard]] std::optional<std::string> write_port_file() const;
-
-    NodeOptions options_;
-    std::shared_ptr<const config::Config> config_;
-    std::shared_ptr<const fleet::Catalog> catalog_;
-    runtime::SystemClock clock_;
-    AuthenticationSources sources_{clock_, random_key()};
-    std::optional<Doors> doors_;
-    std::unique_ptr<admission::Control> admission_;
-    std::unique_ptr<runtime::ConnectionBudget> budget_;
-    std::unique_ptr<runtime::WorkerPool> logins_;
-    std::unique_ptr<Gatekeeper> gate_;
-    std::unique_ptr<broker::Mailroom> mailroom_;
-    std::unique_ptr<DurableStore> store_;  // before the shards that have its journals
-    std::vector<std::unique_ptr<ShardHost>> hosts_;
-    std::unique_ptr<NodeApi> api_;
-    std::unique_ptr<http::Server> http_;  // after what its handlers work with
-    NodePorts ports_;
-    std::mutex house_mutex_;  // reload(), and what happens each second
-    std::condition_variable house_wakes_;
-    bool house_ends_ = false;
-    std::thread house_;  // tidy-allow(threads): looks at files once a second
-};
+Node::Impl::Impl(const NodeOptions& options, std::shared_ptr<const fleet::Catalog> catalog)
+    : options_{options},
+      config_{options.config ? options.config : plain_config(options)},
+      started_with_{config_},
+      catalog_{std::move(catalog)},
+      sources_{clock_, random_key()} {
+    if (options.files) {
+        live_ = std::make_unique<LiveConfig>(*options.files, options.read_files, *this, clock_);
+    }
+}
 
 std::optional<std::string> Node::Impl::start() {
     const auto files =
-        runtime::raise_open_files_limit(options_.connections_wanted + files_reserved);
+        runtime::raise_open_files_limit(options_.connections_wanted + files_reserved +
+                                        entrance_places(options_.connections_wanted));
     if (!files.is_enough()) {
         log(Level::info, "open_files_limited",
             {{"limit", files.soft},
              {"wanted", files.wanted},
              {"remedy", "raise LimitNOFILE or `ulimit -n` for more connections"}});
     }
+    // The ledger refuses at CONNECT what is beyond limits.connections_max, with a reason, and lets
+    // who is in take its own place over. Behind it the acceptor closes without a word.
     const std::uint64_t connections_max = std::min<std::uint64_t>(
-        files.soft > files_reserved ? files.soft - files_reserved : 1, options_.connections_wanted);
+        files.soft > files_reserved ? files.soft - files_reserved : 1,
+        options_.connections_wanted + entrance_places(options_.connections_wanted));
     budget_ =
         std::make_unique<runtime::ConnectionBudget>(static_cast<std::uint32_t>(connections_max));
 
@@ -179,7 +140,7 @@ std::optional<std::string> Node::Impl::start() {
         {{"mqtt_port", ports_.mqtt},
          {"http_port", ports_.http},
          {"shards", count},
-         {"connections_max", connections_max},
+         {"connections_max", std::min(connections_max, options_.connections_wanted)},
          {"devices", catalog_->device_count()},
          {"policies", catalog_->policies().size()},
          {"anonymous", options_.allow_anonymous}});
@@ -191,6 +152,13 @@ std::optional<std::string> Node::Impl::open_doors(std::uint16_t count) {
     if (!doors) return doors.error();
     doors_ = *std::move(doors);
     for (const Door& door : doors_->doors()) {
+        if (!door.problem.empty()) {
+            log(Level::warn, "listener_off",
+                {{"listener", door.name},
+                 {"reason", door.problem},
+                 {"effect", "it cannot be enabled before the next start"}});
+        }
+        if (!door.is_open) continue;
         log(Level::info, "listening", {{"listener", door.name}, {"address", door.address}});
         if (ports_.mqtt == 0) ports_.mqtt = door.port;
     }
@@ -281,8 +249,12 @@ std::optional<std::string> Node::Impl::start_http() {
     std::vector<ShardHost*> hosts;
     hosts.reserve(hosts_.size());
     for (const auto& host : hosts_) hosts.push_back(host.get());
-    const HttpApiContext context{catalog_, clock_, std::move(hosts), admission_.get(),
+    const HttpApiContext context{catalog_,         clock_,      std::move(hosts),
+                                 admission_.get(), live_.get(), this,
                                  [this] { return sources_.key_status(); }};
+    if (options_.api.tls) {
+        api_certificate_.emplace(std::vector{options_.api.tls->certificate_file, options_.api.tls->key_file});
+    }
     auto api = NodeApi::create(options_.api, context);
     if (!api) return api.error();
     api_ = std::move(*api);
@@ -307,68 +279,9 @@ void Node::Impl::keep_house() {
     while (!house_wakes_.wait_for(lock, std::chrono::seconds{1}, [this] { return house_ends_; })) {
         doors_->refresh(clock_.wall());
         sources_.tick();
+        if (api_certificate_ && api_certificate_->look()) renew_api_certificate();
         admission_->bans.expire(clock_.now());
         admission_->memory.update(runtime::resident_bytes());
-    }
-}
-
-Result<std::vector<std::string>, std::string> Node::Impl::reload(
-    std::shared_ptr<const config::Config> config) {
-    const std::lock_guard lock{house_mutex_};
-    doors_->reload(clock_.wall());
-    if (http_) {
-        if (const auto done = http_->reload_tls(); !done) {
-            log(Level::error, "certificates_refused",
-                {{"listener", "api"},
-                 {"reason", done.error()},
-                 {"user", runtime::own_name()},
-                 {"effect", "the certificates loaded before stay in use"}});
-        }
-    }
-    std::vector<std::string> later;
-    bool keeps_listeners = true;
-    for (const config::Change& change : config::diff(*config_, *config)) {
-        if (change.path.starts_with("listeners")) keeps_listeners = false;
-        if (!change.is_live || change.path.starts_with("listeners")) later.push_back(change.path);
-    }
-    if (!keeps_listeners) {
-        // The open ones stay as they are; all else holds.
-        auto mixed = std::make_shared<config::Config>(*config);
-        mixed->listeners = config_->listeners;
-        config = std::move(mixed);
-    }
-    auto authentication = sources_.build(*config, catalog_);
-    if (!authentication) return std::unexpected(authentication.error());
-    if (auto problem = apply_quotas(*admission_, *config, *catalog_, clock_)) {
-        return std::unexpected(*problem);
-    }
-    gate_->replace(*std::move(authentication));
-    config_ = std::move(config);
-    renew_profiles();
-    return later;
-}
-
-/// A few sessions at a time, so that no shard is held up.
-void Node::Impl::renew_profiles() {
-    constexpr std::uint32_t at_once = 1'000;
-    for (const auto& host : hosts_) {
-        auto step = std::make_shared<std::function<void(std::uint32_t)>>();
-        *step = [gate = gate_.get(), host = host.get(), step](std::uint32_t first) {
-            host->post([gate, step, first](broker::Shard& shard, Instant now) {
-                const auto next = shard.renew_profiles(
-                    first, at_once,
-                    [gate](TenantId tenant, std::string_view client_id, const auto& profile) {
-                        return gate->renewed(tenant, client_id, profile);
-                    },
-                    now);
-                if (next) {
-                    (*step)(*next);
-                } else {
-                    *step = nullptr;  // it holds itself
-                }
-            });
-        };
-        (*step)(0);
     }
 }
 
@@ -400,9 +313,6 @@ Node::Node(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
 Node::~Node() = default;
 NodePorts Node::ports() const noexcept { return impl_->ports(); }
 void Node::stop() { impl_->stop(); }
-Result<std::vector<std::string>, std::string> Node::reload(
-    std::shared_ptr<const config::Config> config) {
-    return impl_->reload(std::move(config));
-}
+Result<Reloaded, std::string> Node::reload() { return impl_->reload(); }
 
 }  // namespace mitu::node

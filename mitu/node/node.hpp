@@ -10,6 +10,7 @@
 #include "mitu/base/result.hpp"
 #include "mitu/broker/shard.hpp"
 #include "mitu/fleet/catalog.hpp"
+#include "mitu/node/live_config.hpp"
 #include "mitu/node/options.hpp"
 
 namespace mitu::node {
@@ -38,13 +39,13 @@ public:
 
     [[nodiscard]] NodePorts ports() const noexcept;
 
-    /// Applies what can be applied while clients are connected: certificates, methods, chains,
-    /// users and ACL files are read anew, bans and limits of tenants hold at once, and clients that
-    /// are here go by what is so now. Returns the keys that have changed and hold from the next
-    /// start. Errors  what is wrong, as a sentence; then all stays as it was, but for certificates.
+    /// Reads the configuration anew (NodeOptions::read_files) and applies what can be applied while
+    /// clients are connected: certificates, methods, chains, users and ACL files are read anew,
+    /// bans, limits of tenants and listeners that go on or off hold at once, and clients that are
+    /// here go by what is so now.
+    /// Errors  all that is wrong; then all stays as it was, but for certificates.
     /// Threading  any thread but a shard's.
-    [[nodiscard]] Result<std::vector<std::string>, std::string> reload(
-        std::shared_ptr<const config::Config> config);
+    [[nodiscard]] Result<Reloaded, std::string> reload();
 
     /// Tells v5 clients why (0x8B), closes, and waits for the threads. Bounded by
     /// Limits::shutdown_timeout.

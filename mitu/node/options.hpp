@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "mitu/base/result.hpp"
 #include "mitu/broker/limits.hpp"
 #include "mitu/config/config.hpp"
+#include "mitu/config/files.hpp"
 #include "mitu/http/tls.hpp"
 #include "mitu/runtime/server_network.hpp"
 
@@ -24,8 +26,10 @@ enum class Pinning : std::uint8_t {
 
 /// The API under /api/v1, beside what NodeOptions::http says.
 struct ApiOptions {
-    std::string users_file{};             // accounts of the API; empty: none can be made
-    std::string audit_file{};             // who changed what; empty: not kept
+    std::string users_file{};  // accounts of the API; empty: none can be made
+    std::string audit_file{};  // who changed what; empty: not kept
+    std::uint32_t login_rate_per_minute = 10;
+    Duration token_ttl = Duration::seconds(std::int64_t{12} * 3'600);
     std::string unix_socket{};            // its owner is an administrator; empty: none
     std::optional<http::TlsFiles> tls{};  // none: plain HTTP
 };
@@ -51,6 +55,10 @@ struct NodeOptions {
     std::function<std::optional<std::string>()> once_open;
     /// Listeners, methods and chains, access. Null: `listen` and `allow_anonymous` say it all.
     std::shared_ptr<const config::Config> config;
+    /// What `config` was made of, and how to make it anew. Null: of nothing that lasts; then there
+    /// is nothing to reload, and the API changes neither bans, users nor listeners.
+    std::shared_ptr<const config::FromFiles> files;
+    std::function<Result<config::FromFiles, std::string>()> read_files;
 };
 
 }  // namespace mitu::node

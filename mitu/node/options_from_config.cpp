@@ -12,7 +12,7 @@ namespace mitu::node {
 namespace {
 
 /// What is mapped below; a key that begins so is served.
-constexpr std::array<std::string_view, 63> served{
+constexpr auto served = std::to_array<std::string_view>({
     "node.data",
     "node.shards",
     "node.io",
@@ -43,6 +43,8 @@ constexpr std::array<std::string_view, 63> served{
     "listeners[].limits.connect_burst",
     "listeners[].limits.handshakes_max",
     "listeners[].limits.packet_bytes_max",
+    "listeners[].limits.messages_per_s",
+    "listeners[].limits.bytes_per_s",
     "authentication.",
     "access.",
     "tenants",
@@ -60,6 +62,11 @@ constexpr std::array<std::string_view, 63> served{
     "limits.queue_retained_max",
     "limits.subscriptions_max",
     "limits.session_bytes_max",
+    "limits.topic_levels_max",
+    "limits.wildcard_levels_max",
+    "limits.client.",
+    "limits.messages_per_s",
+    "limits.bytes_per_s",
     "limits.connections_max",
     "limits.connect_rate_per_s",
     "limits.retained_messages_max",
@@ -74,9 +81,11 @@ constexpr std::array<std::string_view, 63> served{
     "api.bind",
     "api.tls",
     "api.users_file",
+    "api.login_rate_per_minute",
     "api.audit_file",
+    "api.token_ttl",
     "store.",
-};
+});
 
 bool is_served(std::string_view path) {
     return std::any_of(served.begin(), served.end(),
@@ -143,6 +152,8 @@ private:
             if (listener.unix_socket.group.empty()) listener.unix_socket.group = node.group;
         }
         options_.config = std::move(whole);
+        options_.api.login_rate_per_minute = config_.api.login_rate_per_minute;
+        options_.api.token_ttl = config_.api.token_ttl;
         options_.http = config_.api.bind;
         options_.api.users_file = config_.api.users_file;
         options_.api.audit_file = config_.api.audit_file;

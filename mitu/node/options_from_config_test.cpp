@@ -88,19 +88,30 @@ TEST(options_from_config, every_way_to_ask_and_every_key_of_tls_is_served) {
 }
 
 TEST(options_from_config, what_is_not_served_is_refused_and_never_left_out) {
-    EXPECT_EQ(problems_of("node: {user: mitu}\nlimits:\n  topic_levels_max: 7\n"),
-              "f.yaml:3: limits.topic_levels_max is not served by this version yet; remove it\n");
-    EXPECT_EQ(problems_of("listeners:\n"
-                          "  - {name: a, bind: '*:1'}\n"
-                          "  - name: tls\n"
-                          "    bind: '*:2'\n"
-                          "    tls: {certificates: [{certificate: c, key: k}]}\n"
-                          "    limits: {messages_per_s: 5}\n"),
-              "f.yaml:6: listeners[1].limits.messages_per_s is not served by this version yet; "
-              "remove it\n");
+    EXPECT_EQ(problems_of("node: {user: mitu}
+sys_topics:
+  enabled: false
+"),
+              "f.yaml:3: sys_topics.enabled is not served by this version yet; remove it
+");
     EXPECT_EQ(
         problems_of("authentication:\n"
                     "  methods: [{name: j, kind: jwt, jwt: {jwks_url: 'http://127.0.0.1/'}}]\n"),
+        "");
+}
+
+TEST(options_from_config, every_limit_is_served) {
+    EXPECT_EQ(
+        problems_of("limits:\n"
+                    "  topic_levels_max: 7\n"
+                    "  wildcard_levels_max: 0\n"
+                    "  messages_per_s: 5\n"
+                    "  bytes_per_s: 5KiB\n"
+                    "  client: {messages_per_s: 1, bytes_per_s: 2KiB, connects_per_minute: 3}\n"
+                    "listeners:\n"
+                    "  - name: a\n"
+                    "    bind: '*:1'\n"
+                    "    limits: {messages_per_s: 5, bytes_per_s: 4KiB}\n"),
         "");
 }
 

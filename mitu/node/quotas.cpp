@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 namespace mitu::node {
 namespace {
 
 using admission::Quota;
-
-constexpr std::string_view set_by = "configuration";
 
 admission::Rate rate_of(std::optional<std::uint64_t> per_second, std::uint64_t burst = 0) {
     return {per_second.value_or(0), burst};
@@ -52,29 +51,6 @@ std::vector<admission::BanTarget> targets_of(const config::Ban& ban,
     return targets;
 }
 
-std::optional<std::string> apply_bans(admission::BanList& bans, const config::Config& config,
-                                      const fleet::Catalog& catalog, const ports::Clock& clock) {
-    for (const admission::Ban& ban : bans.snapshot()->all()) {
-        if (ban.set_by == set_by) bans.lift(ban.target);
-    }
-    for (const config::Ban& from : config.bans) {
-        admission::Ban ban;
-        ban.reason = from.reason;
-        ban.set_by = set_by;
-        ban.since = clock.now();
-        if (from.until) {
-            const std::int64_t left_ms = from.until->unix_ms - clock.wall().unix_ms;
-            if (left_ms <= 0) continue;
-            ban.expires_at = clock.now() + Duration::milliseconds(left_ms);
-        }
-        for (admission::BanTarget& target : targets_of(from, catalog)) {
-            ban.target = std::move(target);
-            if (!bans.set(ban)) return "bans: there are more than the server keeps";
-        }
-    }
-    return std::nullopt;
-}
-
 }  // namespace
 
 std::unique_ptr<admission::Control> make_admission(const config::Config& config) {
@@ -98,6 +74,36 @@ std::unique_ptr<admission::Control> make_admission(const config::Config& config)
     return std::make_unique<admission::Control>(options);
 }
 
+std::optional<std::string> apply_bans(admission::BanList& bans, const config::Config& config,
+                                      const fleet::Catalog& catalog, const ports::Clock& clock) {
+    std::map<admission::BanTarget, admission::Ban> wanted;
+    for (const config::Ban& from : config.bans) {
+        admission::Ban ban;
+        ban.reason = from.reason;
+        ban.set_by = bans_set_by;
+        ban.since = clock.now();
+        if (from.until) {
+            const std::int64_t left_ms = from.until->unix_ms - clock.wall().unix_ms;
+            if (left_ms <= 0) continue;
+            ban.expires_at = clock.now() + Duration::milliseconds(left_ms);
+        }
+        for (admission::BanTarget& target : targets_of(from, catalog)) {
+            ban.target = target;
+            const auto [at, is_new] = wanted.try_emplace(std::move(target), ban);
+            // Of one in its tenant and one in all, the longer counts.
+            if (!is_new && at->second.expires_at < ban.expires_at) at->second = ban;
+        }
+    }
+    // At no time does somebody come in between.
+    for (const admission::Ban& ban : bans.snapshot()->all()) {
+        if (ban.set_by == bans_set_by && !wanted.contains(ban.target)) bans.lift(ban.target);
+    }
+    for (auto& [target, ban] : wanted) {
+        if (!bans.set(std::move(ban))) return "bans: there are more than the server keeps";
+    }
+    return std::nullopt;
+}
+
 std::optional<std::string> apply_quotas(admission::Control& admission, const config::Config& config,
                                         const fleet::Catalog& catalog, const ports::Clock& clock) {
     admission::ServerLimits server;
@@ -112,6 +118,10 @@ std::optional<std::string> apply_quotas(admission::Control& admission, const con
         at_most(Quota::retained_bytes, *maximum);
     }
     server.connect_rate = rate_of(config.limits.connect_rate_per_s);
+    server.message_rate = rate_of(config.limits.messages_per_s);
+    server.byte_rate = rate_of(config.limits.bytes_per_s);
+    admission.client_connects_per_minute.store(config.limits.client.connects_per_minute.value_or(0),
+                                               std::memory_order_relaxed);
     if (!admission.ledger.set_server(server)) {
         return "limits.connections_max is below what is reserved for tenants; raise it, or lower "
                "their reserved_connections";
@@ -138,12 +148,13 @@ std::optional<std::string> apply_quotas(admission::Control& admission, const con
     }
     std::uint16_t index = 0;
     for (const config::Listener& listener : config.listeners) {
-        if (!listener.enabled) continue;
         admission::ListenerLimits limits;
         if (listener.limits.connections_max)
             limits.connections_max = *listener.limits.connections_max;
         limits.connect_rate =
             rate_of(listener.limits.connect_rate_per_s, listener.limits.connect_burst);
+        limits.message_rate = rate_of(listener.limits.messages_per_s);
+        limits.byte_rate = rate_of(listener.limits.bytes_per_s);
         limits.packet_bytes_max = listener.limits.packet_bytes_max.value_or(0);
         limits.has_doorkeeper = listener.tls || listener.protocol == config::Protocol::websocket;
         admission.ledger.set_listener(index++, limits);

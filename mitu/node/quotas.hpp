@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "mitu/admission/control.hpp"
 #include "mitu/config/config.hpp"
@@ -14,6 +15,16 @@
 namespace mitu::node {
 
 [[nodiscard]] std::unique_ptr<admission::Control> make_admission(const config::Config& config);
+
+/// Ban::set_by of those that the configuration has.
+inline constexpr std::string_view bans_set_by = "configuration";
+
+/// The bans of the configuration, for the time that is left of each; others stay.
+/// Errors  a sentence: there are too many.
+[[nodiscard]] std::optional<std::string> apply_bans(admission::BanList& bans,
+                                                    const config::Config& config,
+                                                    const fleet::Catalog& catalog,
+                                                    const ports::Clock& clock);
 
 /// Sets what holds from now on; bans that an earlier configuration has set and this one has not are
 /// lifted, others stay.

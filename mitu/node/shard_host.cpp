@@ -77,6 +77,16 @@ void ShardHost::post(Question question) {
     network_->wake();
 }
 
+void ShardHost::replace_listener(std::uint16_t index, runtime::UniqueFd socket) {
+    // A question can be copied, a socket not.
+    auto shared = std::make_shared<runtime::UniqueFd>(std::move(socket));
+    post([this, index, shared](broker::Shard&, Instant) {
+        if (network_->replace_listener(index, std::move(*shared))) return;
+        trace::log(trace::Level::error, "listener_not_watched",
+                   {{"shard", id_.value}, {"listener", index}});
+    });
+}
+
 void ShardHost::run(const runtime::ShardPlace& place) {
     runtime::name_thread(fmt::format("shard-{}", id_.value));
     const runtime::FaultStack fault_stack;

@@ -42,6 +42,8 @@ public:
     void post(broker::Admission admission);
     /// Runs `question` on the shard's thread, between two turns.
     void post(Question question);
+    /// See runtime::ServerNetwork::replace_listener().
+    void replace_listener(std::uint16_t index, runtime::UniqueFd socket);
 
     /// Before start().
     [[nodiscard]] broker::Shard& shard() noexcept { return shard_; }

@@ -56,9 +56,21 @@ Acceptor::Acceptor(int epoll, std::vector<UniqueFd> listeners, ConnectionBudget*
 
 bool Acceptor::register_all() {
     for (std::size_t i = 0; i < listeners_.size(); ++i) {
+        if (!listeners_[i].is_open()) continue;
         if (!watch(static_cast<std::uint16_t>(i), true)) return false;
     }
     return true;
+}
+
+bool Acceptor::replace(std::uint16_t listener, UniqueFd socket) {
+    if (listener >= listeners_.size()) return false;  // stopped
+    std::erase(resting_, listener);
+    // Explicitly: a Unix socket is shared by shards, so closing it here would not end the watch.
+    if (listeners_[listener].is_open()) static_cast<void>(watch(listener, false));
+    listeners_[listener] = std::move(socket);
+    if (!listeners_[listener].is_open() || watch(listener, true)) return true;
+    listeners_[listener].reset();
+    return false;
 }
 
 bool Acceptor::watch(std::uint16_t listener, bool on) const {
@@ -71,7 +83,7 @@ bool Acceptor::watch(std::uint16_t listener, bool on) const {
 
 Acceptor::Status Acceptor::accept(std::uint16_t listener, bool has_room, Instant now,
                                   Accepted& accepted) {
-    if (listener >= listeners_.size()) return Status::empty;
+    if (listener >= listeners_.size() || !listeners_[listener].is_open()) return Status::empty;
     sockaddr_storage from{};
     socklen_t from_size = sizeof from;
     UniqueFd fd{accept4(listeners_[listener].get(), reinterpret_cast<sockaddr*>(&from), &from_size,

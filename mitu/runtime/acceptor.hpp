@@ -55,6 +55,8 @@ public:
     [[nodiscard]] Instant next_deadline() const noexcept { return resume_at_; }
     void resume_rested(Instant now);
     void stop() noexcept;
+    /// See ServerNetwork::replace_listener().
+    [[nodiscard]] bool replace(std::uint16_t listener, UniqueFd socket);
     [[nodiscard]] bool is_stopped() const noexcept { return listeners_.empty(); }
 
 private:

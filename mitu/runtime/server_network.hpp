@@ -33,6 +33,10 @@ class ServerNetwork : public ports::Network {
 public:
     /// Closes the listeners; connections stay.
     virtual void stop_accepting() = 0;
+    /// Puts `socket` in the place of a listener, which is closed; a closed `socket` leaves the place
+    /// empty: nobody comes in there. After stop_accepting() nothing happens.
+    /// Errors  false: it cannot be watched; the place is empty.
+    virtual bool replace_listener(std::uint16_t index, UniqueFd socket) = 0;
     /// Threading  the counters may be read by any thread.
     [[nodiscard]] virtual const NetworkCounters& counters() const noexcept = 0;
 
@@ -45,7 +49,8 @@ enum class Io : std::uint8_t { epoll, io_uring };
 [[nodiscard]] std::string_view to_text(Io io) noexcept;
 
 struct ServerNetworkOptions {
-    std::vector<UniqueFd> listeners;  // listener_index of an event is the place in it
+    std::vector<UniqueFd> listeners;  // listener_index of an event is the place in it; a closed one
+                                      // is a place for replace_listener()
     NetworkLimits limits{};
     ConnectionBudget* budget = nullptr;  // shared by the shards, outlives them
 };

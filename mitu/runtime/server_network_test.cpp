@@ -816,6 +816,28 @@ TEST_P(ServerNetworkTest, stops_accepting_and_keeps_connections) {
     EXPECT_TRUE(server.run_until([&] { return server.received[server.opened[0]] == "x"; }));
 }
 
+TEST_P(ServerNetworkTest, closes_one_listener_and_opens_it_again) {
+    Server server{GetParam()};
+    const UniqueFd client = connect_to(server.port);
+    ASSERT_TRUE(server.run_until([&] { return server.opened.size() == 1; }));
+    ASSERT_TRUE(server.network->replace_listener(0, UniqueFd{}));
+    const UniqueFd refused{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(server.port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_NE(::connect(refused.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+    ASSERT_EQ(::send(client.get(), "x", 1, MSG_NOSIGNAL), 1);
+    EXPECT_TRUE(server.run_until([&] { return server.received[server.opened[0]] == "x"; }));
+
+    auto again = listen_on({"127.0.0.1", server.port}, 1);
+    ASSERT_TRUE(again.has_value()) << again.error();
+    ASSERT_TRUE(server.network->replace_listener(0, std::move(again->sockets[0])));
+    const UniqueFd second = connect_to(server.port);
+    EXPECT_TRUE(server.run_until([&] { return server.opened.size() == 2; }));
+    EXPECT_FALSE(server.network->replace_listener(7, UniqueFd{}));  // no such place
+}
+
 }  // namespace mitu::runtime
 
 namespace mitu::ports {

@@ -44,6 +44,9 @@ public:
     [[nodiscard]] const ports::PeerFacts* facts(ports::ConnectionId connection) final;
     void wake() noexcept final { waker_.wake(); }
     void stop_accepting() final { acceptor_.stop(); }
+    bool replace_listener(std::uint16_t index, UniqueFd socket) final {
+        return acceptor_.replace(index, std::move(socket));
+    }
     [[nodiscard]] const NetworkCounters& counters() const noexcept final { return counters_; }
 
 protected:

@@ -56,6 +56,9 @@ public:
     [[nodiscard]] const ports::PeerFacts* facts(ports::ConnectionId connection) override;
     void wake() noexcept override { inner_->wake(); }
     void stop_accepting() override { inner_->stop_accepting(); }
+    bool replace_listener(std::uint16_t index, runtime::UniqueFd socket) override {
+        return inner_->replace_listener(index, std::move(socket));
+    }
     [[nodiscard]] const runtime::NetworkCounters& counters() const noexcept override {
         return inner_->counters();
     }

@@ -36,6 +36,18 @@ std::unique_ptr<Checker> check_will_when_due_and_only_then(World& world, Model& 
 std::unique_ptr<Checker> check_message_expiry(World& world, Model& model);
 std::unique_ptr<Checker> check_last_retained_wins(World& world, Model& model);
 
+// admission.cpp
+std::unique_ptr<Checker> check_bans_hold(World& world, Model& model);
+std::unique_ptr<Checker> check_quotas_hold(World& world, Model& model);
+std::unique_ptr<Checker> check_rates_hold(World& world, Model& model);
+std::unique_ptr<Checker> check_rights_hold(World& world, Model& model);
+std::unique_ptr<Checker> check_credentials_end(World& world, Model& model);
+
+// refusal.cpp
+std::unique_ptr<Checker> check_refused_for_a_cause(World& world, Model& model);
+std::unique_ptr<Checker> check_nobody_starves(World& world, Model& model);
+std::unique_ptr<Checker> check_quotas_are_counted(World& world, Model& model);
+
 /// All of them.
 std::vector<std::unique_ptr<Checker>> all_checkers(World& world, Model& model);
 

@@ -259,7 +259,10 @@ public:
         if (m.is_refused && !m.is_accepted && m.read_count == 1) {
             broken(fmt::format("{} was refused and reaches {}", describe(m), describe(c)));
         }
-        if (!may_receive(c.key, m.topic) || !may_publish(m.publisher, m.topic)) {
+        const Authority& authority = world_.authority();
+        const Instant since = before(m.first_read_at, world_.stall_slack());
+        if (!authority.may_receive_since(c.key, m.topic, since, false) ||
+            !authority.may_publish_since(m.publisher, m.topic, m.first_read_at, false)) {
             broken(
                 fmt::format("{} reaches {} against the rules of access", describe(m), describe(c)));
         }

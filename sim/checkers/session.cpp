@@ -11,6 +11,12 @@ namespace {
 
 using mqtt::ReasonCode;
 
+/// Clients that read slowly may have been disconnected; what they are told leaves late.
+bool was_shed(const World& world, Instant now) {
+    return world.authority().was_on_since(admission::SheddingStep::disconnect_slowest,
+                                          before(now, Duration::seconds(6)));
+}
+
 /// [MQTT-3.1.4-3]: a connection whose session another one has taken over is closed, as soon as what
 /// was written to it has left, and within a bounded time.
 class OneLiveSession final : public CheckerBase {
@@ -151,6 +157,7 @@ public:
         // Judged by keep_alive; a client that takes nothing is closed some seconds later.
         if (is_silent(c, at) || was_silent_.contains(c.serial)) return;
         if (c.server_goodbye == ReasonCode::keep_alive_timeout) return;
+        if (at >= c.valid_until || was_shed(world_, at)) return;
         // A take-over, by a CONNECT whose CONNACK may never have been seen.
         if (c.server_goodbye == ReasonCode::session_taken_over) return;
         const auto& all = model_.connections();
@@ -208,7 +215,7 @@ public:
         if (p == nullptr) return;
         if (c.broke_by.empty()) {
             if (p->reason == ReasonCode::implementation_specific_error ||
-                p->reason == ReasonCode::quota_exceeded) {
+                (p->reason == ReasonCode::quota_exceeded && !was_shed(world_, s.at))) {
                 broken(fmt::format("{}: told {}, and nothing broke", describe(c),
                                    mqtt::to_text(p->reason)));
             }

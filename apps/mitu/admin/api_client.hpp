@@ -82,6 +82,9 @@ void print_object(const Json& object);
 ExitCode change(const ApiFlags& flags, const std::string& method, const std::string& path,
                 const Json& body, const std::string& done);
 
+/// What a server runs by: YAML with its revision, or JSON. Secrets are ***.
+ExitCode show_server_config(const ApiFlags& flags);
+
 /// --limit for listings.
 void add_limit_option(CLI::App& command, std::size_t& items_max);
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "apps/mitu/admin/api_client.hpp"
+#include "mitu/yaml/emit.hpp"
 
 namespace mitu::cli {
 
@@ -51,6 +52,19 @@ ExitCode reload(const ServerFlags& flags) {
 }
 
 }  // namespace
+
+ExitCode show_server_config(const ApiFlags& flags) {
+    const auto client = ApiClient::make(flags);
+    if (!client) return complain(ExitCode::usage, client.error());
+    const auto shown = client->call("GET", "/config");
+    if (!shown) return complain(shown.error().exit_code, shown.error().text);
+    if (flags.json) {
+        fmt::print("{}\n", shown->dump(2));
+        return ExitCode::ok;
+    }
+    fmt::print("# revision {}\n{}", shown->value("revision", 0), yaml::emit(shown->at("config")));
+    return ExitCode::ok;
+}
 
 void add_listener_command(CLI::App& app, Outcome& outcome) {
     CLI::App* listener = app.add_subcommand("listener", "where a server listens");

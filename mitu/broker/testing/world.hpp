@@ -25,6 +25,10 @@ class ScriptedGate final : public Gate {
 public:
     [[nodiscard]] Verdict judge(const AdmissionTicket& ticket, const Login& login) override;
     [[nodiscard]] Result<std::unique_ptr<Exchange>, Refusal> begin(const Login& login) override;
+    [[nodiscard]] std::shared_ptr<const Profile> current(const Admitted& admitted) const override {
+        const auto found = changed.find(admitted.client_id);
+        return found == changed.end() ? admitted.profile : found->second;
+    }
 
     struct Waiting {
         AdmissionTicket ticket;
@@ -32,6 +36,8 @@ public:
     };
 
     std::map<std::string, std::shared_ptr<const Profile>, std::less<>> profiles;  // by client id
+    /// What changed while a login was under way, by client id; null: not admitted any more.
+    std::map<std::string, std::shared_ptr<const Profile>, std::less<>> changed;
     std::map<std::string, Refusal, std::less<>> refused;                          // by client id
     std::map<std::string, TenantId, std::less<>> tenants;                         // by user name
     bool is_late = false;         // every login has to be proved; the answers are the test's
