@@ -309,8 +309,10 @@ void Session::drop_what_is_denied(const AccessVariables& values, Effects& effect
             leave_queue(entry);
             queue->erase_at(i);
             if (entry.share_serial != 0) {
-                effects.add(RedispatchEffect{entry.message, entry.share_serial, 0});
+                effects.add(
+                    RedispatchEffect{entry.message, entry.share_serial, 0, entry.is_kept != 0});
             } else {
+                erase_row(entry, effects);
                 forget(entry);
                 count_drop(DropReason::not_authorized);
             }

@@ -199,7 +199,8 @@ public:
     /// Behind which message to read, and from now on `ticket` is the answer.
     [[nodiscard]] StoredMessageId begin_read(std::uint32_t ticket) noexcept;
     /// The answer. `is_end`: there was nothing more when it was read.
-    void take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> messages, bool is_end);
+    void take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> messages, bool is_end,
+                      Effects& effects);
     /// Of a session that was in the store when the server began.
     void restore(const KeptSession& kept, const std::optional<StoredWill>& will, Instant now);
     void restore_filter(std::string_view filter);
@@ -332,7 +333,7 @@ private:
     void begin_backlog(StoredMessageId cursor);
     [[nodiscard]] StoredMessageId last_in_memory() const noexcept;
     [[nodiscard]] std::optional<Outgoing> entry_for(const Delivery& delivery);
-    void take_loaded(const LoadedMessage& loaded);
+    void take_loaded(const LoadedMessage& loaded, Effects& effects);
     void take_newcomers(std::span<const LoadedMessage> messages, StoredMessageId up_to);
     void add_waiting(Outgoing entry, std::uint64_t content_bytes);
     void count_away(std::uint64_t content_bytes) noexcept;

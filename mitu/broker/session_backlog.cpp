@@ -150,7 +150,7 @@ void Session::add_waiting(Outgoing entry, std::uint64_t content_bytes) {
     outbox_->waiting_bytes += content_bytes;
 }
 
-void Session::take_loaded(const LoadedMessage& loaded) {
+void Session::take_loaded(const LoadedMessage& loaded, Effects& effects) {
     SessionMemory own = memory();
     if (try_use_outbox() == nullptr) {
         memory::raise_fault(memory::ZoneFault::no_memory, "no room for what the store has");
@@ -162,6 +162,13 @@ void Session::take_loaded(const LoadedMessage& loaded) {
     entry.retain = loaded.row.retain ? 1 : 0;
     entry.is_kept = 1;
     if (loaded.row.packet_id == 0) {
+        // Rights may have gone while it lay in the store.
+        if (!profile_->subscribe.may_subscribe(view(entry).topic, access_variables(*profile_))) {
+            erase_row(entry, effects);
+            forget(entry);
+            count_drop(DropReason::not_authorized);
+            return;
+        }
         add_waiting(entry, loaded.content_bytes);
         return;
     }
@@ -173,7 +180,7 @@ void Session::take_loaded(const LoadedMessage& loaded) {
 }
 
 void Session::take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> messages,
-                           bool is_end) {
+                           bool is_end, Effects& effects) {
     const auto give_back = [&](const LoadedMessage& loaded) {
         Outgoing entry;
         entry.message = loaded.message;
@@ -200,7 +207,7 @@ void Session::take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> 
             continue;
         }
         if (!loaded.message.is_none()) uncount_away(loaded.content_bytes);
-        take_loaded(loaded);
+        take_loaded(loaded, effects);
     }
     take_newcomers(messages, up_to);
     behind.cursor = up_to;

@@ -331,7 +331,13 @@ void Shard::on_chunk(const QueueChunk& chunk) {
         }
         loaded_.push_back(loaded);
     }
-    if (!guarded(ref, [&] { session->take_backlog(chunk.ticket, loaded_, is_end); })) return;
+    Effects effects{turn_memory_};
+    if (!guarded(ref, [&] {
+            session->take_backlog(chunk.ticket, loaded_, is_end, effects);
+        })) {
+        return;
+    }
+    apply(*session, find(session->connection()), effects);
     if (Connection* const connection = find(session->connection())) touch(*connection);
 }
 
