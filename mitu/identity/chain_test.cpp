@@ -164,7 +164,7 @@ TEST(chain, an_identity_of_another_tenant_or_client_id_is_refused) {
 TEST(chain, tokens_and_passwords_share_a_field) {
     const TokenSigner signer{"HS256"};
     const auto chain =
-        chain_of({make_jwt_method({*KeySet::from_secret(TokenSigner::secret()), {}, false}),
+        chain_of({make_jwt_method({*KeySet::from_secret(TokenSigner::secret()), nullptr, {}, false}),
                   password_file()});
     const std::string good = signer.sign(R"({"exp":1700000060,"sub":"s"})");
     EXPECT_EQ(decide(chain, login_of("c", "x", good)).identity->user, "s");
@@ -177,7 +177,7 @@ TEST(chain, tokens_and_passwords_share_a_field) {
     EXPECT_EQ(refused(signer.sign(R"({"exp":1700000060,"nbf":1800000000})")),
               RefusalKind::not_yet_valid);
     EXPECT_EQ(refused("a.b.c"), RefusalKind::credentials);
-    const auto empty = chain_of({make_jwt_method({KeySet{}, {}, true})});
+    const auto empty = chain_of({make_jwt_method({KeySet{}, nullptr, {}, true})});
     EXPECT_EQ(decide(empty, login_of("c", good)).refusal, RefusalKind::unknown_key);
 }
 

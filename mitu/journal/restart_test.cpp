@@ -46,7 +46,7 @@ public:
         : clock_{clock} {
         clock_.world = nullptr;
         terms_.tenants = {{"default", durability}, {"other", durability}};
-        EXPECT_TRUE(begin_generation(engine, terms_));
+        EXPECT_TRUE(begin_run(engine, terms_, 1));
         const std::uint16_t shards = options.shards;
         committer_ = std::make_unique<store::Committer>(
             engine, store::CommitterOptions{.shards = shards},

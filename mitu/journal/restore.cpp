@@ -9,6 +9,7 @@
 #include "mitu/broker/placement.hpp"
 #include "mitu/mqtt/topic.hpp"
 #include "mitu/store/key.hpp"
+#include "mitu/store/schema.hpp"
 
 namespace mitu::journal {
 
@@ -217,18 +218,13 @@ private:
     RestoreReport report_;
 };
 
-Result<std::uint64_t, store::Error> number_at(store::Engine& engine, const std::string& key) {
-    const auto found = engine.get(Family::values, store::key_of(store::Name{space, key}));
-    if (!found) return std::unexpected(found.error());
-    return *found ? store::id_of(**found).value_or(0) : 0;
-}
-
 }  // namespace
 
-Result<void, store::Error> begin_generation(store::Engine& engine, JournalTerms& terms) {
-    const auto generation = number_at(engine, "generation");
-    if (!generation) return std::unexpected(generation.error());
-    terms.generation = static_cast<std::uint32_t>(*generation) + 1;
+Result<void, store::Error> begin_run(store::Engine& engine, JournalTerms& terms,
+                                     std::uint64_t node) {
+    const auto identity = store::begin_generation(engine, node);
+    if (!identity) return std::unexpected(identity.error());
+    terms.generation = identity->generation;
     terms.first_microsecond = 0;
     const auto rows = engine.scan(Family::values, store::key_of(store::Name{space, "clock/"}),
                                   store::key_of(store::Name{space, "clock0"}));
@@ -237,9 +233,7 @@ Result<void, store::Error> begin_generation(store::Engine& engine, JournalTerms&
             std::max(terms.first_microsecond, store::id_of(rows->value()).value_or(0));
     }
     if (auto error = rows->error()) return std::unexpected(*error);
-    store::Batch batch;
-    batch.put_value(space, "generation", store::key_of(std::uint64_t{terms.generation}));
-    return engine.write(batch.bytes(), true);
+    return {};
 }
 
 Result<RestoreReport, store::Error> restore(store::Engine& engine, const JournalTerms& terms,

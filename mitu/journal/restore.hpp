@@ -12,10 +12,11 @@
 
 namespace mitu::journal {
 
-/// Counts one more start in the store, and fills `terms` with what its numbers begin from.
-/// Errors  as Engine: nothing was begun.
-[[nodiscard]] Result<void, store::Error> begin_generation(store::Engine& engine,
-                                                          JournalTerms& terms);
+/// One more start: brings the store's layout to this version, and fills `terms` with what numbers
+/// begin from. `node`: for a store that has no name yet.
+/// Errors  as store::begin_generation: nothing was begun.
+[[nodiscard]] Result<void, store::Error> begin_run(store::Engine& engine, JournalTerms& terms,
+                                                   std::uint64_t node);
 
 struct RestoreOptions {
     /// The wills of clients without a kept session that were connected when the last process ended

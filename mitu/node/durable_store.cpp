@@ -3,13 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cstring>
 
-#include "mitu/runtime/process.hpp"
-#include "mitu/store/committer.hpp"
-#include "mitu/store/housekeeping.hpp"
-#include "mitu/store/reader.hpp"
 #include "mitu/store/rocks_engine.hpp"
+#include "mitu/store/service.hpp"
 #include "mitu/trace/log.hpp"
 
 namespace mitu::node {
@@ -43,31 +40,19 @@ std::vector<journal::TenantTerms> terms_of(const config::Config& config,
     return terms;
 }
 
+std::uint64_t random_number() {
+    std::uint64_t number = 0;
+    const std::string bytes = runtime::random_bytes(sizeof number);
+    std::memcpy(&number, bytes.data(), sizeof number);
+    return number;
+}
+
 std::string say(const store::Error& error, const std::string& directory) {
     return fmt::format("the store in {}: {}: {}", directory, store::to_text(error.kind),
                        error.detail);
 }
 
 }  // namespace
-
-void DurableStore::Bell::ring() {
-    {
-        const std::lock_guard lock{mutex_};
-        is_rung_ = true;
-    }
-    rang_.notify_one();
-}
-
-void DurableStore::Bell::wait_until(Instant deadline, Instant now) {
-    std::unique_lock lock{mutex_};
-    const auto is_rung = [this] { return is_rung_; };
-    if (deadline.is_never()) {
-        rang_.wait(lock, is_rung);
-    } else if (deadline > now) {
-        rang_.wait_for(lock, std::chrono::nanoseconds{(deadline - now).count_ns()}, is_rung);
-    }
-    is_rung_ = false;
-}
 
 Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
     const config::Config& config, const fleet::Catalog& catalog, std::uint16_t shards,
@@ -94,24 +79,19 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
     }
     if (!engine) return std::unexpected(say(engine.error(), disk.directory));
     made->engine_ = *std::move(engine);
-    if (const auto counted = journal::begin_generation(*made->engine_, made->terms_); !counted) {
+    if (const auto counted = journal::begin_run(*made->engine_, made->terms_, random_number()); !counted) {
         return std::unexpected(say(counted.error(), disk.directory));
     }
-    store::CommitterOptions options;
-    options.shards = shards;
-    options.async_delay = config.store.async_delay;
-    options.free_bytes_min = config.store.free_bytes_min;
-    DurableStore* const self = made.get();
-    made->committer_ = std::make_unique<store::Committer>(
-        *made->engine_, options, wake_shard, [self] { self->committer_bell_.ring(); });
-    made->housekeeping_ =
-        std::make_unique<store::Housekeeping>(*made->engine_, *made->committer_);
-    made->reader_ = std::make_unique<store::Reader>(
-        *made->engine_, made->committer_.get(), store::Reader::Options{.shards = shards},
-        std::move(wake_shard), [self] { self->reader_bell_.ring(); });
+    store::Service::Options options;
+    options.committer.shards = shards;
+    options.committer.async_delay = config.store.async_delay;
+    options.committer.free_bytes_min = config.store.free_bytes_min;
+    made->service_ = std::make_unique<store::Service>(*made->engine_, made->clock_, options,
+                                                      std::move(wake_shard));
     for (std::uint16_t i = 0; i < shards; ++i) {
         made->journals_.push_back(std::make_unique<journal::StoreJournal>(
-            ShardId{i}, made->terms_, *made->committer_, *made->reader_, made->clock_));
+            ShardId{i}, made->terms_, made->service_->committer(), made->service_->reader(),
+            made->clock_));
     }
     log(Level::info, "store_opened",
         {{"directory", disk.directory},
@@ -138,55 +118,24 @@ std::optional<std::string> DurableStore::restore(std::span<broker::Shard* const>
     return std::nullopt;
 }
 
-void DurableStore::start() {
-    // tidy-allow(threads): they wait for the disk
-    committer_thread_ = std::thread{[this] { run_committer(); }};
-    reader_thread_ = std::thread{[this] { run_reader(); }};  // tidy-allow(threads): as above
-}
+void DurableStore::start() { service_->start(); }
 
-void DurableStore::run_committer() {
-    runtime::name_thread("store-writer");
-    bool is_troubled = false;
-    while (!is_stopping_.load(std::memory_order_relaxed)) {
-        const auto step = committer_->step(clock_.now(), clock_.wall());
-        reader_bell_.ring();  // questions that waited for a batch
-        const bool has_trouble = committer_->trouble().has_value();
-        if (has_trouble != is_troubled) {
-            log(has_trouble ? Level::error : Level::info,
-                has_trouble ? "store_stopped" : "store_goes_on",
-                {{"reason", has_trouble ? committer_->trouble()->detail : std::string{}}});
-            is_troubled = has_trouble;
-        }
-        if (step.has_more) continue;
-        Instant deadline = step.deadline;
-        if (!has_trouble) {
-            if (const auto kept = housekeeping_->step(clock_.now(), clock_.wall())) {
-                if (kept->has_more) deadline = clock_.now();
-                deadline = std::min(deadline, kept->deadline);
-            }
-        }
-        committer_bell_.wait_until(deadline, clock_.now());
-    }
-    committer_->finish(clock_.now(), clock_.wall());
-}
+void DurableStore::stop() { service_->stop(); }
 
-void DurableStore::run_reader() {
-    runtime::name_thread("store-reader");
-    while (!is_stopping_.load(std::memory_order_relaxed)) {
-        while (reader_->step(clock_.wall())) {
-        }
-        reader_bell_.wait_until(Instant::never(), clock_.now());
+void DurableStore::watch() {
+    const bool accepts = service_->committer().accepts_growth();
+    if (accepts == accepts_) return;
+    accepts_ = accepts;
+    if (accepts) {
+        log(Level::info, "store_goes_on", {});
+    } else {
+        log(Level::error, "store_full",
+            {{"effect", "nothing new is kept (0x97) until there is space again"}});
     }
 }
 
-void DurableStore::stop() {
-    is_stopping_.store(true, std::memory_order_relaxed);
-    committer_bell_.ring();
-    reader_bell_.ring();
-    if (committer_thread_.joinable()) committer_thread_.join();
-    if (reader_thread_.joinable()) reader_thread_.join();
+DurableStore::~DurableStore() {
+    if (service_) stop();
 }
-
-DurableStore::~DurableStore() { stop(); }
 
 }  // namespace mitu::node

@@ -1,13 +1,11 @@
 #pragma once
 // DurableStore: the store of a node, with its two threads: one writes for all shards, one reads.
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "mitu/base/result.hpp"
@@ -18,10 +16,8 @@
 #include "mitu/runtime/clock.hpp"
 
 namespace mitu::store {
-class Committer;
-class Housekeeping;
-class Reader;
 class RocksEngine;
+class Service;
 }  // namespace mitu::store
 
 namespace mitu::node {
@@ -49,38 +45,20 @@ public:
     void stop();
 
     [[nodiscard]] store::RocksEngine& engine() noexcept { return *engine_; }
-    [[nodiscard]] const store::Committer& committer() const noexcept { return *committer_; }
+    /// Says so in the log when the store stops taking what is new, and when it goes on. To be
+    /// called about once a second.
+    void watch();
 
 private:
-    /// Sleeps until woken or until a time; a wake that comes before the sleep is not lost.
-    class Bell {
-    public:
-        void ring();
-        void wait_until(Instant deadline, Instant now);
-
-    private:
-        std::mutex mutex_;
-        std::condition_variable rang_;
-        bool is_rung_ = false;
-    };
-
     DurableStore() = default;
-    void run_committer();
-    void run_reader();
 
     runtime::SystemClock clock_;
     Duration will_grace_;
     journal::JournalTerms terms_;
     std::unique_ptr<store::RocksEngine> engine_;
-    std::unique_ptr<store::Committer> committer_;
-    std::unique_ptr<store::Housekeeping> housekeeping_;
-    std::unique_ptr<store::Reader> reader_;
+    std::unique_ptr<store::Service> service_;
     std::vector<std::unique_ptr<journal::StoreJournal>> journals_;
-    Bell committer_bell_;
-    Bell reader_bell_;
-    std::atomic<bool> is_stopping_{false};
-    std::thread committer_thread_;  // tidy-allow(threads): waits for the disk, so that no shard does
-    std::thread reader_thread_;     // tidy-allow(threads): see committer_thread_
+    bool accepts_ = true;  // as it was logged last
 };
 
 }  // namespace mitu::node

@@ -281,6 +281,7 @@ void Node::Impl::keep_house() {
         sources_.tick();
         if (api_certificate_ && api_certificate_->look()) renew_api_certificate();
         admission_->bans.expire(clock_.now());
+        if (store_) store_->watch();
         admission_->memory.update(runtime::resident_bytes());
     }
 }

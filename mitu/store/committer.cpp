@@ -111,6 +111,10 @@ void Committer::note(const Error& error, Instant now) {
 }
 
 void Committer::try_to_recover(Instant now) {
+    if (!trouble_ && engine_.has_found_damage()) {
+        note(Error{ErrorKind::damaged, "a file does not hold against its checksum"}, now);
+        retry_at_ = now;
+    }
     if (!trouble_ || now < retry_at_) return;
     const auto recovered = engine_.recover();
     if (!recovered) return note(recovered.error(), now);

@@ -67,12 +67,18 @@ public:
     [[nodiscard]] virtual Result<std::optional<Bytes>, Error> last(Family family, ByteView from,
                                                                    ByteView to) = 0;
 
-    /// Tries to write again after an error. Errors  why it is still not possible.
+    /// Something that was read did not hold against its checksum: recover() is to put it aside.
+    [[nodiscard]] virtual bool has_found_damage() const noexcept { return false; }
+    /// Tries to write again after an error, and mends what was found damaged. The thread that calls
+    /// it holds no Rows.
+    /// Errors  why it is still not possible.
     [[nodiscard]] virtual Result<void, Error> recover() = 0;
     /// What can still be written; nullopt: nobody knows, or there is no bound.
     [[nodiscard]] virtual std::optional<std::uint64_t> free_bytes() = 0;
     /// Rows that have expired by now may be dropped by the engine on its own.
     virtual void set_time(WallTime now) = 0;
+    /// What was lost, in words, since the last time: see recover().
+    [[nodiscard]] virtual std::vector<std::string> take_losses() { return {}; }
     [[nodiscard]] virtual EngineStats stats() = 0;
     /// A copy as of now in a directory that does not exist yet; readable by open() of the same
     /// kind.

@@ -35,6 +35,10 @@ inline constexpr std::array<std::string_view, family_count> family_names{
     "flight",  "messages",     "references",    "released", "streams", "stream_names",
     "cursors", "stream_order", "retained",      "discards", "values"};
 
+[[nodiscard]] constexpr std::size_t index_of(Family family) noexcept {
+    return static_cast<std::size_t>(family);
+}
+
 [[nodiscard]] constexpr std::string_view to_text(Family family) noexcept {
     return family_names[static_cast<std::size_t>(family)];
 }

@@ -5,8 +5,6 @@
 namespace mitu::store {
 namespace {
 
-std::size_t index_of(Family family) noexcept { return static_cast<std::size_t>(family); }
-
 // What a node of the map takes beside key and value.
 constexpr std::uint64_t row_overhead_bytes = 96;
 

@@ -139,7 +139,7 @@ private:
             return stop_at(range, std::move(behind));
         }
         if (entry->expires_at <= wall_) {
-            ++chunk_.expired_messages;
+            skip(range, key, entry->message, chunk_.expired);
             return true;
         }
         if (entry->message.value == 0) {
@@ -154,9 +154,15 @@ private:
         if (*found) {
             add_row(range.family, key, value, 0, **found);
         } else {
-            ++chunk_.missing_messages;
+            skip(range, key, entry->message, chunk_.missing);
         }
         return true;
+    }
+
+    /// Rows of streams go by themselves, when all cursors have passed them.
+    static void skip(const Range& range, ByteView key, MessageId message,
+                     std::vector<Chunk::Skipped>& to) {
+        if (range.family == Family::queue) to.push_back({to_bytes(key), message});
     }
 
     /// The message is the last `body_bytes` of the value, or `shared`.
@@ -195,6 +201,18 @@ private:
 
 Chunk read(Engine& engine, const ReadRequest& request, WallTime wall) {
     return ChunkWriter{engine, request, wall}.write();
+}
+
+void take_out_skipped(const Chunk& chunk, Batch& batch) {
+    for (const auto* skipped : {&chunk.expired, &chunk.missing}) {
+        for (const Chunk::Skipped& each : *skipped) {
+            const auto session = id_of(each.key);
+            const auto position = second_id_of(each.key);
+            if (!session || !position) continue;
+            batch.dequeue(SessionId{*session}, *position, each.message);
+            batch.erase_flight(SessionId{*session}, *position);
+        }
+    }
 }
 
 Reader::Reader(Engine& engine, const Committer* committer, const Options& options,

@@ -62,9 +62,13 @@ public:
     std::uint64_t token = 0;
     std::vector<Range> rest;     // ask for these; empty: that was all
     std::optional<Error> error;  // reading stopped here; the rows before it are good
-    std::uint32_t missing_messages =
-        0;  // entries whose message is gone: they are not among the rows
-    std::uint32_t expired_messages = 0;  // the same, because their time has come
+    /// Entries that are not among the rows, to be taken out of their queue: see take_out_skipped().
+    struct Skipped {
+        Bytes key;
+        MessageId message;
+    };
+    std::vector<Skipped> expired;
+    std::vector<Skipped> missing;  // what they named is gone: a crash, or it has expired
 
     [[nodiscard]] std::size_t size() const noexcept { return rows_.size(); }
     /// Lifetime  the chunk's.
@@ -86,14 +90,14 @@ private:
 };
 
 /// Answers one request at once: what a Reader does, for those that may wait themselves.
-/// Cost  the rows that are given, and one more lookup for each entry whose message is shared; what
-/// other
-///       sessions have stored is not read.
+/// Cost  the rows that are given, and a lookup for each shared message; nothing of other sessions.
 [[nodiscard]] Chunk read(Engine& engine, const ReadRequest& request, WallTime wall);
 
+/// Adds to `batch` what removes the entries that a reading of queues has skipped.
+void take_out_skipped(const Chunk& chunk, Batch& batch);
+
 /// Threading  ask, poll: the shard that is named; step: the reader's thread.
-/// Order      answers come in the order of the questions, but those that wait for a batch come
-/// behind.
+/// Order      that of the questions, but those that wait for a batch come behind.
 class Reader {
 public:
     struct Options {

@@ -5,6 +5,8 @@
 #include <rocksdb/write_batch.h>
 
 #include <array>
+#include <mutex>
+#include <shared_mutex>
 #include <utility>
 
 #include "mitu/store/rocks_options.hpp"
@@ -14,7 +16,21 @@
 namespace mitu::store {
 namespace {
 
-std::size_t family_index(Family family) noexcept { return static_cast<std::size_t>(family); }
+/// For calls of RocksDB that wait for its background work.
+class JobsWait {
+public:
+    explicit JobsWait(BackgroundJobs* jobs) : jobs_{jobs} {
+        if (jobs_ != nullptr) jobs_->begin_wait();
+    }
+    ~JobsWait() {
+        if (jobs_ != nullptr) jobs_->end_wait();
+    }
+    JobsWait(const JobsWait&) = delete;
+    JobsWait& operator=(const JobsWait&) = delete;
+
+private:
+    BackgroundJobs* jobs_;
+};
 
 }  // namespace
 
@@ -25,11 +41,14 @@ struct RocksEngine::Database {
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
 
-    rocksdb::Status open() {
+    rocksdb::Status open(bool to_read_only = false) {
         std::vector<rocksdb::ColumnFamilyHandle*> opened;
         rocksdb::DB* raw = nullptr;
         const auto status =
-            rocksdb::DB::Open(setup.options, disk.directory, setup.families, &opened, &raw);
+            to_read_only
+                ? rocksdb::DB::OpenForReadOnly(setup.options, disk.directory, setup.families,
+                                               &opened, &raw)
+                : rocksdb::DB::Open(setup.options, disk.directory, setup.families, &opened, &raw);
         if (!status.ok()) return status;
         db.reset(raw);
         handles = std::move(opened);
@@ -40,12 +59,13 @@ struct RocksEngine::Database {
         if (!db) return;
         for (auto* handle : handles) (void)db->DestroyColumnFamilyHandle(handle);
         handles.clear();
+        const JobsWait wait{disk.jobs};
         (void)db->Close();
         db.reset();
     }
 
     [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(Family family) const noexcept {
-        return handles[family_index(family)];
+        return handles[index_of(family)];
     }
 
     DiskOptions disk;
@@ -54,14 +74,38 @@ struct RocksEngine::Database {
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::WriteBatch batch;
     std::atomic<std::uint64_t> syncs{0};
+    // Readers share it; recover() takes the database away from all of them.
+    std::shared_mutex in_use;
+    // After an error nothing is written before recover(), which opens the files anew. DB::Resume()
+    // would leave a log that must not be written again, and RocksDB asserts that it is not.
+    std::optional<Error> broken;
+
+    [[nodiscard]] Result<void, Error> outcome(const rocksdb::Status& status,
+                                              std::string_view doing) {
+        if (status.ok()) return {};
+        broken = found(status, doing);
+        return std::unexpected(*broken);
+    }
+    /// An error of any thread; one that tells of damage is remembered.
+    [[nodiscard]] Error found(const rocksdb::Status& status, std::string_view doing) {
+        if (status.IsCorruption()) has_damage.store(true, std::memory_order_relaxed);
+        return to_error(status, doing);
+    }
+    std::atomic<bool> has_damage{false};
+    std::vector<std::string> losses;
 };
 
 namespace {
 
 class RocksRows final : public Rows {
 public:
-    RocksRows(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, ByteView from, ByteView to)
-        : from_{to_bytes(from)}, to_{to_bytes(to)}, end_{to_slice(to_)} {
+    RocksRows(std::atomic<bool>& has_damage, std::shared_lock<std::shared_mutex> in_use,
+              rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, ByteView from, ByteView to)
+        : has_damage_{has_damage},
+          in_use_{std::move(in_use)},
+          from_{to_bytes(from)},
+          to_{to_bytes(to)},
+          end_{to_slice(to_)} {
         rocksdb::ReadOptions options;
         options.verify_checksums = true;
         if (!to_.empty()) options.iterate_upper_bound = &end_;
@@ -82,16 +126,35 @@ public:
     std::optional<Error> error() const override {
         const auto status = rows_->status();
         if (status.ok()) return std::nullopt;
+        if (status.IsCorruption()) has_damage_.store(true, std::memory_order_relaxed);
         return to_error(status, "reading");
     }
 
 private:
+    std::atomic<bool>& has_damage_;
+    std::shared_lock<std::shared_mutex> in_use_;
     Bytes from_;
     Bytes to_;
     rocksdb::Slice end_;
     std::unique_ptr<rocksdb::Iterator> rows_;
     bool has_begun_ = false;
 };
+
+/// While there is no database: its files could not be opened again yet.
+class NoRows final : public Rows {
+public:
+    explicit NoRows(Error error) : error_{std::move(error)} {}
+    bool next() override { return false; }
+    ByteView key() const override { return {}; }
+    ByteView value() const override { return {}; }
+    std::optional<Error> error() const override { return error_; }
+
+private:
+    Error error_;
+};
+
+// To open the files anew, RocksDB writes a few of them.
+constexpr std::uint64_t reopening_bytes = 1ULL << 20;
 
 }  // namespace
 
@@ -102,6 +165,7 @@ Result<std::unique_ptr<RocksEngine>, Error> RocksEngine::open(const DiskOptions&
                                                               OpenReport& report) {
     auto database = std::make_unique<Database>(options);
     rocksdb::Env* const env = database->setup.options.env;
+    if (options.read_only) return open_read_only(std::move(database), report);
     if (const auto made = make_directories(*env, options.directory); !made) {
         return std::unexpected(made.error());
     }
@@ -123,7 +187,25 @@ Result<std::unique_ptr<RocksEngine>, Error> RocksEngine::open(const DiskOptions&
     return std::unique_ptr<RocksEngine>{new RocksEngine{std::move(database)}};
 }
 
+Result<std::unique_ptr<RocksEngine>, Error> RocksEngine::open_read_only(
+    std::unique_ptr<Database> database, OpenReport& report) {
+    const std::string& directory = database->disk.directory;
+    if (!database->setup.options.env->FileExists(directory + "/CURRENT").ok()) {
+        return std::unexpected(Error{ErrorKind::unsupported, directory + " holds no store"});
+    }
+    const auto status = database->open(true);
+    note_dropped_bytes(*database->setup.complaints, report);
+    if (!status.ok()) return std::unexpected(to_error(status, "opening " + directory));
+    database->broken = Error{ErrorKind::unsupported, directory + " is open for reading only"};
+    return std::unique_ptr<RocksEngine>{new RocksEngine{std::move(database)}};
+}
+
+void RocksEngine::run_jobs() {
+    if (database_->disk.jobs != nullptr) database_->disk.jobs->run();
+}
+
 Result<void, Error> RocksEngine::write(ByteView operations, bool sync) {
+    if (database_->broken) return std::unexpected(*database_->broken);
     rocksdb::WriteBatch& batch = database_->batch;
     batch.Clear();
     OperationReader reader{operations};
@@ -151,32 +233,41 @@ Result<void, Error> RocksEngine::write(ByteView operations, bool sync) {
     rocksdb::WriteOptions options;
     options.sync = sync;
     const auto status = database_->db->Write(options, &batch);
-    if (!status.ok()) return std::unexpected(to_error(status, "writing"));
+    run_jobs();
+    if (auto written = database_->outcome(status, "writing"); !written) return written;
     if (sync) database_->syncs.fetch_add(1, std::memory_order_relaxed);
     return {};
 }
 
 Result<void, Error> RocksEngine::sync() {
+    if (database_->broken) return std::unexpected(*database_->broken);
     const auto status = database_->db->SyncWAL();
-    if (!status.ok()) return std::unexpected(to_error(status, "syncing the log"));
+    if (auto synced = database_->outcome(status, "syncing the log"); !synced) return synced;
     database_->syncs.fetch_add(1, std::memory_order_relaxed);
     return {};
 }
 
 Result<std::optional<Bytes>, Error> RocksEngine::get(Family family, ByteView key) {
+    const std::shared_lock lock{database_->in_use};
+    if (!database_->db) return std::unexpected(no_database());
     rocksdb::PinnableSlice value;
     const auto status = database_->db->Get(rocksdb::ReadOptions{}, database_->handle(family),
                                            to_slice(key), &value);
     if (status.IsNotFound()) return std::optional<Bytes>{};
-    if (!status.ok()) return std::unexpected(to_error(status, "reading"));
+    if (!status.ok()) return std::unexpected(database_->found(status, "reading"));
     return std::optional<Bytes>{to_bytes(to_view(value))};
 }
 
 std::unique_ptr<Rows> RocksEngine::scan(Family family, ByteView from, ByteView to) {
-    return std::make_unique<RocksRows>(*database_->db, database_->handle(family), from, to);
+    std::shared_lock lock{database_->in_use};
+    if (!database_->db) return std::make_unique<NoRows>(no_database());
+    return std::make_unique<RocksRows>(database_->has_damage, std::move(lock), *database_->db,
+                                       database_->handle(family), from, to);
 }
 
 Result<std::optional<Bytes>, Error> RocksEngine::last(Family family, ByteView from, ByteView to) {
+    const std::shared_lock lock{database_->in_use};
+    if (!database_->db) return std::unexpected(no_database());
     rocksdb::ReadOptions options;
     const rocksdb::Slice begin = to_slice(from);
     const rocksdb::Slice end = to_slice(to);
@@ -185,14 +276,48 @@ Result<std::optional<Bytes>, Error> RocksEngine::last(Family family, ByteView fr
     const std::unique_ptr<rocksdb::Iterator> rows{
         database_->db->NewIterator(options, database_->handle(family))};
     rows->SeekToLast();
-    if (!rows->status().ok()) return std::unexpected(to_error(rows->status(), "reading"));
+    if (!rows->status().ok()) return std::unexpected(database_->found(rows->status(), "reading"));
     if (!rows->Valid()) return std::optional<Bytes>{};
     return std::optional<Bytes>{to_bytes(to_view(rows->key()))};
 }
 
+Error RocksEngine::no_database() const {
+    return database_->broken.value_or(Error{ErrorKind::io_failed, "the store is not open"});
+}
+
+bool RocksEngine::has_found_damage() const noexcept {
+    return database_->has_damage.load(std::memory_order_relaxed);
+}
+
+std::vector<std::string> RocksEngine::take_losses() { return std::exchange(database_->losses, {}); }
+
 Result<void, Error> RocksEngine::recover() {
-    const auto status = database_->db->Resume();
-    if (!status.ok()) return std::unexpected(to_error(status, "writing again"));
+    if (!database_->broken && !has_found_damage()) return {};
+    if (database_->disk.read_only) return std::unexpected(*database_->broken);
+    const auto free = free_bytes();
+    if (free && *free < reopening_bytes) {
+        // As it is, it can at least be read.
+        return std::unexpected(Error{
+            ErrorKind::disk_full,
+            database_->disk.directory + ": only " + std::to_string(*free) + " bytes are free"});
+    }
+    const std::unique_lock lock{database_->in_use};
+    database_->close();
+    if (has_found_damage()) {
+        OpenReport report;
+        repair(database_->disk.directory, database_->setup, report);
+        for (std::string& loss : report.losses) database_->losses.push_back(std::move(loss));
+        for (const std::string& file : report.quarantined) {
+            database_->losses.push_back("put aside: " + file);
+        }
+        database_->has_damage.store(false, std::memory_order_relaxed);
+    }
+    const auto status = database_->open();
+    if (auto opened = database_->outcome(status, "opening again"); !opened) {
+        (void)database_->open(true);
+        return opened;
+    }
+    database_->broken.reset();
     return {};
 }
 
@@ -209,7 +334,9 @@ void RocksEngine::set_time(WallTime now) {
 }
 
 EngineStats RocksEngine::stats() {
+    const std::shared_lock lock{database_->in_use};
     EngineStats stats;
+    if (!database_->db) return stats;
     const auto property = [this](Family family, const std::string& name) {
         std::uint64_t value = 0;
         (void)database_->db->GetIntProperty(database_->handle(family), name, &value);
@@ -233,6 +360,9 @@ EngineStats RocksEngine::stats() {
 }
 
 Result<void, Error> RocksEngine::backup(const std::string& directory) {
+    const std::shared_lock lock{database_->in_use};
+    if (database_->broken) return std::unexpected(*database_->broken);
+    const JobsWait wait{database_->disk.jobs};
     rocksdb::Checkpoint* raw = nullptr;
     auto status = rocksdb::Checkpoint::Create(database_->db.get(), &raw);
     const std::unique_ptr<rocksdb::Checkpoint> checkpoint{raw};
@@ -242,6 +372,8 @@ Result<void, Error> RocksEngine::backup(const std::string& directory) {
 }
 
 Result<void, Error> RocksEngine::compact() {
+    if (database_->broken) return std::unexpected(*database_->broken);
+    const JobsWait wait{database_->disk.jobs};
     for (std::size_t i = 0; i < family_count; ++i) {
         rocksdb::CompactRangeOptions options;
         options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
@@ -253,8 +385,10 @@ Result<void, Error> RocksEngine::compact() {
 }
 
 Result<void, Error> RocksEngine::verify_checksums() {
+    const std::shared_lock lock{database_->in_use};
+    if (!database_->db) return std::unexpected(no_database());
     const auto status = database_->db->VerifyChecksum();
-    if (!status.ok()) return std::unexpected(to_error(status, "checking"));
+    if (!status.ok()) return std::unexpected(database_->found(status, "checking"));
     return {};
 }
 

@@ -14,6 +14,16 @@ class Env;
 
 namespace mitu::store {
 
+/// Where the background work of RocksDB is done if not by threads of its own: in the calls of the
+/// engine.
+class BackgroundJobs {
+public:
+    virtual ~BackgroundJobs() = default;
+    virtual void run() = 0;         // all that is queued
+    virtual void begin_wait() = 0;  // a call follows that waits for such work
+    virtual void end_wait() = 0;
+};
+
 struct DiskOptions {
     std::string directory;
     // Memory: caches and buffers together take these two and little more.
@@ -23,8 +33,12 @@ struct DiskOptions {
                                   << 20;  // of the write-ahead log; above it buffers are flushed
     int open_files_max = 256;
     int background_jobs = 2;
-    // Not the system's: see virtual_disk.hpp. Lifetime  outlives the engine.
+    // Changes nothing, repairs nothing, and may look at a store that a server has open: as it is
+    // now.
+    bool read_only = false;
+    // Not the system's: see VirtualEnv::install. Lifetime  outlives the engine.
     rocksdb::Env* env = nullptr;
+    BackgroundJobs* jobs = nullptr;
 };
 
 /// What opening found.
@@ -55,21 +69,28 @@ public:
     [[nodiscard]] std::unique_ptr<Rows> scan(Family family, ByteView from, ByteView to) override;
     [[nodiscard]] Result<std::optional<Bytes>, Error> last(Family family, ByteView from,
                                                            ByteView to) override;
+    [[nodiscard]] bool has_found_damage() const noexcept override;
     [[nodiscard]] Result<void, Error> recover() override;
     [[nodiscard]] std::optional<std::uint64_t> free_bytes() override;
     void set_time(WallTime now) override;
+    [[nodiscard]] std::vector<std::string> take_losses() override;
     [[nodiscard]] EngineStats stats() override;
     /// By hard links where the file system has them: quick, and small until both change.
     [[nodiscard]] Result<void, Error> backup(const std::string& directory) override;
 
     /// Moves what is in buffers to files, and merges files until only what lives is left.
     [[nodiscard]] Result<void, Error> compact();
-    /// Reads every block of every file against its checksum. Errors  damaged: which file.
+    /// Reads every block of every file against its checksum.
+    /// Errors  damaged: which file.
     [[nodiscard]] Result<void, Error> verify_checksums();
 
 private:
     struct Database;
     explicit RocksEngine(std::unique_ptr<Database> database);
+    [[nodiscard]] static Result<std::unique_ptr<RocksEngine>, Error> open_read_only(
+        std::unique_ptr<Database> database, OpenReport& report);
+    void run_jobs();
+    [[nodiscard]] Error no_database() const;
     std::unique_ptr<Database> database_;
 };
 

@@ -1,0 +1,43 @@
+#pragma once
+// What a store holds, and whether it agrees with itself.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mitu/base/result.hpp"
+#include "mitu/base/time.hpp"
+#include "mitu/store/engine.hpp"
+
+namespace mitu::store {
+
+/// Something that is not as it should be.
+struct Finding {
+    Family family = Family::meta;
+    std::string what;          // which row, and what of it
+    bool is_harmless = false;  // left over from a crash or by time; reads step over it
+};
+
+struct CheckReport {
+    std::array<std::uint64_t, family_count> rows{};
+    std::array<std::uint64_t, family_count> bytes{};  // of keys and values
+    std::uint64_t expired = 0;
+    std::vector<Finding> findings;  // the first of them
+    std::uint64_t findings_total = 0;
+    std::uint64_t harmless_total = 0;
+
+    [[nodiscard]] bool is_sound() const noexcept { return findings_total == harmless_total; }
+};
+
+struct CheckOptions {
+    std::size_t findings_max = 100;
+    WallTime wall{};  // what has expired by then
+};
+
+/// Reads all rows: can each be read, is there what it refers to, do the counts of references agree.
+/// Errors  as reading: an unreadable file ends it.
+/// Cost    the whole store; in memory, one number for each session and each shared message.
+[[nodiscard]] Result<CheckReport, Error> check(Engine& engine, const CheckOptions& options);
+
+}  // namespace mitu::store

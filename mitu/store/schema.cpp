@@ -1,0 +1,118 @@
+#include "mitu/store/schema.hpp"
+
+#include <optional>
+#include <string>
+
+#include "mitu/store/codec.hpp"
+#include "mitu/store/key.hpp"
+#include "mitu/store/record.hpp"
+
+namespace mitu::store {
+namespace {
+
+constexpr std::uint64_t step_bytes_max = 1U << 20;
+
+Result<std::uint64_t, Error> number_at(Engine& engine, std::string_view name,
+                                       std::uint64_t otherwise) {
+    const auto value = engine.get(Family::meta, as_bytes(name));
+    if (!value) return std::unexpected(value.error());
+    if (!*value) return otherwise;
+    const auto number = id_of(**value);
+    if (!number) {
+        return std::unexpected(
+            Error{ErrorKind::damaged, "meta: " + std::string{name} + " is no number"});
+    }
+    return *number;
+}
+
+void put_number(Batch& batch, std::string_view name, std::uint64_t value) {
+    batch.put(Family::meta, as_bytes(name), key_of(value));
+}
+
+Result<void, Error> write(Engine& engine, Batch& batch, bool sync) {
+    const auto written = engine.write(batch.bytes(), sync);
+    batch.clear();
+    return written;
+}
+
+/// The fields of a session's row as they were in version 1, and the will behind them.
+std::optional<ByteView> will_of_v1(ByteView row) noexcept {
+    Decoder decoder{row};
+    (void)decoder.number();  // id
+    (void)decoder.byte();    // protocol version
+    (void)decoder.number();  // expiry interval
+    (void)decoder.number();  // expires at
+    (void)decoder.number();  // last seen
+    (void)decoder.bytes();   // extra
+    if (!decoder.is_sound() || decoder.is_at_end()) return std::nullopt;
+    return decoder.rest();
+}
+
+/// Cut off in the middle, some rows are new and some old: the new ones have nothing behind their
+/// fields.
+Result<void, Error> migrate_1_to_2(Engine& engine) {
+    Batch batch;
+    const auto rows = engine.scan(Family::sessions, {}, {});
+    while (rows->next()) {
+        const auto will = will_of_v1(rows->value());
+        const auto session = decode_session(rows->value());
+        if (!will || !session) continue;  // what cannot be read stays, for `check` to name
+        batch.put(Family::wills, key_of(session->id.value), *will);
+        batch.put(Family::sessions, rows->key(),
+                  rows->value().first(rows->value().size() - will->size()));
+        if (batch.size_bytes() < step_bytes_max) continue;
+        if (const auto written = write(engine, batch, false); !written) return written;
+    }
+    if (auto error = rows->error()) return std::unexpected(*error);
+    return batch.is_empty() ? Result<void, Error>{} : write(engine, batch, false);
+}
+
+bool has_rows(Engine& engine) {
+    return engine.scan(Family::sessions, {}, {})->next() ||
+           engine.scan(Family::retained, {}, {})->next();
+}
+
+}  // namespace
+
+Result<Identity, Error> read_identity(Engine& engine) {
+    // The number was not written before version 2.
+    const auto schema =
+        number_at(engine, "schema", has_rows(engine) ? 1 : std::uint64_t{schema_version});
+    if (!schema) return std::unexpected(schema.error());
+    if (*schema > schema_version || *schema == 0) {
+        return std::unexpected(Error{ErrorKind::unsupported,
+                                     "the store has schema " + std::to_string(*schema) +
+                                         ", this program knows 1 to " +
+                                         std::to_string(schema_version) + "; use a newer one"});
+    }
+    const auto generation = number_at(engine, "generation", 0);
+    if (!generation) return std::unexpected(generation.error());
+    const auto node = number_at(engine, "node", 0);
+    if (!node) return std::unexpected(node.error());
+    return Identity{static_cast<std::uint32_t>(*schema), static_cast<std::uint32_t>(*generation),
+                    *node, 0};
+}
+
+Result<Identity, Error> begin_generation(Engine& engine, std::uint64_t node) {
+    auto identity = read_identity(engine);
+    if (!identity) return identity;
+    if (identity->schema < schema_version) {
+        identity->migrated_from = identity->schema;
+        if (const auto migrated = migrate_1_to_2(engine); !migrated) {
+            return std::unexpected(migrated.error());
+        }
+        identity->schema = schema_version;
+    }
+    ++identity->generation;
+    if (identity->node == 0) identity->node = node;
+    Batch batch;
+    put_number(batch, "schema", identity->schema);
+    put_number(batch, "generation", identity->generation);
+    put_number(batch, "node", identity->node);
+    if (const auto written = write(engine, batch, true); !written) {
+        return std::unexpected(written.error());
+    }
+    return identity;
+}
+
+}  // namespace mitu::store
