@@ -90,6 +90,7 @@ int main(int argc, char** argv) {
     auto mapped = node::options_from_config(from->loaded);
     if (!mapped) return refuse(yaml::to_text(mapped.error()));
     node::NodeOptions options = *std::move(mapped);
+    options.version = MITU_VERSION;
     if (messages_in == "malloc") {
         options.limits.message_heap.allocation = memory::Allocation::malloc;
     }

@@ -45,6 +45,7 @@ constexpr auto rows = std::to_array<Row>({
     {Code::client_not_connected, 409, "client_not_connected"},
     {Code::last_admin, 409, "last_admin"},
     {Code::quota_exceeded, 507, "quota_exceeded"},
+    {Code::too_many_traces, 429, "too_many_traces"},
     {Code::internal, 500, "internal"},
     {Code::shard_silent, 503, "shard_silent"},
     {Code::not_available, 501, "not_available"},

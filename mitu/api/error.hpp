@@ -50,6 +50,7 @@ enum class Code : std::uint16_t {
     last_admin = 1303,
     // 14xx: a limit
     quota_exceeded = 1400,
+    too_many_traces = 1401,
     // 15xx: the server
     internal = 1500,
     shard_silent = 1501,

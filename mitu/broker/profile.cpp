@@ -93,6 +93,9 @@ AccessList::AccessList(std::vector<std::string> allow, std::vector<std::string> 
 }
 
 bool AccessList::may_publish(std::string_view topic, const AccessVariables& values) const {
+    if (topic.starts_with("$SYS")) [[unlikely]] {
+        if (topic.size() == 4 || topic[4] == '/') return false;
+    }
     if (allows_everything_) return true;
     const auto is_match = [&](std::string_view filter) { return mqtt::matches(filter, topic); };
     return !any(deny_, Rule::denial, values, is_match) &&

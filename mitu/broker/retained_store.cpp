@@ -9,6 +9,13 @@ using admission::Limit;
 using admission::Quota;
 using admission::Scope;
 
+namespace {
+
+/// Figures that the server tells: they take nothing of what a tenant may keep.
+bool is_of_server(std::string_view topic) noexcept { return topic.starts_with("$SYS/"); }
+
+}  // namespace
+
 bool RetainedStore::put(MessageHandle message) {
     const MessageView view = messages_.view(message);
     const Levels levels{view.topic};
@@ -18,11 +25,12 @@ bool RetainedStore::put(MessageHandle message) {
         if (held) remove(existing);
         return true;
     }
-    if (!held && count_ >= messages_max_) {
+    const bool is_charged = ledger_ != nullptr && !is_of_server(view.topic);
+    if (!held && count_ >= messages_max_ && !is_of_server(view.topic)) {
         refusal_ = {Limit::retained_messages, Scope::server};
         return false;
     }
-    if (ledger_ != nullptr) {
+    if (is_charged) {
         const std::uint64_t before =
             held ? messages_.content_bytes(tree_.node(existing).payload.message) : 0;
         if (!try_take(view.tenant, !held, before, view.content_bytes())) return false;
@@ -90,7 +98,7 @@ bool RetainedStore::erase(TenantId tenant, std::string_view topic) {
 
 void RetainedStore::remove(std::uint32_t node) {
     const MessageHandle gone = tree_.node(node).payload.message;
-    if (ledger_ != nullptr) {
+    if (ledger_ != nullptr && !is_of_server(messages_.view(gone).topic)) {
         const TenantId tenant = messages_.view(gone).tenant;
         ledger_->give_back(tenant, Quota::retained_messages);
         ledger_->give_back(tenant, Quota::retained_bytes, messages_.content_bytes(gone));

@@ -89,11 +89,11 @@ std::optional<ReasonCode> Session::judge_publish(std::string_view topic,
                                                  const mqtt::Publish& publish) {
     if (Levels::is_too_deep(topic)) return ReasonCode::topic_name_invalid;
     if (!profile_->publish.may_publish(topic, access_variables(*profile_))) {
-        count_drop(DropReason::not_authorized);
+        count_drop(DropReason::not_authorized, 1, {}, topic);
         return ReasonCode::not_authorized;
     }
     if (profile_->payload_bytes_max != 0 && publish.payload.size() > profile_->payload_bytes_max) {
-        count_drop(DropReason::payload_too_large);
+        count_drop(DropReason::payload_too_large, 1, {}, topic);
         return ReasonCode::quota_exceeded;
     }
     return judge_shape(topic, publish);

@@ -37,7 +37,7 @@ void Shard::route(const MessageView& message, Token token, const SessionRef& ans
     if (is_large) {
         mail.content.large = LargeBlock::create(message);
         if (mail.content.large == nullptr) {
-            counters_.drop(DropReason::no_memory);
+            count_lost(message, DropReason::no_memory);
             complete(answer_to, token, ReasonCode::quota_exceeded);
             return;
         }
@@ -54,7 +54,7 @@ void Shard::route(const MessageView& message, Token token, const SessionRef& ans
         is_large ? messages_.adopt(message, mail.content.large) : messages_.add(message);
     if (!handle) {
         if (is_large) mail.content.large->release();
-        count_no_room();
+        count_no_room(message);
         if (token.serial != 0) complete(answer_to, token, ReasonCode::quota_exceeded);
         return;
     }
@@ -97,11 +97,13 @@ ReasonCode Shard::route_at_home(const MailedMessage& content) {
     subscriptions_.match(message.tenant, message.topic, message.publisher, matches_);
     const bool is_matched = !matches_.recipients.empty();
     if (!is_matched) counters_.messages_unmatched_total.add();
+    if (tracer_.is_on()) [[unlikely]]
+        trace_message(TraceKind::routed, message, {}, matches_.recipients.size());
 
     if (is_matched || message.retain) {
         const auto handle = store(content);
         if (!handle) {
-            count_no_room();
+            count_no_room(message);
             return ReasonCode::quota_exceeded;
         }
         if (message.retain) {
@@ -110,7 +112,7 @@ ReasonCode Shard::route_at_home(const MailedMessage& content) {
             const bool kept = !is_shed && retained_.put(*handle);
             counters_.retained_messages.set(retained_.count());
             if (!kept) {
-                counters_.drop(DropReason::retained_quota);
+                count_lost(message, DropReason::retained_quota);
                 counters_.refuse(
                     is_shed ? admission::Bound{admission::Limit::memory, admission::Scope::server}
                             : retained_.refusal());
@@ -200,6 +202,8 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
     }
     switch (outcome) {
         case DeliveryOutcome::queued:
+            if (tracer_.is_on()) [[unlikely]]
+                trace_queued(*session, view, delivery);
             if (Connection* const connection = find(session->connection())) touch(*connection);
             break;
         case DeliveryOutcome::dropped:
@@ -254,7 +258,7 @@ void Shard::dispatch_shared(MessageHandle message, std::uint32_t share_serial,
         member = subscriptions_.next_member(share_serial, 0, refused, members_);
     }
     if (!member) {
-        counters_.drop(DropReason::no_shared_member);
+        count_lost(messages_.view(message), DropReason::no_shared_member);
         return;
     }
     MailRecipient mail;
@@ -403,7 +407,7 @@ void Shard::complete(const SessionRef& session, Token token, ReasonCode reason) 
     Effects effects{turn_memory_};
     if (!guarded(session, [&] { waiting->on_completion(token, reason, now_, effects); })) return;
     if (connection == nullptr) return;
-    send_out(connection, effects);
+    send_out(*waiting, connection, effects);
     touch(*connection);
     if (connection->is_paused) resume_later(*connection);
 }

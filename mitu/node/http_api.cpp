@@ -32,9 +32,13 @@ void add_watching(http::Server& server, HttpApiContext context) {
             return http::Response{200, "text/plain; charset=utf-8", "ready\n"};
         },
         http::Runs::on_pool);
+}
+
+void add_metrics(http::Server& server, HttpApiContext context, MetricsScopeOf scope) {
+    const auto shared = std::make_shared<const HttpApiContext>(std::move(context));
     server.handle(
         "GET", "/metrics",
-        [shared](const http::Request&) {
+        [shared, scope = std::move(scope)](const http::Request& request) {
             std::vector<const broker::Counters*> counters;
             std::vector<const runtime::NetworkCounters*> networks;
             std::vector<const fleet::ShardStatus*> status;
@@ -43,9 +47,10 @@ void add_watching(http::Server& server, HttpApiContext context) {
                 networks.push_back(&host->network_counters());
                 status.push_back(&host->status());
             }
-            return http::Response{200, "text/plain; version=0.0.4; charset=utf-8",
-                                  metrics_text(*shared->catalog, counters, networks, status,
-                                               shared->clock.now(), shared->admission)};
+            return http::Response{
+                200, "text/plain; version=0.0.4; charset=utf-8",
+                metrics_text(*shared->catalog, counters, networks, status, shared->clock.now(),
+                             shared->admission, scope(request))};
         },
         http::Runs::on_pool);
 }
@@ -111,5 +116,12 @@ Result<std::unique_ptr<NodeApi>, std::string> NodeApi::create(const ApiOptions& 
 NodeApi::NodeApi(std::unique_ptr<Parts> parts) : parts_{std::move(parts)} {}
 NodeApi::~NodeApi() = default;
 void NodeApi::add_to(http::Server& server) { parts_->all.add_to(server); }
+
+MetricsScope NodeApi::metrics_scope(const http::Request& request) {
+    const auto principal = parts_->authenticator.identify(request);
+    if (!principal) return {MetricsScope::Tenants::none};
+    if (!principal->tenant) return {MetricsScope::Tenants::all};
+    return {MetricsScope::Tenants::one, *principal->tenant};
+}
 
 }  // namespace mitu::node

@@ -19,6 +19,7 @@
 #include "mitu/node/http_api.hpp"
 #include "mitu/node/quotas.hpp"
 #include "mitu/node/shard_host.hpp"
+#include "mitu/node/sys_topics.hpp"
 #include "mitu/runtime/listener.hpp"
 #include "mitu/runtime/process.hpp"
 #include "mitu/runtime/worker_pool.hpp"
@@ -48,6 +49,7 @@ std::shared_ptr<const config::Config> plain_config(const NodeOptions& options) {
     }
     config->authentication.allow_anonymous =
         options.allow_anonymous ? config::Anonymous::always : config::Anonymous::never;
+    config->sys_topics.enabled = false;
     return config;
 }
 
@@ -106,6 +108,8 @@ private:
     [[nodiscard]] std::optional<std::string> start_shards(std::uint16_t count);
     [[nodiscard]] std::vector<runtime::ShardPlace> place_shards(std::uint32_t count) const;
     [[nodiscard]] std::optional<std::string> start_http();
+    [[nodiscard]] std::optional<std::string> start_metrics();
+    [[nodiscard]] std::vector<ShardHost*> host_list() const;
     [[nodiscard]] std::optional<std::string> write_port_file() const;
 
     NodeOptions options_;
@@ -122,6 +126,8 @@ private:
     std::vector<std::unique_ptr<ShardHost>> hosts_;
     std::unique_ptr<NodeApi> api_;
     std::unique_ptr<http::Server> http_;  // after what its handlers work with
+    std::unique_ptr<http::Server> metrics_http_;
+    std::unique_ptr<SysTopics> sys_topics_;  // house thread, or under house_mutex_
     NodePorts ports_;
     std::mutex house_mutex_;  // reload(), and what happens each second
     std::condition_variable house_wakes_;
@@ -162,7 +168,11 @@ std::optional<std::string> Node::Impl::start() {
     const auto count = options_.shards != 0 ? options_.shards
                                             : static_cast<std::uint16_t>(runtime::usable_cores());
     if (auto problem = start_shards(count)) return problem;
+    sys_topics_ = std::make_unique<SysTopics>(catalog_, clock_, host_list(), *admission_,
+                                              fmt::format("mitud version {}", options_.version));
+    sys_topics_->configure(config_->sys_topics);
     if (auto problem = start_http()) return problem;
+    if (auto problem = start_metrics()) return problem;
     if (auto problem = write_port_file()) return problem;
     house_ = std::thread{[this] { keep_house(); }};  // tidy-allow(threads): see house_
     log(Level::info, "serving",
@@ -242,19 +252,48 @@ std::optional<std::string> Node::Impl::start_http() {
     server.tls = options_.api.tls;
     server.unix_path = options_.api.unix_socket;
     http_ = std::make_unique<http::Server>(server);
-    std::vector<ShardHost*> hosts;
-    hosts.reserve(hosts_.size());
-    for (const auto& host : hosts_) hosts.push_back(host.get());
-    const HttpApiContext context{catalog_, clock_, std::move(hosts), admission_.get()};
+    const HttpApiContext context{catalog_, clock_, host_list(), admission_.get()};
     auto api = NodeApi::create(options_.api, context);
     if (!api) return api.error();
     api_ = std::move(*api);
     add_watching(*http_, context);
     api_->add_to(*http_);
+    if (config_->metrics.enabled && config_->metrics.bind.empty()) {
+        add_metrics(*http_, context, [api = api_.get()](const http::Request& request) {
+            return api->metrics_scope(request);
+        });
+    }
     const auto port = http_->start();
     if (!port) return "--http: " + port.error();
     ports_.http = *port;
     return std::nullopt;
+}
+
+/// On an address of their own: whoever reaches it sees all.
+std::optional<std::string> Node::Impl::start_metrics() {
+    if (!config_->metrics.enabled || config_->metrics.bind.empty()) return std::nullopt;
+    const auto address = runtime::parse_listen_address("tcp://" + config_->metrics.bind);
+    if (!address) return "metrics.bind: " + address.error();
+    http::ServerOptions server;
+    server.host = address->host;
+    server.port = address->port;
+    server.connections_max = 32;
+    server.pool_threads = 1;
+    metrics_http_ = std::make_unique<http::Server>(server);
+    const HttpApiContext context{catalog_, clock_, host_list(), admission_.get()};
+    add_watching(*metrics_http_, context);
+    add_metrics(*metrics_http_, context, [](const http::Request&) { return MetricsScope{}; });
+    const auto port = metrics_http_->start();
+    if (!port) return "metrics.bind: " + port.error();
+    log(Level::info, "metrics_served", {{"host", address->host}, {"port", *port}});
+    return std::nullopt;
+}
+
+std::vector<ShardHost*> Node::Impl::host_list() const {
+    std::vector<ShardHost*> hosts;
+    hosts.reserve(hosts_.size());
+    for (const auto& host : hosts_) hosts.push_back(host.get());
+    return hosts;
 }
 
 std::optional<std::string> Node::Impl::write_port_file() const {
@@ -273,6 +312,7 @@ void Node::Impl::keep_house() {
         doors_->refresh(clock_.wall());
         admission_->bans.expire(clock_.now());
         admission_->memory.update(runtime::resident_bytes());
+        sys_topics_->tick();
     }
 }
 
@@ -298,6 +338,7 @@ Result<std::vector<std::string>, std::string> Node::Impl::reload(
         return std::unexpected(*problem);
     }
     gate_->replace(*std::move(authentication));
+    sys_topics_->configure(config->sys_topics);
     config_ = std::move(config);
     renew_profiles();
     return later;
@@ -334,7 +375,9 @@ void Node::Impl::stop() {
     }
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
-    if (http_) http_->stop();
+    // Streams that are open ask the hosts to the end.
+    http_.reset();
+    metrics_http_.reset();
     for (const auto& host : hosts_) host->request_stop();
     for (const auto& host : hosts_) host->join();
     // Before the hosts, which their answers go to.

@@ -39,6 +39,7 @@ struct NodeOptions {
     bool allow_anonymous = false;
     std::string registry_file;     // empty: no registered devices
     std::string policy_directory;  // overlays the policies compiled in; empty: none
+    std::string version = "unknown";  // that `$SYS` tells
     std::string port_file;         // written once connections are taken: {"mqtt":PORT,"http":PORT}
     std::uint64_t connections_wanted = 1'000'000;  // open files asked of the kernel
     std::uint32_t login_threads = 1;               // check passwords (argon2id)

@@ -12,7 +12,7 @@ namespace mitu::node {
 namespace {
 
 /// What is mapped below; a key that begins so is served.
-constexpr std::array<std::string_view, 59> served{
+constexpr std::array<std::string_view, 61> served{
     "node.data",
     "node.shards",
     "node.io",
@@ -72,6 +72,8 @@ constexpr std::array<std::string_view, 59> served{
     "api.tls",
     "api.users_file",
     "api.audit_file",
+    "metrics.",
+    "sys_topics.",
 };
 
 bool is_served(std::string_view path) {
