@@ -109,7 +109,7 @@ bool Shard::keep_for_member(MessageHandle handle, std::uint32_t share_serial, st
     copy.payload = all.subspan(message.topic.size() + message.properties.size());
     const auto stored = messages_.add(copy);
     if (!stored) {  // the old row stays, and is read again when its session is
-        count_no_room();
+        count_no_room(message);
         return true;
     }
     journal_->put_message(copy, 1);
@@ -322,7 +322,7 @@ void Shard::on_chunk(const QueueChunk& chunk) {
         if (!queued.is_released) {
             const auto handle = messages_.add(queued.message);
             if (!handle) {  // what is left is read again
-                count_no_room();
+                count_no_room(queued.message);
                 is_end = false;
                 break;
             }
@@ -332,9 +332,7 @@ void Shard::on_chunk(const QueueChunk& chunk) {
         loaded_.push_back(loaded);
     }
     Effects effects{turn_memory_};
-    if (!guarded(ref, [&] {
-            session->take_backlog(chunk.ticket, loaded_, is_end, effects);
-        })) {
+    if (!guarded(ref, [&] { session->take_backlog(chunk.ticket, loaded_, is_end, effects); })) {
         return;
     }
     apply(*session, find(session->connection()), effects);
