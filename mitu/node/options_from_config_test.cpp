@@ -88,12 +88,8 @@ TEST(options_from_config, every_way_to_ask_and_every_key_of_tls_is_served) {
 }
 
 TEST(options_from_config, what_is_not_served_is_refused_and_never_left_out) {
-    EXPECT_EQ(problems_of("node: {user: mitu}
-sys_topics:
-  enabled: false
-"),
-              "f.yaml:3: sys_topics.enabled is not served by this version yet; remove it
-");
+    EXPECT_EQ(problems_of("node: {user: mitu}\nsys_topics:\n  enabled: false\n"),
+              "f.yaml:3: sys_topics.enabled is not served by this version yet; remove it\n");
     EXPECT_EQ(
         problems_of("authentication:\n"
                     "  methods: [{name: j, kind: jwt, jwt: {jwks_url: 'http://127.0.0.1/'}}]\n"),
