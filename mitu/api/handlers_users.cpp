@@ -15,16 +15,16 @@ Json user_json(const User& user) {
 }
 
 /// The database, and the tenant that the path names.
-struct Place {
+struct UserPlace {
     Users& users;
     TenantName tenant;
 };
-Answer<Place> place_of(Call& call) {
+Answer<UserPlace> user_place_of(Call& call) {
     Users* const users = call.services.backends.users;
     if (users == nullptr) return not_available("user database");
     auto tenant = call.tenant();
     if (!tenant) return std::unexpected(tenant.error());
-    return Place{*users, *std::move(tenant)};
+    return UserPlace{*users, *std::move(tenant)};
 }
 
 Answer<Reply> list_users(Call& call) {
@@ -40,7 +40,7 @@ Answer<Reply> list_users(Call& call) {
 }
 
 Answer<Reply> show_user(Call& call) {
-    const auto place = place_of(call);
+    const auto place = user_place_of(call);
     if (!place) return std::unexpected(place.error());
     const auto user = place->users.find(place->tenant, call.param("name"));
     if (!user) return std::unexpected(user.error());
@@ -48,7 +48,7 @@ Answer<Reply> show_user(Call& call) {
 }
 
 Answer<Reply> add_user(Call& call) {
-    const auto place = place_of(call);
+    const auto place = user_place_of(call);
     if (!place) return std::unexpected(place.error());
     const auto name = call.body["name"].get<std::string>();
     call.audit.emplace_back("name", name);
@@ -60,7 +60,7 @@ Answer<Reply> add_user(Call& call) {
 }
 
 Answer<Reply> change_user(Call& call) {
-    const auto place = place_of(call);
+    const auto place = user_place_of(call);
     if (!place) return std::unexpected(place.error());
     const auto expected = call.expected_revision();
     if (!expected) return std::unexpected(expected.error());
@@ -79,7 +79,7 @@ Answer<Reply> change_user(Call& call) {
 }
 
 Answer<Reply> remove_user(Call& call) {
-    const auto place = place_of(call);
+    const auto place = user_place_of(call);
     if (!place) return std::unexpected(place.error());
     const auto expected = call.expected_revision();
     if (!expected) return std::unexpected(expected.error());

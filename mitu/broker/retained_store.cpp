@@ -118,7 +118,9 @@ void RetainedStore::expire(Instant now, Journal* journal) {
         if (entry.empty()) continue;
         const MessageView view = messages_.view(entry.message);
         if (view.expires_at > now) continue;
-        if (journal != nullptr) journal->erase_retained(view.tenant, view.topic);
+        if (journal != nullptr && journal->durability(view.tenant) != Durability::none) {
+            journal->erase_retained(view.tenant, view.topic);
+        }
         remove(node);
     }
 }

@@ -414,7 +414,7 @@ TEST_F(RenewTest, dismisses_whom_it_is_told_to_and_knows_each_by_name_user_and_a
                 [&](const Shard::Present& who) -> std::optional<Refusal> {
                     users.emplace(who.client_id, who.user);
                     if (who.user != "eve") return std::nullopt;
-                    return Refusal{ReasonCode::banned, "banned"};
+                    return Refusal{ReasonCode::administrative_action, "banned"};
                 },
                 world.now());
             world.network(i).wake();
@@ -423,7 +423,7 @@ TEST_F(RenewTest, dismisses_whom_it_is_told_to_and_knows_each_by_name_user_and_a
     world.run();
     EXPECT_EQ(users, (std::map<std::string, std::string, std::less<>>{
                          {"itself", "itself"}, {"named", "eve"}, {"plain", ""}}));
-    EXPECT_EQ(named.goodbye(), ReasonCode::banned);
+    EXPECT_EQ(named.goodbye(), ReasonCode::administrative_action);
     EXPECT_TRUE(plain.ping());
     EXPECT_TRUE(itself.ping());
     EXPECT_NE(world.session("away"), nullptr);

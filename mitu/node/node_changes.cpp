@@ -210,7 +210,8 @@ void Node::Impl::dismiss_banned() {
             }
             if (ban == nullptr) ban = bans->find_address(who.ip, now);
             if (ban == nullptr) return std::nullopt;
-            return broker::Refusal{mqtt::ReasonCode::banned, "banned"};
+            // DISCONNECT has no reason of its own for a ban (MQTT 5.0 table 3-10).
+            return broker::Refusal{mqtt::ReasonCode::administrative_action, "banned"};
         };
         return shard.dismiss(first, sessions_at_once, judge, now);
     });
