@@ -65,8 +65,7 @@ public:
         }
     }
     bool was_reset() const { return was_reset_; }
-
-private:
+    /// False: there is no more.
     bool read_some(std::string& all) {
         char buffer[4'096];
         const ssize_t n = recv(fd_, buffer, sizeof buffer, 0);
@@ -76,6 +75,7 @@ private:
         return true;
     }
 
+private:
     int fd_;
     std::string rest_;
     bool was_reset_ = false;
@@ -181,6 +181,7 @@ TEST_F(ServerTest, tells_unknown_paths_from_wrong_methods) {
 }
 
 TEST_F(ServerTest, a_stream_is_sent_as_it_comes_and_let_go_when_it_ends) {
+    start();
     const std::string answer = exchange(get("/stream"));
     EXPECT_TRUE(has_status(answer, 200)) << answer;
     EXPECT_NE(answer.find("Transfer-Encoding: chunked\r\n"), std::string::npos) << answer;
@@ -192,9 +193,10 @@ TEST_F(ServerTest, a_stream_is_sent_as_it_comes_and_let_go_when_it_ends) {
 }
 
 TEST_F(ServerTest, a_stream_whose_reader_has_gone_is_let_go) {
+    start();
     {
         RawClient client{port_};
-        client.send(get("/endless"));
+        ASSERT_TRUE(client.send(get("/endless")));
         std::string first;
         ASSERT_TRUE(client.read_some(first));
         EXPECT_EQ(streams_, 1);

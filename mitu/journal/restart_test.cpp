@@ -244,8 +244,6 @@ TEST_P(RestartTest, keeps_retained_messages_and_their_end) {
 TEST_P(RestartTest, does_not_keep_what_the_server_tells_below_sys) {
     {
         World& world = start();
-        Client& device = world.client("device");
-        device.connect(lasting()).subscribe("$SYS/#", {.qos = qos0});
         for (std::uint16_t i = 0; i < GetParam(); ++i) {
             world.shard(i).publish({.topic = "$SYS/broker/uptime",
                                     .payload = "1 seconds",
@@ -254,7 +252,9 @@ TEST_P(RestartTest, does_not_keep_what_the_server_tells_below_sys) {
                                    world.now());
         }
         world.run();
-        EXPECT_EQ(device.take_payloads(), Strings(GetParam(), "1 seconds"));
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("$SYS/#", {.qos = qos0});
+        EXPECT_EQ(device.take_payloads(), (Strings{"1 seconds"}));
         EXPECT_EQ(rows(store::Family::retained), 0u);
     }
     World& world = start();

@@ -39,6 +39,25 @@ std::unexpected<api::Error> silent(ShardId shard) {
         {{"shard", std::to_string(shard.value)}}});
 }
 
+/// A client meets another shard at each attempt: what several say of the same is one line, where
+/// the newest stands.
+void fold(std::vector<api::RefusalInfo>& newest_first) {
+    std::map<std::vector<std::string>, std::size_t> places;
+    std::vector<api::RefusalInfo> folded;
+    for (api::RefusalInfo& info : newest_first) {
+        const auto [at, is_new] =
+            places.try_emplace({info.tenant ? "=" + *info.tenant : "", info.client_id, info.peer,
+                                info.reason, info.limit, info.scope},
+                               folded.size());
+        if (is_new) {
+            folded.push_back(std::move(info));
+        } else {
+            folded[at->second].count += info.count;
+        }
+    }
+    newest_first = std::move(folded);
+}
+
 std::string version_text(mqtt::ProtocolVersion version) {
     return version == mqtt::ProtocolVersion::v5 ? "5.0" : "3.1.1";
 }
@@ -314,6 +333,7 @@ Answer<Listing<api::RefusalInfo>> ShardBroker::refusals(const api::RefusalQuery&
         }
     }
     std::ranges::sort(all, std::ranges::greater{}, &api::RefusalInfo::at);
+    fold(all);
     begin = std::min(begin, all.size());
     const std::size_t end = std::min(all.size(), begin + page.limit);
     for (std::size_t i = begin; i < end; ++i) listing.items.push_back(std::move(all[i]));

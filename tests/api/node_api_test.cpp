@@ -175,7 +175,7 @@ protected:
     }
 
     std::string directory;
-    std::string key;
+    std::string api_key;
     std::unique_ptr<Node> node;
 };
 
@@ -255,14 +255,14 @@ TEST_F(NodeApiTest, four_traces_at_once_and_room_again_when_one_is_let_go) {
         write_all(fd, fmt::format("POST /api/v1/trace HTTP/1.1\r\nHost: localhost\r\n"
                                   "Authorization: Bearer {}\r\nContent-Type: application/json\r\n"
                                   "Content-Length: {}\r\n\r\n{}",
-                                  key, body.size(), body));
+                                  api_key, body.size(), body));
         std::string head(12, '\0');
         EXPECT_EQ(::recv(fd, head.data(), head.size(), MSG_WAITALL), 12);
         return std::pair{fd, head.substr(9)};
     };
     const auto made = ask("POST", "/api-keys", R"({"name":"k","role":"operator"})");
     ASSERT_EQ(made.status, 201) << made.body;
-    key = made.body["secret"];
+    api_key = made.body["secret"];
     std::vector<int> open;
     for (int i = 0; i < 4; ++i) {
         const auto [fd, status] = begin();

@@ -49,10 +49,10 @@ class Seeing(unittest.TestCase):
     def tearDownClass(cls):
         cls.server.stop()
 
-    def publish(self, topic, *words, listener="open"):
+    def publish(self, topic, *words, listener="open", payload="x"):
         host = ["-h", "localhost", "-p", str(self.server.port(listener))]
         return harness.run(
-            ["mosquitto_pub", *host, "-V", "5", "-q", "1", "-t", topic, "-m", "x", *words],
+            ["mosquitto_pub", *host, "-V", "5", "-q", "1", "-t", topic, "-m", payload, *words],
             check=False,
         )
 
@@ -141,7 +141,7 @@ class Seeing(unittest.TestCase):
             return None
 
         def comes():
-            self.publish("open/t", "-i", "followed", "-m", "hush-hush")
+            self.publish("open/t", "-i", "followed", payload="hush-hush")
             return told(event="disconnected")
 
         try:
