@@ -156,9 +156,8 @@ public:
                 Effects& effects);
 
     /// What it may do has changed: from now on `profile` holds, which lives until detach().
-    /// Subscriptions that it does not allow end, and so does what they have brought and was not sent
-    /// yet.
-    /// Returns  how many ended.
+    /// Subscriptions that it does not allow end, and so does what they have brought and was not
+    /// sent yet. Returns  how many ended.
     std::uint32_t adopt_profile(const Profile& profile, Effects& effects);
 
     // --- what happens to it (session_inbound.cpp) ---
