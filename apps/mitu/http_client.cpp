@@ -48,7 +48,14 @@ public:
         request_.body() = wanted.body;
         request_.prepare_payload();
         parser_.body_limit(body_bytes_max);
+        timeout_ = std::chrono::nanoseconds{timeout.count_ns()};
         plain().expires_after(std::chrono::nanoseconds{timeout.count_ns()});
+    }
+
+    /// The body goes there as it comes.
+    void follow(const std::function<bool(std::string_view)>& on_piece) {
+        on_piece_ = &on_piece;
+        parser_.body_limit(boost::none);
     }
 
     Result<HttpResponse, HttpFailure> run() {
@@ -124,9 +131,31 @@ private:
     void send(Stream& stream) {
         http::async_write(stream, request_, [this, &stream](error_code unsent, std::size_t) {
             if (!go_on(unsent)) return;
+            if (on_piece_ != nullptr) {
+                return http::async_read_header(stream, buffer_, parser_,
+                                               [this, &stream](error_code unread, std::size_t) {
+                                                   if (go_on(unread)) read_pieces(stream);
+                                               });
+            }
             http::async_read(stream, buffer_, parser_,
                              [this](error_code unread, std::size_t) { go_on(unread); });
         });
+    }
+
+    template <class Stream>
+    void read_pieces(Stream& stream) {
+        std::string& body = parser_.get().body();
+        const bool is_followed = parser_.get().result_int() < 300;
+        if (is_followed && !body.empty()) {
+            if (!(*on_piece_)(body)) return;
+            body.clear();
+        }
+        if (parser_.is_done() || body.size() > body_bytes_max) return;
+        plain().expires_after(timeout_);
+        http::async_read_some(stream, buffer_, parser_,
+                              [this, &stream](error_code unread, std::size_t) {
+                                  if (go_on(unread)) read_pieces(stream);
+                              });
     }
 
     bool go_on(error_code error) {
@@ -156,6 +185,8 @@ private:
     beast::flat_buffer buffer_;
     http::response_parser<http::string_body> parser_;
     error_code error_;
+    std::chrono::nanoseconds timeout_{};
+    const std::function<bool(std::string_view)>* on_piece_ = nullptr;  // null: the body at once
 };
 
 }  // namespace
@@ -166,6 +197,18 @@ Result<HttpResponse, HttpFailure> http_exchange(const HttpServer& server,
                                                 const HttpRequest& request, Duration timeout) {
     try {
         return Exchange{server, request, timeout}.run();
+    } catch (const std::exception& error) {
+        return std::unexpected(HttpFailure{fmt::format("{}: {}", server.text(), error.what())});
+    }
+}
+
+Result<HttpResponse, HttpFailure> http_follow(
+    const HttpServer& server, const HttpRequest& request, Duration silence_max,
+    const std::function<bool(std::string_view)>& on_piece) {
+    try {
+        Exchange exchange{server, request, silence_max};
+        exchange.follow(on_piece);
+        return exchange.run();
     } catch (const std::exception& error) {
         return std::unexpected(HttpFailure{fmt::format("{}: {}", server.text(), error.what())});
     }

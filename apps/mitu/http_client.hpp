@@ -1,7 +1,9 @@
 #pragma once
 // One request at a time to the server's HTTP port: plain, TLS, or through its Unix socket.
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,6 +44,13 @@ struct HttpFailure {
 [[nodiscard]] Result<HttpResponse, HttpFailure> http_exchange(const HttpServer& server,
                                                               const HttpRequest& request,
                                                               Duration timeout);
+
+/// The same for a body that comes bit by bit: each piece goes to `on_piece` as it comes, until that
+/// says false, the body ends, or nothing comes for `silence_max`. The body of an error is gathered
+/// and returned.
+[[nodiscard]] Result<HttpResponse, HttpFailure> http_follow(
+    const HttpServer& server, const HttpRequest& request, Duration silence_max,
+    const std::function<bool(std::string_view)>& on_piece);
 
 /// Reads "HOST:PORT", ":PORT", "HOST", http://, https:// or unix:PATH. `option` is named in errors.
 [[nodiscard]] Result<HttpServer, std::string> parse_http_server(const std::string& text,

@@ -25,6 +25,7 @@ int main(int argc, char** argv) try {
     add_passwd_command(app, outcome);
     add_top_command(app, outcome);
     add_client_command(app, outcome);
+    add_trace_command(app, outcome);
     add_topic_command(app, outcome);
     add_retained_command(app, outcome);
     add_ban_command(app, outcome);

@@ -95,9 +95,8 @@ int main(int argc, char** argv) {
     const auto from = flags.load();
     if (!from) return refuse(from.error());
     const config::Config& config = from->loaded.config;
-    auto mapped = node::options_from_config(from->loaded);
-    if (!mapped) return refuse(yaml::to_text(mapped.error()));
-    node::NodeOptions options = *std::move(mapped);
+    node::NodeOptions options = node::options_from_config(config);
+    options.version = MITU_VERSION;
     if (messages_in == "malloc") {
         options.limits.message_heap.allocation = memory::Allocation::malloc;
     }

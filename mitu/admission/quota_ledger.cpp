@@ -265,6 +265,20 @@ std::uint32_t QuotaLedger::listener_packet_bytes_max(std::uint16_t index) const 
     return listener(index).packet_bytes_max.load(relaxed);
 }
 
+void TenantAccount::count_traffic(const TenantTraffic& more) noexcept {
+    const std::array<std::uint64_t, 7> all{
+        more.connects,      more.packets_received, more.packets_sent, more.messages_received,
+        more.messages_sent, more.bytes_received,   more.bytes_sent};
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (all[i] != 0) traffic_[i].fetch_add(all[i], relaxed);
+    }
+}
+
+TenantTraffic TenantAccount::traffic() const noexcept {
+    const auto at = [&](std::size_t i) { return traffic_[i].load(relaxed); };
+    return {at(0), at(1), at(2), at(3), at(4), at(5), at(6)};
+}
+
 std::optional<std::uint64_t> QuotaLedger::value_of(const Bound& bound, TenantId whose,
                                                    std::uint16_t listener_index) {
     const auto if_set = [](std::uint64_t value, std::uint64_t none) {

@@ -74,6 +74,18 @@ struct ServerLimits {
     Rate byte_rate{};     // bytes of packets
 };
 
+/// What went between a tenant's clients and the server.
+struct TenantTraffic {
+    std::uint64_t connects = 0;  // that were accepted
+    std::uint64_t packets_received = 0;
+    std::uint64_t packets_sent = 0;
+    std::uint64_t messages_received = 0;  // PUBLISH packets
+    std::uint64_t messages_sent = 0;
+    std::uint64_t bytes_received = 0;  // of packets
+    std::uint64_t bytes_sent = 0;
+    constexpr bool operator==(const TenantTraffic&) const noexcept = default;
+};
+
 /// One tenant's part of the ledger.
 /// Threading  any thread; relaxed atomics, no lock.
 class TenantAccount {
@@ -95,16 +107,20 @@ public:
         return refused_[static_cast<std::size_t>(limit)].load(std::memory_order_relaxed);
     }
 
-    /// What was read from its clients.
-    void count_traffic(std::uint64_t messages, std::uint64_t bytes) noexcept {
-        messages_.fetch_add(messages, std::memory_order_relaxed);
-        bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    /// Adds what a shard has counted since it did so last.
+    void count_traffic(const TenantTraffic& more) noexcept;
+    [[nodiscard]] TenantTraffic traffic() const noexcept;
+
+    /// Messages that did not reach a client, and sessions whose time was up.
+    void count_dropped(std::uint64_t n) noexcept {
+        dropped_.fetch_add(n, std::memory_order_relaxed);
     }
-    [[nodiscard]] std::uint64_t messages_received() const noexcept {
-        return messages_.load(std::memory_order_relaxed);
+    void count_expired() noexcept { expired_.fetch_add(1, std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t messages_dropped() const noexcept {
+        return dropped_.load(std::memory_order_relaxed);
     }
-    [[nodiscard]] std::uint64_t bytes_received() const noexcept {
-        return bytes_.load(std::memory_order_relaxed);
+    [[nodiscard]] std::uint64_t sessions_expired() const noexcept {
+        return expired_.load(std::memory_order_relaxed);
     }
 
 private:
@@ -120,8 +136,9 @@ private:
     SharedBucket message_rate_;
     SharedBucket byte_rate_;
     std::array<std::atomic<std::uint64_t>, limit_count> refused_{};
-    std::atomic<std::uint64_t> messages_{0};
-    std::atomic<std::uint64_t> bytes_{0};
+    std::array<std::atomic<std::uint64_t>, 7> traffic_{};  // as TenantTraffic has them
+    std::atomic<std::uint64_t> dropped_{0};
+    std::atomic<std::uint64_t> expired_{0};
 };
 
 /// Counts what is held, in two parts for each tenant: of what is reserved for it, and of what is

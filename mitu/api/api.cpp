@@ -15,6 +15,7 @@ http::Response to_response(const Reply& reply) {
     response.status = reply.status;
     response.headers = reply.headers;
     response.content_type = reply.content_type.empty() ? "application/json" : reply.content_type;
+    response.stream = reply.stream;
     if (!reply.text.empty()) {
         response.body = reply.text;
     } else if (!reply.body.is_null()) {

@@ -91,6 +91,29 @@ TEST(api_access, refusals_of_another_tenant_and_of_nobody_are_for_those_who_see_
     EXPECT_EQ(rig.status("GET", "/refusals?tenant=borealis", "", Rig::as("acme-eye")), 404u);
 }
 
+TEST(api_trace, follows_what_is_of_ones_own_tenant_and_leaves_payloads_out_unless_asked) {
+    Rig rig;
+    const http::Response followed =
+        rig.send("POST", "/trace", R"({"client_id":"a"})", Rig::as("acme-op"));
+    EXPECT_EQ(followed.status, 200u);
+    EXPECT_EQ(followed.content_type, "application/x-ndjson");
+    EXPECT_NE(followed.stream, nullptr);
+    ASSERT_EQ(rig.broker.traced.size(), 1u);
+    EXPECT_EQ(rig.broker.traced[0].tenant, "acme");
+    EXPECT_FALSE(rig.broker.traced[0].with_payload);
+    EXPECT_FALSE(rig.broker.traced[0].includes_unknown_tenants);
+    EXPECT_EQ(rig.status("POST", "/trace", R"({"client_id":"a"})", Rig::as("acme-eye")), 403u);
+    const std::string others = R"({"client_id":"a","tenant":"borealis"})";
+    EXPECT_EQ(rig.status("POST", "/trace", others, Rig::as("acme-op")), 404u);
+    EXPECT_EQ(rig.status("POST", "/trace", others, Rig::as("op")), 200u);
+    EXPECT_TRUE(rig.broker.traced[1].includes_unknown_tenants);
+    EXPECT_EQ(rig.code("POST", "/trace", "{}"), 1003);
+    EXPECT_EQ(rig.code("POST", "/trace", R"({"client_id":"a","filter":"b"})"), 1003);
+    EXPECT_EQ(rig.code("POST", "/trace", R"({"filter":"a/#/b"})"), 1006);
+    EXPECT_EQ(rig.code("POST", "/trace", R"({"filter":"a","duration_s":0})"), 1003);
+    EXPECT_EQ(rig.audit.entries.size(), 8u);
+}
+
 TEST(api_clients, show_what_was_refused_to_them_before_they_had_a_session_too) {
     Rig rig;
     rig.broker.all_clients = {{"acme", "a", true}};

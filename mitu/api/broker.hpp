@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "mitu/api/error.hpp"
 #include "mitu/base/bytes.hpp"
 #include "mitu/base/time.hpp"
+#include "mitu/http/server.hpp"
 
 namespace mitu::api {
 
@@ -58,6 +60,16 @@ struct RefusalQuery {
     TenantScope tenant{};
     std::string client_id{};                // empty: any
     bool includes_unknown_tenants = false;  // with a tenant: of unknown ones too
+};
+
+/// Whom or what to follow; either client_id or filter is empty.
+struct TraceRequest {
+    TenantName tenant{};
+    std::string client_id{};
+    std::string filter{};
+    bool with_payload = false;
+    bool includes_unknown_tenants = false;  // refused CONNECTs of whom nobody knows the tenant
+    Duration duration = Duration::seconds(60);
 };
 
 struct ClientQuery {
@@ -177,6 +189,12 @@ public:
                                                        const std::string& topic) = 0;
     /// Publishes as the server. Errors: quota_exceeded (nothing was sent)
     [[nodiscard]] virtual Answer<PublishInfo> publish(const Message& message) = 0;
+
+    /// What happens from now on, one JSON object a line, until the time is over or the stream is
+    /// let go.
+    /// Errors  too_many_traces
+    [[nodiscard]] virtual Answer<std::shared_ptr<http::BodyStream>> trace(
+        const TraceRequest& request) = 0;
 
     /// JSON. `tenant`: the rows of this one only.
     [[nodiscard]] virtual std::string fleet_status(const TenantScope& tenant) = 0;

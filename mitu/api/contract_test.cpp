@@ -16,6 +16,7 @@ constexpr Sample samples[] = {
     {"list_clients", "/clients"},
     {"show_client", "/clients/acme/dev%2F1"},
     {"list_client_subscriptions", "/clients/acme/dev%2F1/subscriptions"},
+    {"trace", "/trace", R"({"filter":"t/#"})"},
     {"list_refusals", "/refusals", "", "client_id=x"},
     {"list_subscriptions", "/subscriptions", "", "filter=t/%2B"},
     {"kick_client", "/clients/acme/dev%2F1"},
@@ -198,6 +199,7 @@ TEST(api_contract, every_status_of_the_document_is_answered_and_no_other) {
         Rig rig;
         const std::string user = R"({"name":"root","role":"admin","password":"12345678"})";
         EXPECT_EQ(rig.code("POST", "/api-users", user), 1300);
+        EXPECT_EQ(rig.code("POST", "/trace", R"({"filter":"a","tenant":"nowhere"})"), 1201);
         for (const char* const method : {"GET", "PATCH", "DELETE"}) {
             const std::string body = method == std::string{"PATCH"} ? R"({"role":"viewer"})" : "";
             EXPECT_EQ(rig.code(method, "/api-users/nobody", body), 1206) << method;

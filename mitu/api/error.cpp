@@ -47,6 +47,7 @@ constexpr auto rows = std::to_array<Row>({
     {Code::set_in_file, 409, "set_in_file"},
     {Code::cannot_apply, 409, "cannot_apply"},
     {Code::quota_exceeded, 507, "quota_exceeded"},
+    {Code::too_many_traces, 429, "too_many_traces"},
     {Code::internal, 500, "internal"},
     {Code::shard_silent, 503, "shard_silent"},
     {Code::not_available, 501, "not_available"},

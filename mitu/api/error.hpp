@@ -52,6 +52,7 @@ enum class Code : std::uint16_t {
     cannot_apply = 1305,  // it could be saved, and not be made so
     // 14xx: a limit
     quota_exceeded = 1400,
+    too_many_traces = 1401,
     // 15xx: the server
     internal = 1500,
     shard_silent = 1501,

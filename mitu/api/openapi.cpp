@@ -62,6 +62,9 @@ Json parameters_json(const Operation& operation) {
 Json responses_json(const Operation& operation) {
     Json success{{"description", "done"}};
     if (!operation.answer.empty()) success["content"] = content(operation.answer);
+    if (operation.id == "trace") {
+        success["content"] = {{"application/x-ndjson", {{"schema", schema_ref("TraceEvent")}}}};
+    }
     if (operation.id == "docs") success["content"] = {{"text/html", Json::object()}};
     Json responses{{std::to_string(operation.status), success}};
     std::map<unsigned, std::string> errors;

@@ -9,12 +9,13 @@ namespace mitu::api {
 
 const std::vector<Operation>& operations() {
     static const std::vector<Operation> all = [] {
-        std::vector<Operation> rows;
-        for (auto part : {client_operations(), message_operations(), ban_operations(),
-                          user_operations(), account_operations(), node_operations()}) {
-            std::move(part.begin(), part.end(), std::back_inserter(rows));
+        std::vector<Operation> table;
+        for (auto part :
+             {client_operations(), message_operations(), ban_operations(), trace_operations(),
+              user_operations(), account_operations(), node_operations()}) {
+            std::move(part.begin(), part.end(), std::back_inserter(table));
         }
-        return rows;
+        return table;
     }();
     return all;
 }

@@ -49,6 +49,7 @@ struct Reply {
     http::Fields headers{};
     std::string text{};  // instead of `body`, with its content type
     std::string content_type{};
+    std::shared_ptr<http::BodyStream> stream{};  // instead of both, with its content type
 };
 
 /// One request on its way.
@@ -108,6 +109,7 @@ struct Operation {
 [[nodiscard]] std::vector<Operation> client_operations();   // handlers_clients.cpp
 [[nodiscard]] std::vector<Operation> message_operations();  // handlers_messages.cpp
 [[nodiscard]] std::vector<Operation> ban_operations();      // handlers_bans.cpp
+[[nodiscard]] std::vector<Operation> trace_operations();    // handlers_trace.cpp
 [[nodiscard]] std::vector<Operation> user_operations();     // handlers_users.cpp
 [[nodiscard]] std::vector<Operation> account_operations();  // handlers_accounts.cpp
 [[nodiscard]] std::vector<Operation> node_operations();     // handlers_node.cpp

@@ -143,6 +143,7 @@ public:
     memory::Arena& memory;
     /// Packets for the session's own connection, encoded, in order.
     memory::ArenaVector<std::uint8_t> out;
+    std::uint32_t packets = 0;  // in `out`
     EffectList list;
     /// Scratch for the encoded properties of the PUBLISH at hand; a RouteEffect borrows it.
     memory::ArenaVector<std::uint8_t> properties;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "mitu/base/check.hpp"
+#include "mitu/broker/sys_topic.hpp"
 
 namespace mitu::broker {
 namespace {
@@ -113,7 +114,8 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
     const std::uint64_t bytes = message.content_bytes();
     refusal_ = DropReason::no_memory;
     if (bytes > bytes_max_ - live_bytes_) return std::nullopt;
-    if (!tenants_.try_add(message.tenant, bytes)) {
+    const bool is_free = is_sys_topic(message.topic);
+    if (!is_free && !tenants_.try_add(message.tenant, bytes)) {
         refusal_ = DropReason::tenant_quota;
         return std::nullopt;
     }
@@ -125,7 +127,7 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
     const auto handle =
         records_.add(static_cast<std::uint32_t>(front + (is_large ? sizeof(LargeBlock*) : bytes)));
     if (!handle) {
-        tenants_.subtract(message.tenant, bytes);
+        if (!is_free) tenants_.subtract(message.tenant, bytes);
         return std::nullopt;
     }
     Header header;
@@ -139,6 +141,7 @@ std::optional<MessageHandle> MessageStore::make_record(const MessageView& messag
     header.expires = expires ? 1 : 0;
     header.is_large = is_large ? 1 : 0;
     header.is_kept = is_kept ? 1 : 0;
+    header.is_free = is_free ? 1 : 0;
     header.properties_bytes = static_cast<std::uint32_t>(message.properties.size());
     std::uint8_t* const record = records_.data(*handle);
     std::memcpy(record, &header, sizeof header);
@@ -181,7 +184,9 @@ void MessageStore::release(MessageHandle handle) noexcept {
     if (records_.references(handle) == 1) {
         const Parts gone = parts(handle);
         live_bytes_ -= gone.content_bytes;
-        tenants_.subtract(gone.header.tenant, gone.content_bytes);
+        if (gone.header.is_free == 0) {
+            tenants_.subtract(gone.header.tenant, gone.content_bytes);
+        }
         if (gone.block != nullptr) gone.block->release();
     }
     records_.release(handle);

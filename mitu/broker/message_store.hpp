@@ -147,6 +147,7 @@ private:
         std::uint8_t retain : 1 = 0;   // a publisher_key follows
         std::uint8_t is_large : 1 = 0;
         std::uint8_t is_kept : 1 = 0;  // a stored_id follows
+        std::uint8_t is_free : 1 = 0;  // its bytes are not the tenant's to answer for
         std::uint8_t unused = 0;
         std::uint32_t properties_bytes = 0;
     };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "mitu/broker/sys_topic.hpp"
 #include "mitu/mqtt/topic.hpp"
 
 namespace mitu::broker {
@@ -93,6 +94,8 @@ AccessList::AccessList(std::vector<std::string> allow, std::vector<std::string> 
 }
 
 bool AccessList::may_publish(std::string_view topic, const AccessVariables& values) const {
+    if (is_sys_topic(topic)) [[unlikely]]
+        return false;
     if (allows_everything_) return true;
     const auto is_match = [&](std::string_view filter) { return mqtt::matches(filter, topic); };
     return !any(deny_, Rule::denial, values, is_match) &&

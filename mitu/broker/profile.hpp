@@ -24,7 +24,8 @@ struct AccessVariables {
 };
 
 /// Publish or subscribe rules: filters with variables. Deny wins; what no filter allows is denied.
-/// A lone `#` stands for every topic, those that begin with `$` too. A rule whose variable has no
+/// A lone `#` stands for every topic, those that begin with `$` too; but below `$SYS` publishes the
+/// server alone. A rule whose variable has no
 /// value is not about that client. Where a value does not fit (it has `/`, `+` or `#`, or makes the
 /// filter too long), a permission is void and a denial covers all below the levels in front of it.
 /// Threading  immutable.

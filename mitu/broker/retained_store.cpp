@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "mitu/broker/sys_topic.hpp"
+
 namespace mitu::broker {
 
 using admission::Limit;
@@ -18,11 +20,12 @@ bool RetainedStore::put(MessageHandle message) {
         if (held) remove(existing);
         return true;
     }
-    if (!held && count_ >= messages_max_) {
+    const bool is_free = is_sys_topic(view.topic);
+    if (!held && !is_free && count_ - free_count_ >= messages_max_) {
         refusal_ = {Limit::retained_messages, Scope::server};
         return false;
     }
-    if (ledger_ != nullptr) {
+    if (ledger_ != nullptr && !is_free) {
         const std::uint64_t before =
             held ? messages_.content_bytes(tree_.node(existing).payload.message) : 0;
         if (!try_take(view.tenant, !held, before, view.content_bytes())) return false;
@@ -34,6 +37,7 @@ bool RetainedStore::put(MessageHandle message) {
         messages_.release(entry.message);
     } else {
         ++count_;
+        if (is_free) ++free_count_;
     }
     entry.message = message;
     if (!view.expires_at.is_never()) note_expiry({view.expires_at, node});
@@ -90,8 +94,11 @@ bool RetainedStore::erase(TenantId tenant, std::string_view topic) {
 
 void RetainedStore::remove(std::uint32_t node) {
     const MessageHandle gone = tree_.node(node).payload.message;
-    if (ledger_ != nullptr) {
-        const TenantId tenant = messages_.view(gone).tenant;
+    const MessageView view = messages_.view(gone);
+    const bool is_free = is_sys_topic(view.topic);
+    if (is_free) --free_count_;
+    if (ledger_ != nullptr && !is_free) {
+        const TenantId tenant = view.tenant;
         ledger_->give_back(tenant, Quota::retained_messages);
         ledger_->give_back(tenant, Quota::retained_bytes, messages_.content_bytes(gone));
     }

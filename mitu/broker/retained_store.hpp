@@ -24,6 +24,7 @@ public:
 
     /// Keeps `message` as the retained one of its topic (takes a reference of its own); an empty
     /// payload removes instead [MQTT-3.3.1-6].
+    /// The server's own (is_sys_topic) is taken beside messages_max and quotas.
     /// Errors  false: messages_max topics have one already, or a quota is spent; nothing changed,
     ///         and refusal() says which.
     [[nodiscard]] bool put(MessageHandle message);
@@ -81,6 +82,7 @@ private:
     admission::QuotaLedger* ledger_;
     admission::Bound refusal_{admission::Limit::retained_messages, admission::Scope::server};
     std::uint32_t count_ = 0;
+    std::uint32_t free_count_ = 0;  // of them the server's own, which no bound is about
     Tree tree_;
     ChunkedList<Expiry> expiries_;  // a heap, the earliest first
 };

@@ -66,6 +66,17 @@ TEST_F(RetainedStoreTest, refuses_one_topic_too_many_but_replaces_still) {
     EXPECT_EQ(messages.live_count(), 100u);
 }
 
+TEST_F(RetainedStoreTest, has_room_for_what_the_server_tells_beside_the_bound) {
+    EXPECT_TRUE(put("$SYS/a", "1"));
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(put(std::to_string(i), "x"));
+    EXPECT_FALSE(put("one more", "x"));
+    EXPECT_FALSE(put("$SYSTEM/a", "x"));
+    EXPECT_TRUE(put("$SYS/b", "1"));
+    EXPECT_TRUE(put("$SYS/a", ""));
+    EXPECT_FALSE(put("one more", "x")) << "that place was none of the hundred";
+    EXPECT_EQ(store.count(), 101u);
+}
+
 TEST_F(RetainedStoreTest, lets_go_of_what_has_expired_and_of_nothing_else) {
     EXPECT_TRUE(put("short", "1", at(10)));
     EXPECT_TRUE(put("prolonged", "1", at(10)));

@@ -122,6 +122,7 @@ void Session::send(const mqtt::Packet& packet, Effects& effects) {
     // A packet that the client cannot take is not sent [MQTT-3.1.2-24].
     if (size == 0 || size > packet_bytes_max_) return;
     fault_point();
+    ++effects.packets;
     const MutableByteView room{effects.out.extend(effects.memory, size), size};
     const auto written = mqtt::encode(packet, version_, room);
     MITU_CHECK(written == size);
@@ -153,6 +154,7 @@ void Session::send_ack(mqtt::PacketType type, std::uint16_t packet_id, ReasonCod
             static_cast<std::uint8_t>((static_cast<std::uint8_t>(type) << 4) | flags), 2,
             static_cast<std::uint8_t>(packet_id >> 8), static_cast<std::uint8_t>(packet_id)};
         effects.out.append(effects.memory, bytes);
+        ++effects.packets;
         return;
     }
     mqtt::Ack ack;

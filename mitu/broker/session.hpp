@@ -27,9 +27,14 @@
 #include "mitu/broker/session_parts.hpp"
 #include "mitu/broker/short_text.hpp"
 #include "mitu/broker/things.hpp"
+#include "mitu/broker/tracer.hpp"
 #include "mitu/mqtt/packet.hpp"
 #include "mitu/ports/faults.hpp"
 #include "mitu/ports/network.hpp"
+
+namespace mitu::mqtt {
+struct OutgoingPublish;
+}
 
 namespace mitu::broker {
 
@@ -45,6 +50,7 @@ struct SessionContext {
     const admission::MemoryPressure* pressure = nullptr;  // null: there is no budget
     const Journal* journal = nullptr;                     // null: nothing is kept
     bool can_break = faults.can_fire();
+    const Tracer* tracer = nullptr;  // null: nobody can follow anything
 };
 
 /// What the shard itself keeps about a session: out of reach of what the session does with its own
@@ -157,7 +163,9 @@ public:
 
     /// What it may do has changed: from now on `profile` holds, which lives until detach().
     /// Subscriptions that it does not allow end, and so does what they have brought and was not
-    /// sent yet. Returns  how many ended.
+    /// sent yet.
+    ///
+    /// Returns  how many ended.
     std::uint32_t adopt_profile(const Profile& profile, Effects& effects);
 
     // --- what happens to it (session_inbound.cpp) ---
@@ -252,8 +260,10 @@ public:
         return (outbox_ != nullptr ? outbox_->waiting_bytes : 0) +
                std::uint64_t{away_units_} * away_unit_bytes;
     }
-    /// Counts a message that did not reach this client, by reason, here and for the shard.
-    void count_drop(DropReason reason, std::uint64_t n = 1);
+    /// Counts a message that did not reach this client, by reason, here and for the shard. Which
+    /// it was, or its topic, is for those who follow it.
+    void count_drop(DropReason reason, std::uint64_t n = 1, MessageHandle which = {},
+                    std::string_view topic = {});
     [[nodiscard]] Parting last_parting() const noexcept { return last_parting_; }
 
     /// Calls visit(handle) for each message that the session has a reference to.
@@ -346,6 +356,13 @@ private:
     // session_limits.cpp
     [[nodiscard]] Losses* try_use_losses();  // null: no memory
     void note_refusal(RefusalKind kind, std::optional<admission::Bound> bound);
+    [[nodiscard]] bool is_traced() const noexcept {
+        return context_.tracer != nullptr && context_.tracer->is_on();
+    }
+    void trace_drop(DropReason reason, std::uint64_t n, MessageHandle which,
+                    std::string_view topic) const;
+    void trace_refusal(RefusalKind kind, const std::optional<admission::Bound>& bound) const;
+    void trace_sent(const mqtt::OutgoingPublish& publish, std::string_view topic) const;
     void charge_byte_rate(std::uint32_t bytes, Instant now);
     [[nodiscard]] bool has_spent_bytes(Instant now) const noexcept;
     [[nodiscard]] std::optional<mqtt::ReasonCode> judge_shape(std::string_view topic,

@@ -4,6 +4,7 @@
 
 #include "mitu/broker/placement.hpp"
 #include "mitu/broker/session.hpp"
+#include "mitu/broker/sys_topic.hpp"
 #include "mitu/mqtt/encode.hpp"
 #include "mitu/mqtt/topic.hpp"
 
@@ -87,7 +88,7 @@ std::optional<std::string_view> Session::resolve_alias(const mqtt::Publish& publ
 
 bool Session::may_publish(std::string_view topic) {
     const AccessList& rules = profile_->publish;
-    if (rules.allows_everything()) return true;
+    if (rules.allows_everything()) return !is_sys_topic(topic);
     const bool is_known = inbox_ != nullptr && inbox_->permitted_topic.size != 0 &&
                           inbox_->permitted_topic.view() == topic;
     if (is_known) return true;
@@ -105,11 +106,11 @@ std::optional<ReasonCode> Session::judge_publish(std::string_view topic,
                                                  const mqtt::Publish& publish) {
     if (Levels::is_too_deep(topic)) return ReasonCode::topic_name_invalid;
     if (!may_publish(topic)) {
-        count_drop(DropReason::not_authorized);
+        count_drop(DropReason::not_authorized, 1, {}, topic);
         return ReasonCode::not_authorized;
     }
     if (profile_->payload_bytes_max != 0 && publish.payload.size() > profile_->payload_bytes_max) {
-        count_drop(DropReason::payload_too_large);
+        count_drop(DropReason::payload_too_large, 1, {}, topic);
         return ReasonCode::quota_exceeded;
     }
     return judge_shape(topic, publish);

@@ -68,8 +68,11 @@ Losses* Session::try_use_losses() {
     return losses_;
 }
 
-void Session::count_drop(DropReason reason, std::uint64_t n) {
+void Session::count_drop(DropReason reason, std::uint64_t n, MessageHandle which,
+                         std::string_view topic) {
     if (n == 0) return;
+    if (is_traced()) [[unlikely]]
+        trace_drop(reason, n, which, topic);
     // Without memory for it the shard's own count has to do.
     if (Losses* const losses = try_use_losses()) {
         losses->drops[static_cast<std::size_t>(reason)] += n;
@@ -79,9 +82,15 @@ void Session::count_drop(DropReason reason, std::uint64_t n) {
     }
     context_.counters.drop(reason, n);
     if (const auto bound = bound_of(reason)) context_.counters.refuse(*bound);
+    if (context_.ledger != nullptr) {
+        const memory::ZonePause pause;
+        context_.ledger->tenant(tenant_).count_dropped(n);
+    }
 }
 
 void Session::note_refusal(RefusalKind kind, std::optional<Bound> bound) {
+    if (is_traced()) [[unlikely]]
+        trace_refusal(kind, bound);
     if (Losses* const losses = try_use_losses()) {
         losses->last.note({kind, DropReason{}, bound.has_value()}, bound.value_or(Bound{}),
                           context_.now);
@@ -114,7 +123,7 @@ bool Session::has_spent_bytes(Instant now) const noexcept {
 std::optional<ReasonCode> Session::judge_shape(std::string_view topic,
                                                const mqtt::Publish& publish) {
     const auto refuse = [&](ReasonCode reason, Limit limit) {
-        count_drop(DropReason::not_authorized);
+        count_drop(DropReason::not_authorized, 1, {}, topic);
         note_refusal(RefusalKind::publish_refused, Bound{limit, Scope::client});
         return reason;
     };

@@ -17,7 +17,7 @@ using mqtt::ReasonCode;
 DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
     const bool shared = delivery.share_serial != 0;
     const auto drop = [&](DropReason reason) {
-        count_drop(reason);
+        count_drop(reason, 1, delivery.message);
         return DeliveryOutcome::dropped;
     };
     if (ended_) {
@@ -95,8 +95,8 @@ bool Session::make_room(const Delivery& delivery, std::uint64_t bytes) {
         const Outgoing evicted = out.waiting_qos0.at(oldest);
         out.waiting_qos0.erase_at(oldest);
         leave_queue(evicted);
+        count_drop(DropReason::evicted_qos0, 1, evicted.message);
         forget(evicted);
-        count_drop(DropReason::evicted_qos0);
     }
     return true;
 }
@@ -303,6 +303,8 @@ Session::Sent Session::send_publish(Outgoing& entry, const MessageView& view, In
     batch.payload(entry.message, view.payload);
     if (publish.topic_alias != 0 && !alias_is_known) learn_alias(view.topic);
     context_.counters.messages_sent_total.add();
+    if (is_traced()) [[unlikely]]
+        trace_sent(publish, view.topic);
     return Sent::yes;
 }
 
@@ -336,7 +338,7 @@ void Session::learn_alias(std::string_view topic) {
 }
 
 void Session::give_up(const Outgoing& entry, DropReason reason, Effects& effects) {
-    count_drop(reason);
+    count_drop(reason, 1, entry.message);
     if (entry.share_serial != 0 && reason == DropReason::too_large_for_client &&
         entry.attempts != attempts_exhausted) {
         // Another member may take larger packets (MQTT 5.0 section 3.1.2.11.4).

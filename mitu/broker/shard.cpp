@@ -45,6 +45,7 @@ Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
       peers_(ports.mailroom.shard_count()),
       flapping_{options_of(ports).flapping},
       refused_attempts_{options_of(ports).refused_attempts_max} {
+    session_context_.tracer = &tracer_;
     counters_.escapes = &turn_memory_.escapes();
     for (std::uint16_t i = 0; i < ports_.mailroom.shard_count(); ++i) {
         if (ShardId{i} == id_) continue;
@@ -112,6 +113,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
         messages_.trim();
         session_memory_.trim();
         settle_paces();
+        tracer_.expire(now_);
         trim_at_ = now_ + trim_interval;
     }
 }
@@ -220,8 +222,12 @@ void Shard::on_session_timer(Session& session) {
         session.on_heard(now_);
     }
     const SessionRef self = session.self();
+    const bool was_away = !session.is_attached();
     Effects effects{turn_memory_};
     if (!guarded(self, [&] { session.on_deadline(now_, effects); })) return;
+    if (was_away && session.has_ended() && ports_.admission != nullptr) {
+        ports_.admission->ledger.tenant(session.tenant()).count_expired();
+    }
     apply(session, connection, effects);
     if (Session* const still = sessions_.get(self)) arm(*still);
     // Nothing to write, most of the time: the connection stays idle.
@@ -241,7 +247,7 @@ void Shard::arm(Session& session) {
 // --- effects ---
 
 void Shard::apply(const Session& session, Connection* connection, Effects& effects) {
-    send_out(connection, effects);
+    send_out(session, connection, effects);
     const bool is_attached = session.is_attached();
     // Nearly every packet: an answer at most, and nothing that the shard would have to note.
     if (is_attached && effects.list.empty()) return;
@@ -312,7 +318,11 @@ void Shard::note_subscriptions(const Session& session, SessionNotes& notes) {
 }
 
 void Shard::note_detached(const Session& session, SessionNotes& notes) {
-    if (!notes.connection.is_none()) leave_connection(notes);
+    if (!notes.connection.is_none()) {
+        if (tracer_.is_on()) [[unlikely]]
+            trace_detached(session);
+        leave_connection(notes);
+    }
     if (notes.thing == 0) return;
     ports_.things->on_detached(notes.thing, session.last_parting() == Parting::goodbye, now_);
     notes.thing = 0;

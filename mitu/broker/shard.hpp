@@ -29,6 +29,7 @@
 #include "mitu/broker/subscription_index.hpp"
 #include "mitu/broker/things.hpp"
 #include "mitu/broker/timer_queue.hpp"
+#include "mitu/broker/tracer.hpp"
 #include "mitu/memory/arena.hpp"
 #include "mitu/memory/fault_zone.hpp"
 #include "mitu/memory/slab_pool.hpp"
@@ -140,6 +141,8 @@ public:
     [[nodiscard]] std::size_t indexed_subscription_count() const noexcept {
         return subscriptions_.subscription_count();
     }
+    /// Who follows what. Call between turns.
+    [[nodiscard]] Tracer& tracer() noexcept { return tracer_; }
     [[nodiscard]] std::size_t timer_count() const noexcept { return timers_.size(); }
     /// Who was refused at CONNECT, and why: the last few.
     [[nodiscard]] const admission::RefusedAttempts& refused_attempts() const noexcept {
@@ -244,13 +247,13 @@ private:
     void touch(Connection& connection);
     /// The connection's output buffer, which idle connections do not have.
     [[nodiscard]] Bytes& output_of(Connection& connection);
-    void send_out(Connection* connection, Effects& effects);
+    void send_out(const Session& session, Connection* connection, Effects& effects);
     void keep_buffer(Bytes&& buffer);
     [[nodiscard]] Connection::Work& work_of(Connection& connection);
     void give_back_work(Connection& connection);
     [[nodiscard]] SessionRef session_of(const Connection& connection) const noexcept;
     void flush(Connection& connection);
-    void write_batch(Connection& connection);
+    std::size_t write_batch(Connection& connection);
     void flush_all();
     void close(Connection& connection);
     void fail(Connection& connection, const mqtt::DecodeError& error, ByteView packet);
@@ -311,8 +314,7 @@ private:
         admission::TenantAccount* account = nullptr;
         admission::LeasedTokens messages;
         admission::LeasedTokens bytes;
-        std::uint64_t messages_read = 0;  // not yet in the account
-        std::uint64_t bytes_read = 0;
+        admission::TenantTraffic traffic;  // not yet in the account
     };
     /// This shard's part of the rates of a listener, or the server.
     struct TrafficPace {
@@ -351,10 +353,23 @@ private:
                         Wait& wait);
     void resume_at(Connection& connection, Instant at);
     void settle_paces() noexcept;
-    void count_no_room(std::uint64_t n = 1) noexcept;
+    void count_lost(const MessageView& message, DropReason reason, std::uint64_t n = 1);
+    void count_no_room(const MessageView& message, std::uint64_t n = 1);
     [[nodiscard]] bool refuses_retained() const noexcept;
     [[nodiscard]] Instant next_shedding() const noexcept;
     void shed_slowest();
+
+    // shard_trace.cpp: telling those who follow a client or a topic
+    [[nodiscard]] TraceEvent trace_event(TraceKind kind, const Session& session) const;
+    void trace_in(const Session& session, ByteView bytes, const mqtt::DecodeOptions& options);
+    void trace_out(const Session& session, ByteView packets);
+    void trace_attached(const Session& session, const Connection& connection,
+                        const mqtt::Connect& connect, bool session_present);
+    void trace_detached(const Session& session);
+    void trace_attempt(const admission::RefusedAttempt& attempt);
+    void trace_message(TraceKind kind, const MessageView& message, std::string_view reason,
+                       std::optional<std::uint64_t> recipients);
+    void trace_queued(const Session& session, const MessageView& message, const Delivery& delivery);
 
     // shard_routing.cpp: a message finds its way
     void route(const MessageView& message, const Origin& origin);
@@ -498,6 +513,7 @@ private:
     admission::FlappingDetector flapping_;
     admission::RefusedAttempts refused_attempts_;
     AtHand at_hand_;
+    Tracer tracer_;
     std::vector<TenantPace> paces_;  // by tenant
     admission::ClientPaces client_paces_;
     std::vector<TrafficPace> listener_paces_;  // by listener_index, of those with traffic and rates

@@ -255,6 +255,8 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
     }
     if (replaces) {
         counters_.takeovers_total.add();
+        if (tracer_.is_on()) [[unlikely]]
+            tracer_.say(tenant, trace_event(TraceKind::taken_over, *session));
         Connection* const old = find(session->connection());
         MITU_CHECK(old != nullptr && old != &connection);
         refuse(*session, old, ReasonCode::session_taken_over, "a client with the same id connected",
@@ -308,6 +310,7 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
     notes.connection = connection.id;
     notes.listener_index = connection.listener_index;
     counters_.clients.add();
+    if (ports_.admission != nullptr) ++pace_of(tenant).traffic.connects;
     Effects effects{turn_memory_};
     const auto will = acceptance->take_will(self);
     if (!guarded(self, [&] {
@@ -333,6 +336,8 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
                     {"session_present", session_present},
                     {"peer", ports::address_text(connection.peer)}});
     }
+    if (tracer_.is_on()) [[unlikely]]
+        trace_attached(*session, connection, connect, session_present);
     if (ports_.things != nullptr) {
         notes.thing = ports_.things->on_attached(tenant, client_id, now_, server_publishes_);
     }

@@ -195,6 +195,8 @@ std::optional<std::size_t> Shard::process_packet(Connection& connection, ByteVie
     mqtt::DecodeOptions options;
     options.version = connection.version;
     options.packet_bytes_max = packet_bytes_max(connection.listener_index);
+    if (tracer_.is_on()) [[unlikely]]
+        trace_in(*session, bytes, options);
     Effects effects{turn_memory_};
     bool is_publish = false;
     enum class Step : std::uint8_t { needs_more, is_wrong, was_taken };
@@ -359,8 +361,13 @@ Bytes& Shard::output_of(Connection& connection) {
     return output;
 }
 
-void Shard::send_out(Connection* connection, Effects& effects) {
+void Shard::send_out(const Session& session, Connection* connection, Effects& effects) {
     if (connection == nullptr || effects.out.empty()) return;
+    if (ports_.admission != nullptr) {
+        pace_of(session.tenant()).traffic.packets_sent += effects.packets;
+    }
+    if (tracer_.is_on()) [[unlikely]]
+        trace_out(session, effects.out.view());
     Bytes& out = output_of(*connection);
     out.insert(out.end(), effects.out.begin(), effects.out.end());
 }
@@ -406,6 +413,8 @@ void Shard::flush(Connection& connection) {
     batch_.clear();
     if (connection.work) batch_.lend(connection.work->output);
     bool more = false;
+    const std::uint64_t sent_before = counters_.messages_sent_total.read();
+    const TenantId tenant = session != nullptr ? session->tenant() : tenant_default;
     if (session != nullptr && !guarded(self, [&] {
             more = session->pump(now_, batch_, effects);
             if (!more) session->shed_idle_parts(now_);
@@ -415,7 +424,16 @@ void Shard::flush(Connection& connection) {
         batch_.clear();
         return;
     }
-    if (batch_.total_bytes() != 0) write_batch(connection);
+    if (batch_.total_bytes() != 0) {
+        const std::size_t written = write_batch(connection);
+        if (session != nullptr && ports_.admission != nullptr) {
+            const std::uint64_t sent = counters_.messages_sent_total.read() - sent_before;
+            admission::TenantTraffic& traffic = pace_of(tenant).traffic;
+            traffic.messages_sent += sent;
+            traffic.packets_sent += sent;
+            traffic.bytes_sent += written;
+        }
+    }
     // Not before: what is given to a member on another shard may move bytes that the batch lends.
     if (session != nullptr) {
         apply(*session, &connection, effects);
@@ -436,7 +454,8 @@ void Shard::flush(Connection& connection) {
     if (connection.work && connection.work->is_done()) give_back_work(connection);
 }
 
-void Shard::write_batch(Connection& connection) {
+/// Returns  bytes that the network took.
+std::size_t Shard::write_batch(Connection& connection) {
     const std::size_t written = ports_.network.write(connection.id, batch_.parts());
     counters_.writes_total.add();
     counters_.bytes_sent_total.add(written);
@@ -450,6 +469,7 @@ void Shard::write_batch(Connection& connection) {
         connection.work->output = Bytes{};
     }
     batch_.clear();
+    return written;
 }
 
 }  // namespace mitu::broker

@@ -109,7 +109,7 @@ bool Shard::keep_for_member(MessageHandle handle, std::uint32_t share_serial, st
     copy.payload = all.subspan(message.topic.size() + message.properties.size());
     const auto stored = messages_.add(copy);
     if (!stored) {  // the old row stays, and is read again when its session is
-        count_no_room();
+        count_no_room(message);
         return true;
     }
     journal_->put_message(copy, 1);
@@ -324,7 +324,7 @@ void Shard::on_chunk(const QueueChunk& chunk) {
             message.tenant = session->tenant();
             const auto handle = messages_.add(message);
             if (!handle) {  // what is left is read again
-                count_no_room();
+                count_no_room(queued.message);
                 is_end = false;
                 break;
             }

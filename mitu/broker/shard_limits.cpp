@@ -215,6 +215,8 @@ void Shard::note_attempt(const Connection& connection, ReasonCode reason, std::s
         }
     }
     attempt.last = now_;
+    if (tracer_.is_on()) [[unlikely]]
+        trace_attempt(attempt);
     refused_attempts_.note(std::move(attempt));
 }
 
@@ -240,9 +242,10 @@ void Shard::charge_paces(TenantId tenant, Connection& connection, std::size_t by
     TenantPace& pace = pace_of(tenant);
     Wait wait{pace.bytes.take(pace.account->byte_rate(), static_cast<std::int64_t>(bytes), now_),
               {Limit::byte_rate, Scope::tenant}};
-    pace.bytes_read += bytes;
+    pace.traffic.bytes_received += bytes;
+    ++pace.traffic.packets_received;
     if (is_publish) {
-        ++pace.messages_read;
+        ++pace.traffic.messages_received;
         wait.prolong(pace.messages.take(pace.account->message_rate(), 1, now_), Limit::message_rate,
                      Scope::tenant);
     }
@@ -289,20 +292,30 @@ void Shard::resume_at(Connection& connection, Instant at) {
     timers_.add({at, TimerQueue::Kind::connection, connection.id.index, connection.id.generation});
 }
 
+/// A message found no way to some clients, before any session saw it.
+void Shard::count_lost(const MessageView& message, DropReason reason, std::uint64_t n) {
+    counters_.drop(reason, n);
+    if (ports_.admission != nullptr) {
+        ports_.admission->ledger.tenant(message.tenant).count_dropped(n);
+    }
+    if (tracer_.is_on()) [[unlikely]]
+        trace_message(TraceKind::dropped, message, to_text(reason), std::nullopt);
+}
+
 /// What was counted here goes to the accounts that a scraper reads.
 void Shard::settle_paces() noexcept {
     for (TenantPace& pace : paces_) {
-        if (pace.bytes_read == 0) continue;
-        pace.account->count_traffic(pace.messages_read, pace.bytes_read);
-        pace.messages_read = pace.bytes_read = 0;
+        if (pace.traffic == admission::TenantTraffic{}) continue;
+        pace.account->count_traffic(pace.traffic);
+        pace.traffic = {};
     }
 }
 
 // --- too little memory ---
 
 /// Messages that found no room in the store.
-void Shard::count_no_room(std::uint64_t n) noexcept {
-    counters_.drop(messages_.refusal(), n);
+void Shard::count_no_room(const MessageView& message, std::uint64_t n) {
+    count_lost(message, messages_.refusal(), n);
     if (messages_.refusal() == DropReason::tenant_quota) {
         counters_.refuse({Limit::message_bytes, messages_.tenants().refused_by()});
     }

@@ -73,7 +73,7 @@ void Shard::take_deliver(ShardId from) {
             });
             messages_.release(*handle);
         } else {
-            count_no_room(mail.recipient_count);
+            count_no_room(mail.content.message, mail.recipient_count);
         }
         if (mail.content.large != nullptr) mail.content.large->release();
         const auto size = static_cast<std::uint32_t>(record->bytes.size());
@@ -124,7 +124,7 @@ void Shard::take_publish_record(const memory::Lane::Record& record) {
         dispatch_shared(*handle, mail.share_serial, mail.attempts, mail.origin);
         messages_.release(*handle);
     } else {
-        count_no_room();
+        count_no_room(mail.content.message);
     }
     if (mail.content.large != nullptr) mail.content.large->release();
 }

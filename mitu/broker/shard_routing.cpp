@@ -4,6 +4,7 @@
 
 #include "mitu/broker/placement.hpp"
 #include "mitu/broker/shard.hpp"
+#include "mitu/broker/sys_topic.hpp"
 
 namespace mitu::broker {
 
@@ -35,7 +36,7 @@ void Shard::route(const MessageView& message, const Origin& origin) {
     if (is_large) {
         mail.content.large = LargeBlock::create(message);
         if (mail.content.large == nullptr) {
-            counters_.drop(DropReason::no_memory);
+            count_lost(message, DropReason::no_memory);
             complete(origin.session, origin.token, ReasonCode::quota_exceeded);
             return;
         }
@@ -52,7 +53,7 @@ void Shard::route(const MessageView& message, const Origin& origin) {
         is_large ? messages_.adopt(message, mail.content.large) : messages_.add(message);
     if (!handle) {
         if (is_large) mail.content.large->release();
-        count_no_room();
+        count_no_room(message);
         complete(origin.session, origin.token, ReasonCode::quota_exceeded);
         return;
     }
@@ -104,6 +105,8 @@ std::optional<ReasonCode> Shard::route_at_home(const MailedMessage& content, con
     subscriptions_.match(message.tenant, message.topic, message.publisher, matches_);
     const bool is_matched = !matches_.recipients.empty();
     if (!is_matched) counters_.messages_unmatched_total.add();
+    if (tracer_.is_on()) [[unlikely]]
+        trace_message(TraceKind::routed, message, {}, matches_.recipients.size());
     const auto thing = ports_.things != nullptr ? parse_thing_topic(message.topic) : std::nullopt;
     const ReasonCode outcome =
         is_matched || thing ? ReasonCode::success : ReasonCode::no_matching_subscribers;
@@ -111,28 +114,30 @@ std::optional<ReasonCode> Shard::route_at_home(const MailedMessage& content, con
 
     if (is_matched || message.retain) {
         MailedMessage kept = content;
-        const bool is_durable = journal_ != nullptr && keeps(message.tenant);
+        // Figures of the server come again after a restart, and are not the tenant's to pay for.
+        const bool is_sys = message.retain && is_sys_topic(message.topic);
+        const bool is_durable = journal_ != nullptr && !is_sys && keeps(message.tenant);
         const std::uint32_t rows = is_durable ? count_rows(message.qos) : 0;
         if (is_durable && (rows != 0 || message.retain)) [[unlikely]] {
             const bool is_new = rows != 0 || !message.payload.empty();
             if (is_new && !journal_->accepts()) {
-                counters_.drop(DropReason::store_full);
+                count_lost(message, DropReason::store_full);
                 return ReasonCode::quota_exceeded;
             }
             if (rows != 0) kept.message.stored_id = journal_->next_message(rows > 1);
         }
         const auto handle = store(kept);
         if (!handle) {
-            count_no_room();
+            count_no_room(message);
             return ReasonCode::quota_exceeded;
         }
         if (message.retain) {
             // Refused as a whole, so that the publisher's "no" means that nothing has happened.
-            const bool is_shed = !message.payload.empty() && refuses_retained();
+            const bool is_shed = !message.payload.empty() && !is_sys && refuses_retained();
             const bool is_put = !is_shed && retained_.put(*handle);
             counters_.retained_messages.set(retained_.count());
             if (!is_put) {
-                counters_.drop(DropReason::retained_quota);
+                count_lost(message, DropReason::retained_quota);
                 counters_.refuse(
                     is_shed ? admission::Bound{admission::Limit::memory, admission::Scope::server}
                             : retained_.refusal());
@@ -228,6 +233,8 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
     }
     switch (outcome) {
         case DeliveryOutcome::queued:
+            if (tracer_.is_on()) [[unlikely]]
+                trace_queued(*session, view, delivery);
             if (Connection* const connection = find(session->connection())) touch(*connection);
             break;
         case DeliveryOutcome::dropped:
@@ -235,6 +242,8 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
             messages_.release(message);
             break;
         case DeliveryOutcome::kept:
+            if (tracer_.is_on()) [[unlikely]]
+                trace_queued(*session, view, delivery);
             messages_.release(message);
             break;
         case DeliveryOutcome::give_to_another:
@@ -287,7 +296,7 @@ void Shard::dispatch_shared(MessageHandle message, std::uint32_t share_serial,
         member = subscriptions_.next_member(share_serial, 0, refused.session, members_);
     }
     if (!member) {
-        counters_.drop(DropReason::no_shared_member);
+        count_lost(messages_.view(message), DropReason::no_shared_member);
         if (refused.kept != 0) {
             journal_->erase_row(refused.kept, messages_.view(message).stored_id);
         }

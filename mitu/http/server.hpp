@@ -46,11 +46,23 @@ struct Request {
     [[nodiscard]] std::string_view param(std::string_view name) const;
 };
 
+/// A body that has no end yet. The server asks for more several times a second, but not while the
+/// client has not taken what it was given last; it lets go of the stream when the client is gone.
+/// Threading  the server's own thread; a call does not wait.
+class BodyStream {
+public:
+    virtual ~BodyStream() = default;
+    /// What has come since the last call; empty: nothing yet; nullopt: that was all.
+    [[nodiscard]] virtual std::optional<std::string> next() = 0;
+};
+
 struct Response {
     unsigned status = 200;
     std::string content_type = "text/plain; charset=utf-8";
     std::string body{};
     Fields headers{};  // a value with a line break or another control character is left out
+    std::shared_ptr<BodyStream>
+        stream{};  // instead of `body`, in chunks; the connection ends with it
 };
 
 struct ServerOptions {

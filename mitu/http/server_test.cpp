@@ -81,6 +81,26 @@ private:
     bool was_reset_ = false;
 };
 
+class ScriptedStream final : public BodyStream {
+public:
+    ScriptedStream(std::atomic<int>& alive, std::vector<std::string> pieces)
+        : alive_{alive}, pieces_{std::move(pieces)} {
+        ++alive_;
+    }
+    ~ScriptedStream() override { --alive_; }
+    ScriptedStream(const ScriptedStream&) = delete;
+    ScriptedStream& operator=(const ScriptedStream&) = delete;
+    std::optional<std::string> next() override {
+        if (at_ == pieces_.size()) return std::nullopt;
+        return pieces_[at_++];
+    }
+
+private:
+    std::atomic<int>& alive_;
+    std::vector<std::string> pieces_;
+    std::size_t at_ = 0;
+};
+
 class ServerTest : public testing::Test {
 protected:
     void start(ServerOptions options = {}) {
@@ -97,6 +117,19 @@ protected:
         });
         server_->handle("GET", "/throws",
                         [](const Request&) -> Response { throw std::runtime_error{"secret"}; });
+        server_->handle("GET", "/stream", [this](const Request&) {
+            Response response;
+            response.content_type = "application/x-ndjson";
+            response.stream = std::make_shared<ScriptedStream>(
+                streams_, std::vector<std::string>{"one\n\n", "", "two\n"});
+            return response;
+        });
+        server_->handle("GET", "/endless", [this](const Request&) {
+            Response response;
+            response.stream = std::make_shared<ScriptedStream>(
+                streams_, std::vector<std::string>(100'000, "more\n"));
+            return response;
+        });
         const auto port = server_->start();
         ASSERT_TRUE(port.has_value()) << port.error();
         port_ = *port;
@@ -111,6 +144,7 @@ protected:
         return answer;
     }
 
+    std::atomic<int> streams_{0};
     std::unique_ptr<Server> server_;
     std::uint16_t port_ = 0;
 };
@@ -144,6 +178,28 @@ TEST_F(ServerTest, tells_unknown_paths_from_wrong_methods) {
     const std::string wrong = exchange("DELETE /hello HTTP/1.1\r\n" + std::string{close_header});
     EXPECT_TRUE(has_status(wrong, 405));
     EXPECT_NE(wrong.find("Allow: GET, HEAD\r\n"), std::string::npos) << wrong;
+}
+
+TEST_F(ServerTest, a_stream_is_sent_as_it_comes_and_let_go_when_it_ends) {
+    const std::string answer = exchange(get("/stream"));
+    EXPECT_TRUE(has_status(answer, 200)) << answer;
+    EXPECT_NE(answer.find("Transfer-Encoding: chunked\r\n"), std::string::npos) << answer;
+    EXPECT_NE(answer.find("Content-Type: application/x-ndjson\r\n"), std::string::npos) << answer;
+    EXPECT_TRUE(answer.ends_with("\r\n\r\n5\r\none\n\n\r\n4\r\ntwo\n\r\n0\r\n\r\n")) << answer;
+    EXPECT_EQ(streams_, 0);
+    const std::string head = exchange("HEAD /stream HTTP/1.1\r\n" + std::string{close_header});
+    EXPECT_TRUE(has_status(head, 200)) << head;
+}
+
+TEST_F(ServerTest, a_stream_whose_reader_has_gone_is_let_go) {
+    {
+        RawClient client{port_};
+        client.send(get("/endless"));
+        std::string first;
+        ASSERT_TRUE(client.read_some(first));
+        EXPECT_EQ(streams_, 1);
+    }
+    while (streams_ != 0) std::this_thread::yield();  // the guard of ctest, if it never ends
 }
 
 TEST_F(ServerTest, head_has_the_length_but_not_the_body) {

@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
@@ -39,6 +40,8 @@ using TlsStream = asio::ssl::stream<PlainStream>;
 // What an unwilling reader may still send us after our last answer, and for how long.
 inline constexpr std::size_t drain_bytes_max = 262'144;
 inline constexpr auto drain_time_max = std::chrono::seconds{1};
+/// How often a stream is asked for more.
+inline constexpr auto stream_pace = std::chrono::milliseconds{100};
 
 /// What the sessions of a server share. Lives on the server's thread, but for the pool.
 struct Shared {
@@ -225,6 +228,7 @@ private:
     }
 
     void reply(Response response) {
+        if (response.stream && !is_head_) return begin_stream(std::move(response));
         const auto fill = [&](auto& message) {
             message.version(11);
             message.result(response.status);
@@ -259,6 +263,47 @@ private:
                            });
     }
 
+    // --- a body without an end ---
+
+    void begin_stream(Response response) {
+        streaming_ = std::move(response.stream);
+        keep_alive_ = false;
+        chunk_ = fmt::format(
+            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nCache-Control: no-store\r\n"
+            "Connection: close\r\nTransfer-Encoding: chunked\r\n"
+            "X-Content-Type-Options: nosniff\r\n\r\n",
+            response.status,
+            std::string_view{bhttp::obsolete_reason(bhttp::int_to_status(response.status))},
+            response.content_type);
+        send_chunk();
+    }
+    void send_chunk() {
+        lowest().expires_after(to_chrono(shared_.options.response_time_max));
+        asio::async_write(stream_, asio::buffer(chunk_),
+                          [self = this->shared_from_this()](error_code error, std::size_t) {
+                              if (error) return;
+                              if (!self->streaming_) return self->finish();
+                              self->stream_later();
+                          });
+    }
+    void stream_later() {
+        pace_.expires_after(stream_pace);
+        pace_.async_wait([self = this->shared_from_this()](error_code error) {
+            if (!error) self->stream_on();
+        });
+    }
+    void stream_on() {
+        const auto more = streaming_->next();
+        if (!more) {
+            streaming_.reset();
+            chunk_ = "0\r\n\r\n";
+            return send_chunk();
+        }
+        if (more->empty()) return stream_later();
+        chunk_ = fmt::format("{:x}\r\n{}\r\n", more->size(), *more);
+        send_chunk();
+    }
+
     // Closing with unread bytes would reset the connection before the answer is read.
     void finish() {
         if constexpr (is_tls) {
@@ -289,6 +334,9 @@ private:
     Stream stream_;
     beast::flat_buffer buffer_;
     std::optional<bhttp::request_parser<bhttp::string_body>> parser_;
+    std::shared_ptr<BodyStream> streaming_;  // null: the answer at hand is no stream
+    std::string chunk_;                      // of it, being written
+    asio::steady_timer pace_{*shared_.context};
     bool is_head_ = false;     // of the request at hand
     bool keep_alive_ = false;  // after it
     std::array<char, 1'024> drained_{};

@@ -241,6 +241,29 @@ TEST_P(RestartTest, keeps_retained_messages_and_their_end) {
     EXPECT_EQ(got, (Strings{"last", "stays"}));
 }
 
+TEST_P(RestartTest, does_not_keep_what_the_server_tells_below_sys) {
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("$SYS/#", {.qos = qos0});
+        for (std::uint16_t i = 0; i < GetParam(); ++i) {
+            world.shard(i).publish({.topic = "$SYS/broker/uptime",
+                                    .payload = "1 seconds",
+                                    .qos = qos0,
+                                    .retain = true},
+                                   world.now());
+        }
+        world.run();
+        EXPECT_EQ(device.take_payloads(), Strings(GetParam(), "1 seconds"));
+        EXPECT_EQ(rows(store::Family::retained), 0u);
+    }
+    World& world = start();
+    EXPECT_EQ(process->report.retained, 0u);
+    Client& reader = world.client("reader");
+    reader.connect().subscribe("$SYS/#");
+    EXPECT_EQ(reader.take_payloads(), Strings{});
+}
+
 TEST_P(RestartTest, forgets_what_a_clean_start_forgets) {
     {
         World& world = start();

@@ -33,9 +33,13 @@ void add_watching(http::Server& server, HttpApiContext context) {
             return http::Response{200, "text/plain; charset=utf-8", "ready\n"};
         },
         http::Runs::on_pool);
+}
+
+void add_metrics(http::Server& server, HttpApiContext context, MetricsScopeOf scope) {
+    const auto shared = std::make_shared<const HttpApiContext>(std::move(context));
     server.handle(
         "GET", "/metrics",
-        [shared](const http::Request&) {
+        [shared, scope = std::move(scope)](const http::Request& request) {
             std::vector<const broker::Counters*> counters;
             std::vector<const runtime::NetworkCounters*> networks;
             std::vector<const fleet::ShardStatus*> status;
@@ -45,9 +49,10 @@ void add_watching(http::Server& server, HttpApiContext context) {
                 status.push_back(&host->status());
             }
             const auto keys = shared->key_status ? shared->key_status() : std::vector<KeyStatus>{};
-            return http::Response{200, "text/plain; version=0.0.4; charset=utf-8",
-                                  metrics_text(*shared->catalog, counters, networks, status,
-                                               shared->clock.now(), shared->admission, keys)};
+            return http::Response{
+                200, "text/plain; version=0.0.4; charset=utf-8",
+                metrics_text(*shared->catalog, counters, networks, status, shared->clock.now(),
+                             shared->admission, keys, scope(request))};
         },
         http::Runs::on_pool);
 }
@@ -150,6 +155,13 @@ NodeApi::~NodeApi() = default;
 void NodeApi::add_to(http::Server& server) { parts_->all.add_to(server); }
 void NodeApi::configure(std::uint32_t login_rate_per_minute, Duration token_ttl) {
     parts_->configure(login_rate_per_minute, token_ttl);
+}
+
+MetricsScope NodeApi::metrics_scope(const http::Request& request) {
+    const auto principal = parts_->authenticator.identify(request);
+    if (!principal) return {MetricsScope::Tenants::none};
+    if (!principal->tenant) return {MetricsScope::Tenants::all};
+    return {MetricsScope::Tenants::one, *principal->tenant};
 }
 
 }  // namespace mitu::node

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "mitu/node/options_from_config.hpp"
 #include "mitu/trace/log.hpp"
 #include "mitu/yaml/files.hpp"
 
@@ -21,9 +20,6 @@ Result<Reloaded, std::string> LiveConfig::reload() {
     const MutexLock editing{editing_};
     auto next = read_();
     if (!next) return std::unexpected(next.error());
-    if (const auto options = options_from_config(next->loaded); !options) {
-        return std::unexpected(yaml::to_text(options.error()));
-    }
     auto applied = running_.take_all(next->loaded.config);
     if (!applied) return std::unexpected(applied.error());
     if (const auto problem = config::stamp_managed(*next)) {

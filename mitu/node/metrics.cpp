@@ -3,13 +3,19 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "mitu/runtime/process.hpp"
 
 namespace mitu::node {
 namespace {
+
+// What a scrape has at most, however many there are.
+constexpr std::size_t metrics_tenants_max = 200;
+constexpr std::size_t metrics_groups_max = 1'000;
 
 using Labels = std::vector<prometheus::ClientMetric::Label>;
 
@@ -55,9 +61,12 @@ void add_network(Families& families, const runtime::NetworkCounters& n, const st
 }
 
 void add_fleet(Families& families, const fleet::Catalog& catalog,
-               std::span<const fleet::ShardStatus* const> status) {
-    for (std::uint32_t i = 0; i < catalog.groups().size(); ++i) {
+               std::span<const fleet::ShardStatus* const> status, const MetricsScope& scope) {
+    std::size_t rows = 0;
+    for (std::uint32_t i = 0; i < catalog.groups().size() && rows < metrics_groups_max; ++i) {
         const fleet::Group& group = catalog.groups()[i];
+        if (!scope.shows(group.tenant_name)) continue;
+        ++rows;
         const auto numbers = fleet::sum_group(catalog, fleet::GroupIndex{i}, status);
         const auto add = [&](const char* name, std::uint64_t value) {
             families.add(name, true, static_cast<double>(value),
@@ -87,13 +96,40 @@ void add_refusals(Families& families, const broker::Counters& counters, const st
     }
 }
 
-void add_control(Families& families, const fleet::Catalog& catalog,
-                 const admission::Control& control) {
+struct ShownTenant {
+    std::uint64_t sessions;
+    std::string name;
+    const admission::TenantAccount* account;
+};
+
+/// Those whose rows may be shown, the ones with most sessions first.
+std::vector<ShownTenant> tenants_shown(const fleet::Catalog& catalog,
+                                       const admission::Control& control,
+                                       const MetricsScope& scope) {
+    std::vector<ShownTenant> shown;
     control.ledger.for_each_tenant([&](TenantId id, const admission::TenantAccount& account) {
-        std::string tenant = std::to_string(id.value);
-        for (const auto& known : catalog.tenants()) {
-            if (catalog.find_tenant(known.name) == id) tenant = known.name;
-        }
+        std::string name = id.value < catalog.tenants().size() ? catalog.tenants()[id.value].name
+                                                               : std::to_string(id.value);
+        if (!scope.shows(name)) return;
+        shown.push_back({account.used(admission::Quota::sessions), std::move(name), &account});
+    });
+    std::ranges::sort(shown, [](const ShownTenant& a, const ShownTenant& b) {
+        return a.sessions != b.sessions ? a.sessions > b.sessions : a.name < b.name;
+    });
+    return shown;
+}
+
+void add_tenants(Families& families, const fleet::Catalog& catalog,
+                 const admission::Control& control, const MetricsScope& scope) {
+    std::vector<ShownTenant> shown = tenants_shown(catalog, control, scope);
+    // A scraper's memory is bounded, however many tenants there are.
+    const std::size_t rows = std::min(shown.size(), metrics_tenants_max);
+    if (scope.tenants == MetricsScope::Tenants::all) {
+        families.add("mitu_tenants_not_shown", true, static_cast<double>(shown.size() - rows), {});
+    }
+    shown.erase(shown.begin() + static_cast<std::ptrdiff_t>(rows), shown.end());
+    for (const auto& [sessions, tenant, known] : shown) {
+        const admission::TenantAccount& account = *known;
         for (std::size_t q = 0; q < admission::quota_count; ++q) {
             const auto quota = static_cast<admission::Quota>(q);
             families.add(
@@ -107,11 +143,19 @@ void add_control(Families& families, const fleet::Catalog& catalog,
                          static_cast<double>(account.refused(limit)),
                          {{"tenant", tenant}, {"limit", std::string{to_text(limit)}}});
         }
-        families.add("mitu_tenant_messages_received_total", false,
-                     static_cast<double>(account.messages_received()), {{"tenant", tenant}});
-        families.add("mitu_tenant_bytes_received_total", false,
-                     static_cast<double>(account.bytes_received()), {{"tenant", tenant}});
-    });
+        const admission::TenantTraffic traffic = account.traffic();
+        const auto total = [&](const char* name, std::uint64_t value) {
+            families.add(name, false, static_cast<double>(value), {{"tenant", tenant}});
+        };
+        total("mitu_tenant_messages_received_total", traffic.messages_received);
+        total("mitu_tenant_messages_sent_total", traffic.messages_sent);
+        total("mitu_tenant_messages_dropped_total", account.messages_dropped());
+        total("mitu_tenant_bytes_received_total", traffic.bytes_received);
+        total("mitu_tenant_bytes_sent_total", traffic.bytes_sent);
+    }
+}
+
+void add_control(Families& families, const admission::Control& control) {
     families.add("mitu_bans", true, static_cast<double>(control.bans.snapshot()->size()), {});
     families.add("mitu_memory_shedding_steps", true, static_cast<double>(control.memory.steps_on()),
                  {});
@@ -158,8 +202,14 @@ std::string metrics_text(const fleet::Catalog& catalog,
                          std::span<const broker::Counters* const> counters,
                          std::span<const runtime::NetworkCounters* const> networks,
                          std::span<const fleet::ShardStatus* const> status, Instant now,
-                         const admission::Control* control, std::span<const KeyStatus> keys) {
+                         const admission::Control* control, std::span<const KeyStatus> keys,
+                         const MetricsScope& scope) {
     Families families;
+    if (scope.tenants == MetricsScope::Tenants::one) {
+        if (control != nullptr) add_tenants(families, catalog, *control, scope);
+        add_fleet(families, catalog, status, scope);
+        return families.text();
+    }
     families.add("mitu_uptime_seconds", true, static_cast<double>(now.since_start_ns()) / 1e9, {});
     families.add("mitu_resident_bytes", true, static_cast<double>(runtime::resident_bytes()), {});
     for (std::size_t i = 0; i < counters.size(); ++i) {
@@ -180,11 +230,14 @@ std::string metrics_text(const fleet::Catalog& catalog,
     for (std::size_t i = 0; i < counters.size(); ++i) {
         add_refusals(families, *counters[i], std::to_string(i));
     }
-    if (control != nullptr) add_control(families, catalog, *control);
+    if (control != nullptr) {
+        add_tenants(families, catalog, *control, scope);
+        add_control(families, *control);
+    }
     for (std::size_t i = 0; i < networks.size(); ++i) {
         add_network(families, *networks[i], std::to_string(i));
     }
-    add_fleet(families, catalog, status);
+    add_fleet(families, catalog, status, scope);
     for (const KeyStatus& one : keys) add_keys(families, one);
     return families.text();
 }

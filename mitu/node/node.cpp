@@ -43,6 +43,7 @@ std::shared_ptr<const config::Config> plain_config(const NodeOptions& options) {
     }
     config->authentication.allow_anonymous =
         options.allow_anonymous ? config::Anonymous::always : config::Anonymous::never;
+    config->sys_topics.enabled = false;
     return config;
 }
 
@@ -113,6 +114,7 @@ std::optional<std::string> Node::Impl::start() {
                                             : static_cast<std::uint16_t>(runtime::usable_cores());
     if (auto problem = open_doors(count)) return problem;
     if (auto problem = open_http()) return problem;
+    if (auto problem = open_metrics()) return problem;
     if (options_.once_open) {
         if (auto problem = options_.once_open()) return problem;
     }
@@ -133,7 +135,11 @@ std::optional<std::string> Node::Impl::start() {
     logins_ =
         std::make_unique<runtime::WorkerPool>(options_.login_threads, options_.logins_waiting_max);
     if (auto problem = start_shards(count)) return problem;
+    sys_topics_ = std::make_unique<SysTopics>(catalog_, clock_, http_context().hosts, *admission_,
+                                              fmt::format("mitud version {}", options_.version));
+    sys_topics_->configure(config_->sys_topics);
     if (auto problem = start_http()) return problem;
+    if (auto problem = start_metrics()) return problem;
     if (auto problem = write_port_file()) return problem;
     house_ = std::thread{[this] { keep_house(); }};  // tidy-allow(threads): see house_
     log(Level::info, "serving",
@@ -196,10 +202,9 @@ std::optional<std::string> Node::Impl::start_shards(std::uint16_t count) {
             *network = std::make_unique<transport::TransportNetwork>(
                 std::move(*network), clock_, doors_->transport(), door.get());
         }
-        hosts_.push_back(std::make_unique<ShardHost>(ShardId{i}, options_.limits, *mailroom_,
-                                                     *gate_, catalog_, std::move(*network),
-                                                     admission_.get(), std::move(door),
-                                                     store_ ? store_->journal(i) : nullptr));
+        hosts_.push_back(std::make_unique<ShardHost>(
+            ShardId{i}, options_.limits, *mailroom_, *gate_, catalog_, std::move(*network),
+            admission_.get(), std::move(door), store_ ? store_->journal(i) : nullptr));
     }
     if (store_) {
         std::vector<broker::Shard*> shards;
@@ -244,23 +249,59 @@ std::optional<std::string> Node::Impl::open_http() {
     return std::nullopt;
 }
 
-std::optional<std::string> Node::Impl::start_http() {
-    if (!http_) return std::nullopt;
+/// On an address of their own: whoever reaches it sees all.
+std::optional<std::string> Node::Impl::open_metrics() {
+    if (!config_->metrics.enabled || config_->metrics.bind.empty()) return std::nullopt;
+    const auto address = runtime::parse_listen_address("tcp://" + config_->metrics.bind);
+    if (!address) return "metrics.bind: " + address.error();
+    http::ServerOptions server;
+    server.host = address->host;
+    server.port = address->port;
+    server.connections_max = 32;
+    server.pool_threads = 1;
+    metrics_http_ = std::make_unique<http::Server>(server);
+    const auto port = metrics_http_->open();
+    if (!port) return "metrics.bind: " + port.error();
+    log(Level::info, "metrics_served", {{"host", address->host}, {"port", *port}});
+    return std::nullopt;
+}
+
+HttpApiContext Node::Impl::http_context() {
     std::vector<ShardHost*> hosts;
     hosts.reserve(hosts_.size());
     for (const auto& host : hosts_) hosts.push_back(host.get());
-    const HttpApiContext context{catalog_,         clock_,      std::move(hosts),
-                                 admission_.get(), live_.get(), this,
-                                 [this] { return sources_.key_status(); }};
+    return {catalog_, clock_, std::move(hosts), admission_.get(), live_.get(), this, [this] {
+                return sources_.key_status();
+            }};
+}
+
+std::optional<std::string> Node::Impl::start_http() {
+    if (!http_) return std::nullopt;
+    const HttpApiContext context = http_context();
     if (options_.api.tls) {
-        api_certificate_.emplace(std::vector{options_.api.tls->certificate_file, options_.api.tls->key_file});
+        api_certificate_.emplace(
+            std::vector{options_.api.tls->certificate_file, options_.api.tls->key_file});
     }
     auto api = NodeApi::create(options_.api, context);
     if (!api) return api.error();
     api_ = std::move(*api);
     add_watching(*http_, context);
     api_->add_to(*http_);
+    if (config_->metrics.enabled && config_->metrics.bind.empty()) {
+        add_metrics(*http_, context, [api = api_.get()](const http::Request& request) {
+            return api->metrics_scope(request);
+        });
+    }
     if (const auto port = http_->start(); !port) return "--http: " + port.error();
+    return std::nullopt;
+}
+
+std::optional<std::string> Node::Impl::start_metrics() {
+    if (!metrics_http_) return std::nullopt;
+    const HttpApiContext context = http_context();
+    add_watching(*metrics_http_, context);
+    add_metrics(*metrics_http_, context, [](const http::Request&) { return MetricsScope{}; });
+    if (const auto port = metrics_http_->start(); !port) return "metrics.bind: " + port.error();
     return std::nullopt;
 }
 
@@ -283,6 +324,7 @@ void Node::Impl::keep_house() {
         admission_->bans.expire(clock_.now());
         if (store_) store_->watch();
         admission_->memory.update(runtime::resident_bytes());
+        sys_topics_->tick();
     }
 }
 
@@ -293,7 +335,9 @@ void Node::Impl::stop() {
     }
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
-    if (http_) http_->stop();
+    // Streams that are open ask the hosts to the end.
+    http_.reset();
+    metrics_http_.reset();
     for (const auto& host : hosts_) host->request_stop();
     for (const auto& host : hosts_) host->join();
     if (store_) store_->stop();

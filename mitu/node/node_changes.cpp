@@ -130,6 +130,7 @@ Result<Applied, std::string> Node::Impl::take_all(const config::Config& next) {
     }
     gate_->replace(*std::move(authentication));
     if (api_) api_->configure(next.api.login_rate_per_minute, next.api.token_ttl);
+    sys_topics_->configure(mixed->sys_topics);
     const std::shared_ptr<const config::Config> before = config_;
     config_ = mixed;
     renew_profiles();

@@ -21,6 +21,7 @@
 #include "mitu/node/live_config.hpp"
 #include "mitu/node/node.hpp"
 #include "mitu/node/shard_host.hpp"
+#include "mitu/node/sys_topics.hpp"
 #include "mitu/runtime/clock.hpp"
 #include "mitu/runtime/worker_pool.hpp"
 
@@ -58,7 +59,10 @@ private:
     [[nodiscard]] std::vector<runtime::ShardPlace> place_shards(std::uint32_t count) const;
     [[nodiscard]] std::optional<std::string> open_doors(std::uint16_t count);
     [[nodiscard]] std::optional<std::string> open_http();
+    [[nodiscard]] std::optional<std::string> open_metrics();
+    [[nodiscard]] HttpApiContext http_context();
     [[nodiscard]] std::optional<std::string> start_http();
+    [[nodiscard]] std::optional<std::string> start_metrics();
     [[nodiscard]] std::optional<std::string> write_port_file() const;
 
     NodeOptions options_;
@@ -78,6 +82,8 @@ private:
     std::vector<std::unique_ptr<ShardHost>> hosts_;
     std::unique_ptr<NodeApi> api_;
     std::unique_ptr<http::Server> http_;  // after what its handlers work with
+    std::unique_ptr<http::Server> metrics_http_;
+    std::unique_ptr<SysTopics> sys_topics_;  // house thread, or under house_mutex_
     NodePorts ports_;
     std::optional<FileWatch> api_certificate_;
     std::mutex house_mutex_;  // what changes while it runs, and what happens each second

@@ -42,9 +42,10 @@ struct NodeOptions {
     std::optional<runtime::Io> io = runtime::Io::epoll;  // none: what the kernel allows
     Pinning pinning = Pinning::by_node;
     bool allow_anonymous = false;
-    std::string registry_file;     // empty: no registered devices
-    std::string policy_directory;  // overlays the policies compiled in; empty: none
-    std::string port_file;         // written once connections are taken: {"mqtt":PORT,"http":PORT}
+    std::string registry_file;        // empty: no registered devices
+    std::string policy_directory;     // overlays the policies compiled in; empty: none
+    std::string version = "unknown";  // that `$SYS` tells
+    std::string port_file;  // written once connections are taken: {"mqtt":PORT,"http":PORT}
     std::uint64_t connections_wanted = 1'000'000;  // open files asked of the kernel
     std::uint32_t login_threads = 1;               // check passwords (argon2id)
     std::uint32_t logins_waiting_max = 20'000;

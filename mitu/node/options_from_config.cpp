@@ -1,146 +1,23 @@
 #include "mitu/node/options_from_config.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <array>
-
-#include "mitu/config/diff.hpp"
-#include "mitu/config/units.hpp"
+#include <memory>
+#include <optional>
+#include <utility>
 
 namespace mitu::node {
 namespace {
 
-/// What is mapped below; a key that begins so is served.
-constexpr auto served = std::to_array<std::string_view>({
-    "node.data",
-    "node.shards",
-    "node.io",
-    "node.pin",
-    "node.huge_pages",
-    "node.port_file",
-    "node.login_threads",
-    "node.user",  // by main(), in NodeOptions::once_open
-    "node.group",
-    "node.core_dumps",
-    "log.",  // by main(), before there is a node
-    "policies.directory",
-    "registry.file",
-    "listeners[].name",
-    "listeners[].bind",
-    "listeners[].protocol",
-    "listeners[].enabled",
-    "listeners[].tenant",
-    "listeners[].authentication",
-    "listeners[].allow_anonymous",
-    "listeners[].tenants_by_sni",
-    "listeners[].tls",
-    "listeners[].websocket",
-    "listeners[].proxy_protocol",
-    "listeners[].unix",
-    "listeners[].limits.connections_max",
-    "listeners[].limits.connect_rate_per_s",
-    "listeners[].limits.connect_burst",
-    "listeners[].limits.handshakes_max",
-    "listeners[].limits.packet_bytes_max",
-    "listeners[].limits.messages_per_s",
-    "listeners[].limits.bytes_per_s",
-    "authentication.",
-    "access.",
-    "tenants",
-    "users",
-    "bans",
-    "flapping.",
-    "memory.",
-    "limits.packet_bytes_max",
-    "limits.receive_maximum",
-    "limits.topic_alias_maximum",
-    "limits.session_expiry_max",
-    "limits.inflight_max",
-    "limits.queue_messages_max",
-    "limits.queue_bytes_max",
-    "limits.queue_retained_max",
-    "limits.subscriptions_max",
-    "limits.session_bytes_max",
-    "limits.topic_levels_max",
-    "limits.wildcard_levels_max",
-    "limits.client.",
-    "limits.messages_per_s",
-    "limits.bytes_per_s",
-    "limits.connections_max",
-    "limits.connect_rate_per_s",
-    "limits.retained_messages_max",
-    "limits.retained_bytes_max",
-    "limits.logins_waiting_max",
-    "limits.shard_sessions_max",
-    "limits.shard_retained_messages_max",
-    "limits.shard_message_bytes_max",
-    "limits.shard_session_pool_bytes_max",
-    "limits.connect_timeout",
-    "limits.shutdown_timeout",
-    "api.bind",
-    "api.tls",
-    "api.users_file",
-    "api.login_rate_per_minute",
-    "api.audit_file",
-    "api.token_ttl",
-    "store.",
-});
-
-bool is_served(std::string_view path) {
-    return std::any_of(served.begin(), served.end(),
-                       [&](std::string_view prefix) { return path.starts_with(prefix); });
-}
-
 class Mapper {
 public:
-    explicit Mapper(const config::Loaded& loaded) : loaded_{loaded}, config_{loaded.config} {}
+    explicit Mapper(const config::Config& config) : config_{config} {}
 
-    Result<NodeOptions, yaml::Problems> map() {
-        refuse_unserved();
+    NodeOptions map() {
         process();
         limits();
-        if (!problems_.empty()) return std::unexpected(std::move(problems_));
         return std::move(options_);
     }
 
 private:
-    void refuse(const std::string& path, std::string text) {
-        const config::Origin origin = loaded_.origins.near(path);
-        problems_.push_back(
-            {origin.name.empty() ? "configuration" : origin.name, origin.line, std::move(text)});
-    }
-    void refuse_changes(const config::Config& plain, const config::Config& own,
-                        std::string_view instead_of, const std::string& with) {
-        for (const config::Change& change : config::diff(plain, own)) {
-            std::string path = change.path;
-            std::string general = path;
-            if (!instead_of.empty() && path.starts_with(instead_of)) {
-                path = with + path.substr(instead_of.size());
-                general = "listeners[]" + change.path.substr(instead_of.size());
-            }
-            if (is_served(general)) continue;
-            refuse(path, fmt::format("{} is not served by this version yet; remove it", path));
-        }
-    }
-    void refuse_unserved() {
-        // Listeners one by one, each against one that has nothing but its name and address.
-        config::Config own = config_;
-        own.listeners = config::Config{}.listeners;
-        refuse_changes(config::Config{}, own, {}, {});
-        for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
-            const config::Listener& listener = config_.listeners[i];
-            config::Config plain;
-            plain.listeners.assign(1, {});
-            plain.listeners[0].name = listener.name;
-            plain.listeners[0].bind = listener.bind;
-            config::Config with = plain;
-            with.listeners[0] = listener;
-            refuse_changes(plain, with, fmt::format("listeners[{}]", listener.name),
-                           fmt::format("listeners[{}]", i));
-        }
-    }
-
     void process() {
         const config::Node& node = config_.node;
         auto whole = std::make_shared<config::Config>(config_);
@@ -220,16 +97,12 @@ private:
         to.shutdown_timeout = from.shutdown_timeout;
     }
 
-    const config::Loaded& loaded_;
     const config::Config& config_;
     NodeOptions options_;
-    yaml::Problems problems_;
 };
 
 }  // namespace
 
-Result<NodeOptions, yaml::Problems> options_from_config(const config::Loaded& loaded) {
-    return Mapper{loaded}.map();
-}
+NodeOptions options_from_config(const config::Config& config) { return Mapper{config}.map(); }
 
 }  // namespace mitu::node

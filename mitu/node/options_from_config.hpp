@@ -1,15 +1,13 @@
 #pragma once
 // The configuration, as what a node is told at start.
 
-#include "mitu/base/result.hpp"
-#include "mitu/config/load.hpp"
+#include "mitu/config/config.hpp"
 #include "mitu/node/options.hpp"
-#include "mitu/yaml/problem.hpp"
 
 namespace mitu::node {
 
-/// Errors  every key that is set and that the node does not serve, where it is set: what somebody
-///         relies on (TLS, a limit) is refused, never left out.
-[[nodiscard]] Result<NodeOptions, yaml::Problems> options_from_config(const config::Loaded& loaded);
+/// What the node reads elsewhere (listeners, methods, tenants, the store) goes along whole, in
+/// NodeOptions::config.
+[[nodiscard]] NodeOptions options_from_config(const config::Config& config);
 
 }  // namespace mitu::node

@@ -14,6 +14,7 @@
 #include "mitu/mqtt/encode.hpp"
 #include "mitu/node/ask.hpp"
 #include "mitu/node/refusal_answers.hpp"
+#include "mitu/node/shard_traces.hpp"
 #include "mitu/runtime/process.hpp"
 
 namespace mitu::node {
@@ -107,6 +108,7 @@ public:
     std::shared_ptr<const fleet::Catalog> catalog;
     const ports::Clock& clock;
     std::vector<ShardHost*> hosts;
+    ShardTraces traces{hosts, clock};
 
     [[nodiscard]] std::uint16_t shard_count() const {
         return static_cast<std::uint16_t>(hosts.size());
@@ -550,6 +552,21 @@ std::string ShardBroker::fleet_status(const api::TenantScope& tenant) {
     }
     body["groups"] = std::move(rows);
     return body.dump() + "\n";
+}
+
+Answer<std::shared_ptr<http::BodyStream>> ShardBroker::trace(const api::TraceRequest& request) {
+    broker::TraceQuery query;
+    query.tenant = parts_->id_of(request.tenant);
+    query.client_id = request.client_id;
+    query.filter = request.filter;
+    query.with_payload = request.with_payload;
+    query.sees_unknown_tenants = request.includes_unknown_tenants;
+    query.until = parts_->clock.now() + request.duration;
+    auto stream = parts_->traces.begin(std::move(query));
+    if (stream) return stream;
+    return refuse(Code::too_many_traces,
+                  fmt::format("{} traces are open already; end one, or wait until one ends",
+                              ShardTraces::traces_max));
 }
 
 std::string ShardBroker::overview() {

@@ -45,6 +45,8 @@ public:
     [[nodiscard]] api::Answer<void> delete_retained(const api::TenantName& tenant,
                                                     const std::string& topic) override;
     [[nodiscard]] api::Answer<api::PublishInfo> publish(const api::Message& message) override;
+    [[nodiscard]] api::Answer<std::shared_ptr<http::BodyStream>> trace(
+        const api::TraceRequest& request) override;
     [[nodiscard]] std::string fleet_status(const api::TenantScope& tenant) override;
     [[nodiscard]] std::string overview() override;
 

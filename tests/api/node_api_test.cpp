@@ -175,6 +175,7 @@ protected:
     }
 
     std::string directory;
+    std::string key;
     std::unique_ptr<Node> node;
 };
 
@@ -245,6 +246,73 @@ TEST_F(NodeApiTest, publishes_and_retains_to_whatever_shard) {
     EXPECT_EQ(ask("GET", "/retained/default/r/3/x").status, 404);
     EXPECT_EQ(ask("GET", "/retained/acme/r/4/x").status, 404);
     EXPECT_EQ(list("/retained?", "topic").size(), 6u);
+}
+
+TEST_F(NodeApiTest, four_traces_at_once_and_room_again_when_one_is_let_go) {
+    const auto begin = [&] {
+        const int fd = dial(node->ports().http);
+        const std::string body = R"({"filter":"t/#","duration_s":60})";
+        write_all(fd, fmt::format("POST /api/v1/trace HTTP/1.1\r\nHost: localhost\r\n"
+                                  "Authorization: Bearer {}\r\nContent-Type: application/json\r\n"
+                                  "Content-Length: {}\r\n\r\n{}",
+                                  key, body.size(), body));
+        std::string head(12, '\0');
+        EXPECT_EQ(::recv(fd, head.data(), head.size(), MSG_WAITALL), 12);
+        return std::pair{fd, head.substr(9)};
+    };
+    const auto made = ask("POST", "/api-keys", R"({"name":"k","role":"operator"})");
+    ASSERT_EQ(made.status, 201) << made.body;
+    key = made.body["secret"];
+    std::vector<int> open;
+    for (int i = 0; i < 4; ++i) {
+        const auto [fd, status] = begin();
+        EXPECT_EQ(status, "200");
+        open.push_back(fd);
+    }
+    const auto [refused, status] = begin();
+    EXPECT_EQ(status, "429");
+    ::close(refused);
+    ::close(open.back());
+    open.pop_back();
+    // What is told of the others goes on; the server finds out when it writes to the one that went.
+    MqttClient client{node->ports().mqtt, "c"};
+    for (;;) {
+        EXPECT_EQ(ask("POST", "/publish", R"({"topic":"t/1","payload":"x"})").status, 200);
+        const auto [fd, again] = begin();
+        ::close(fd);
+        if (again == "200") break;
+    }
+    for (const int fd : open) ::close(fd);
+}
+
+TEST_F(NodeApiTest, metrics_show_tenants_to_those_who_may_see_them) {
+    MqttClient client{node->ports().mqtt, "c"};
+    const auto metrics = [&](const std::string& authorization) {
+        const int fd = dial(node->ports().http);
+        write_all(fd, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" +
+                          authorization + "\r\n");
+        std::string all;
+        char buffer[4'096];
+        for (ssize_t n = 0; (n = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) {
+            all.append(buffer, static_cast<std::size_t>(n));
+        }
+        ::close(fd);
+        return all;
+    };
+    const std::string own = R"(mitu_tenant_used{tenant="default")";
+    EXPECT_NE(metrics("").find(own), std::string::npos) << "nobody is set up";
+    const auto all = ask("POST", "/api-keys", R"({"name":"all","role":"viewer"})");
+    const auto one = ask("POST", "/api-keys", R"({"name":"one","role":"viewer","tenant":"acme"})");
+    ASSERT_EQ(one.status, 201) << one.body;
+    const auto bearer = [](const HttpAnswer& made) {
+        return "Authorization: Bearer " + made.body["secret"].get<std::string>() + "\r\n";
+    };
+    EXPECT_NE(metrics(bearer(all)).find(own), std::string::npos);
+    EXPECT_EQ(metrics(bearer(one)).find(own), std::string::npos);
+    EXPECT_EQ(metrics(bearer(one)).find("mitu_connections"), std::string::npos);
+    const std::string without = metrics("");
+    EXPECT_EQ(without.find("tenant="), std::string::npos);
+    EXPECT_NE(without.find("mitu_connections"), std::string::npos);
 }
 
 TEST_F(NodeApiTest, what_was_there_before_is_there_still) {

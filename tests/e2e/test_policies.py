@@ -489,14 +489,6 @@ class Configuration(unittest.TestCase):
             self.assertEqual(status, 2, output)
             self.assertIn("--io: node.io is", output)
 
-    def test_what_is_not_served_keeps_the_server_from_starting(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder, "own.yaml")
-            path.write_text("node:\n  user: nobody\n")
-            status, output = self.check("--config", path)
-            self.assertEqual(status, 2, output)
-            self.assertIn("own.yaml:2: node.user is not served", output)
-
     def test_what_is_wrong_is_named_with_file_line_value_and_remedy(self):
         good = (FOLDER / "nord.yaml").read_text()
         for at, before, after, words in (

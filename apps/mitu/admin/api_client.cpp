@@ -88,28 +88,48 @@ Result<ApiClient, std::string> ApiClient::make(const ApiFlags& flags) {
     return client;
 }
 
-Result<std::string, ApiFailure> ApiClient::send(const std::string& method, const std::string& path,
-                                                const Json& body) const {
+HttpRequest ApiClient::request(const std::string& method, const std::string& path,
+                               const Json& body) const {
     HttpRequest request;
     request.method = method;
     request.target = "/api/v1" + path;
     if (!body.is_null()) request.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
     if (!authorization_.empty()) request.headers.emplace_back("Authorization", authorization_);
-    const auto response = http_exchange(server_, request, answer_time_max);
+    return request;
+}
+
+Result<std::string, ApiFailure> ApiClient::send(const std::string& method, const std::string& path,
+                                                const Json& body) const {
+    const auto response = http_exchange(server_, request(method, path, body), answer_time_max);
+    if (auto failure = failure_of(response)) return std::unexpected(std::move(*failure));
+    return response->body;
+}
+
+Result<void, ApiFailure> ApiClient::follow(
+    const std::string& path, const Json& body,
+    const std::function<bool(std::string_view)>& on_piece) const {
+    const auto response =
+        http_follow(server_, request("POST", path, body), answer_time_max, on_piece);
+    if (auto failure = failure_of(response)) return std::unexpected(std::move(*failure));
+    return {};
+}
+
+std::optional<ApiFailure> ApiClient::failure_of(
+    const Result<HttpResponse, HttpFailure>& response) const {
     if (!response) {
-        return std::unexpected(ApiFailure{
+        return ApiFailure{
             response.error().timed_out ? ExitCode::timed_out : ExitCode::connection,
-            response.error().text + "; is mitud running? --url says where its HTTP port is"});
+            response.error().text + "; is mitud running? --url says where its HTTP port is"};
     }
-    if (response->status < 300) return response->body;
+    if (response->status < 300) return std::nullopt;
     const Json answer = Json::parse(response->body, nullptr, false);
     const bool is_error =
         answer.is_object() && answer.contains("code") && answer.contains("message");
-    return std::unexpected(ApiFailure{
+    return ApiFailure{
         ExitCode::failed,
         is_error ? fmt::format("{} (error {})", cell_of(answer["message"]), cell_of(answer["code"]))
                  : fmt::format("{} answered {}; is that the HTTP port of mitud?", server_.text(),
-                               response->status)});
+                               response->status)};
 }
 
 Result<Json, ApiFailure> ApiClient::call(const std::string& method, const std::string& path,

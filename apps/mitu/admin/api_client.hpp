@@ -1,6 +1,7 @@
 #pragma once
 // What the commands about a server share: where it is, who asks, and how its answers are shown.
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -51,11 +52,19 @@ public:
     [[nodiscard]] Result<std::string, ApiFailure> send(const std::string& method,
                                                        const std::string& path,
                                                        const Json& body = {}) const;
+    /// POSTs, and gives the body of the answer away as it comes, until `on_piece` says false.
+    [[nodiscard]] Result<void, ApiFailure> follow(
+        const std::string& path, const Json& body,
+        const std::function<bool(std::string_view)>& on_piece) const;
     /// All items of a listing, page by page, up to so many.
     [[nodiscard]] Result<Json, ApiFailure> list(const std::string& path,
                                                 std::size_t items_max) const;
 
 private:
+    [[nodiscard]] HttpRequest request(const std::string& method, const std::string& path,
+                                      const Json& body) const;
+    [[nodiscard]] std::optional<ApiFailure> failure_of(
+        const Result<HttpResponse, HttpFailure>& response) const;
     HttpServer server_;
     std::string authorization_;  // empty: none
 };

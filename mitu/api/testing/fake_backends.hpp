@@ -41,10 +41,16 @@ inline bool is_in(const TenantScope& scope, const TenantName& tenant) {
     return !scope || *scope == tenant;
 }
 
+class FakeStream final : public http::BodyStream {
+public:
+    std::optional<std::string> next() override { return std::nullopt; }
+};
+
 class FakeBroker final : public Broker, public Failing {
 public:
     std::vector<ClientInfo> all_clients;
     std::vector<RefusalInfo> all_refusals;
+    std::vector<TraceRequest> traced;
     std::vector<SubscriptionInfo> all_subscriptions;
     std::map<std::pair<std::string, std::string>, Message> kept;  // by tenant and topic
     std::vector<Message> published;
@@ -153,6 +159,11 @@ public:
         published.push_back(message);
         if (message.retain) kept[{message.tenant, message.topic}] = message;
         return PublishInfo{3};
+    }
+    Answer<std::shared_ptr<http::BodyStream>> trace(const TraceRequest& request) override {
+        if (failure) return fail();
+        traced.push_back(request);
+        return std::make_shared<FakeStream>();
     }
     std::string fleet_status(const TenantScope& tenant) override {
         return fmt::format(

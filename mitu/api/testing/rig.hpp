@@ -160,6 +160,7 @@ private:
             return;
         }
         if (row["content"].contains("text/html")) return;
+        if (row["content"].contains("application/x-ndjson")) return;  // a stream
         const auto ref = row["content"]["application/json"]["schema"]["$ref"].get<std::string>();
         const std::string schema = ref.substr(ref.rfind('/') + 1);
         const auto problem = schema_problem(schema, Json::parse(response.body));
