@@ -94,6 +94,8 @@ std::optional<std::string> ServerProcess::start(const sim::scenario::ServerOptio
                                    folder_ + "/ports.json",
                                    "--shards",
                                    fmt::format("{}", options.shards),
+                                   "--durability",
+                                   "none",  // the virtual world keeps nothing either
                                    "--log-level",
                                    "warn"};
     const auto add = [&](std::string option, std::string value) {

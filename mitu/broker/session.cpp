@@ -330,8 +330,10 @@ void Session::redispatch_shared(Effects& effects) {
     const auto hand_over = [&](memory::ArenaQueue<Outgoing>& queue, bool was_begun) {
         for (std::uint32_t i = 0; i < queue.size();) {
             const Outgoing entry = queue.at(i);
-            const bool stays =
-                entry.share_serial == 0 || entry.message.is_none() || (was_begun && entry.qos == 2);
+            const bool stays = entry.share_serial == 0 || entry.message.is_none() ||
+                               (was_begun && entry.qos == 2) ||
+                               // It stands in the store, and waits for its client (section 4.8.2).
+                               (entry.is_kept != 0 && !ended_);
             if (stays) {
                 ++i;
                 continue;

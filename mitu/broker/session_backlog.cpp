@@ -45,6 +45,9 @@ void Session::uncount_away(std::uint64_t content_bytes) noexcept {
 
 DeliveryOutcome Session::leave_in_store(const Delivery& delivery) {
     if (is_over_the_queue(1, delivery.content_bytes)) {
+        if (delivery.share_serial != 0 && !delivery.must_take()) {
+            return DeliveryOutcome::give_to_another;
+        }
         count_drop(DropReason::queue_full);
         return DeliveryOutcome::dropped;
     }
@@ -59,6 +62,9 @@ DeliveryOutcome Session::deliver_behind(const Delivery& delivery) {
     // Whatever is read from now on finds it.
     if (behind.ticket == 0 || delivery.stored_id >= behind.cut) return leave_in_store(delivery);
     if (is_over_the_queue(behind.newcomers.size() + 1, delivery.content_bytes)) {
+        if (delivery.share_serial != 0 && !delivery.must_take()) {
+            return DeliveryOutcome::give_to_another;
+        }
         count_drop(DropReason::queue_full);
         return DeliveryOutcome::dropped;
     }
@@ -117,6 +123,7 @@ void Session::begin_backlog(StoredMessageId cursor) {
     }
     outbox_->backlog = memory::make_in<Backlog>(own);
     outbox_->backlog->cursor = cursor;
+    outbox_->backlog->knows_numbers = cursor != 0;
 }
 
 void Session::end_backlog() noexcept {
@@ -193,6 +200,7 @@ void Session::take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> 
     fault_point();
     Backlog& behind = *backlog();
     behind.ticket = 0;
+    behind.knows_numbers = true;
     StoredMessageId up_to = is_end ? Backlog::no_cut - 1 : behind.cursor;
     for (const LoadedMessage& loaded : messages) {
         if (!is_end && loaded.row.packet_id == 0) up_to = std::max(up_to, loaded.id);
@@ -212,7 +220,11 @@ void Session::take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> 
     take_newcomers(messages, up_to);
     behind.cursor = up_to;
     behind.cut = Backlog::no_cut;
-    if (is_end) end_backlog();
+    if (is_end) {
+        // What expired in the store was counted, and never came.
+        away_count_ = away_units_ = 0;
+        end_backlog();
+    }
     fault_point();
 }
 

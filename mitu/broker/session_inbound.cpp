@@ -500,13 +500,25 @@ std::optional<std::uint32_t> Session::find_pending_ack(std::uint32_t serial) con
 
 void Session::on_completion(Token token, ReasonCode reason, bool is_kept, Instant now,
                             Effects& effects) {
-    static_cast<void>(now);
     if (const auto position = find_pending_ack(token.serial)) {
         PendingAck& ack = inbox_->pending_acks.at(*position);
         ack.done = true;
         ack.reason = reason;
         if (is_kept) {
-            if (Incoming* const incoming = find_incoming(ack.packet_id)) incoming->is_kept = true;
+            if (Incoming* const incoming = find_incoming(ack.packet_id)) {
+                incoming->is_kept = true;
+            } else {  // its PUBREL came before the answer
+                QueueEffect effect;
+                effect.kind = QueueEffect::Kind::erase_incoming;
+                effect.packet_id = ack.packet_id;
+                effects.add(effect);
+            }
+        }
+        // 3.1.1 cannot be told that nothing is kept: no answer, so that it sends it again.
+        if (reason == ReasonCode::quota_exceeded && version_ != ProtocolVersion::v5 &&
+            is_attached() && context_.journal != nullptr && !context_.journal->accepts()) {
+            refuse(ReasonCode::quota_exceeded, "the store is full", Parting::lost, now, effects);
+            return;
         }
         if (reason == ReasonCode::quota_exceeded) {
             note_refusal(RefusalKind::publish_refused, std::nullopt);

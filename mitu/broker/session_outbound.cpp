@@ -171,13 +171,14 @@ bool Session::pump(Instant now, OutputBatch& batch, Effects& effects) {
     fault_point();
     Outbox& out = *outbox_;
     if (resend(now, batch, effects)) return true;
-    if (out.resend_position == out.inflight.size() && !out.waiting.empty() &&
+    const bool knows_numbers = out.backlog == nullptr || out.backlog->knows_numbers;
+    if (knows_numbers && out.resend_position == out.inflight.size() && !out.waiting.empty() &&
         out.waiting.front().is_kept != 0 && out.waiting.front().qos == 2) {
         number_waiting(now, effects);
         if (out.resend_position != out.inflight.size()) return true;  // once that is written down
     }
     for (;;) {
-        const bool has_quota = out.resend_position == out.inflight.size() &&
+        const bool has_quota = knows_numbers && out.resend_position == out.inflight.size() &&
                                out.send_quota_used < send_quota_max_ &&
                                out.inflight.size() < context_.limits.inflight_max;
         const bool has_acknowledged =

@@ -129,7 +129,7 @@ Instant Shard::next_deadline() {
     if (messages_.has_more_to_tidy()) return awake();
     if (journal_ != nullptr && has_journal_news()) return awake();
     if (!resumable_.empty() && has_credit()) return awake();
-    const bool takes_publishes = peers_are_clear();
+    const bool takes_publishes = peers_are_clear() && (journal_ == nullptr || journal_->has_room());
     for (std::uint16_t i = 0; i < ports_.mailroom.shard_count(); ++i) {
         const ShardId peer{i};
         if (peer == id_) continue;
@@ -302,7 +302,7 @@ void Shard::settle(const SessionRef& self) {
         sessions_.erase(self);
         return;
     }
-    keep_session(*session, notes);
+    if (!is_shutting_down_) keep_session(*session, notes);
     // With a connection that is for flush() to do, once a turn.
     if (!guarded(self, [&] { session->shed_idle_parts(now_); })) return;
     arm(*session);

@@ -274,8 +274,10 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
     const bool is_will_only = session != nullptr && !session->is_attached() &&
                               sessions_.notes(session->self()).kept == 0 &&
                               session->has_kept_will();
+    bool has_ended_kept = false;
     if (session != nullptr && (connect.clean_start || is_will_only)) {
         const SessionRef old = session->self();
+        has_ended_kept = sessions_.notes(old).kept != 0;
         session->forgive_will();
         Effects effects{turn_memory_};
         if (guarded(old, [&] { session->end(now_, effects); })) apply(*session, nullptr, effects);
@@ -341,7 +343,7 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
     }
     if (keeps(tenant)) {
         const bool was_put = keep_session(*session, notes);
-        if (was_put && (!session_present || will)) hold(connection, tenant);
+        if (was_put || has_ended_kept) hold(connection, tenant);
     }
     apply(*session, &connection, effects);
     if (Session* const still = sessions_.get(self)) arm(*still);

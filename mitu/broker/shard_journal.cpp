@@ -203,7 +203,7 @@ void Shard::forget_session(const SessionRef& ref, SessionNotes& notes) {
     if (session == nullptr) return;
     if (notes.kept != 0) {
         journal_->erase_session(notes.kept, notes.tenant, session->client_id());
-    } else if (session->has_kept_will()) {
+    } else if (session->has_kept_will() && !is_shutting_down_) {
         journal_->erase_will(notes.tenant, session->client_id());
     }
 }
@@ -320,7 +320,9 @@ void Shard::on_chunk(const QueueChunk& chunk) {
         loaded.row = queued.row;
         loaded.id = queued.message.stored_id;
         if (!queued.is_released) {
-            const auto handle = messages_.add(queued.message);
+            MessageView message = queued.message;
+            message.tenant = session->tenant();
+            const auto handle = messages_.add(message);
             if (!handle) {  // what is left is read again
                 count_no_room(queued.message);
                 is_end = false;

@@ -89,7 +89,7 @@ void Shard::take_publish(ShardId from) {
     auto& lane = ports_.mailroom.lane(from, id_, LaneKind::publish);
     std::uint32_t budget_bytes = limits_.turn_mail_bytes_max;
     bool any = false;
-    while (peers_are_clear()) {
+    while (peers_are_clear() && (journal_ == nullptr || journal_->has_room())) {
         const auto record = peek(lane);
         if (!record) break;
         any = true;

@@ -119,7 +119,8 @@ std::optional<ReasonCode> Shard::route_at_home(const MailedMessage& content, con
         const bool is_durable = journal_ != nullptr && !is_sys && keeps(message.tenant);
         const std::uint32_t rows = is_durable ? count_rows(message.qos) : 0;
         if (is_durable && (rows != 0 || message.retain)) [[unlikely]] {
-            if (!journal_->accepts()) {
+            const bool is_new = rows != 0 || !message.payload.empty();
+            if (is_new && !journal_->accepts()) {
                 count_lost(message, DropReason::store_full);
                 return ReasonCode::quota_exceeded;
             }
@@ -458,10 +459,12 @@ void Shard::complete(const SessionRef& session, Token token, ReasonCode reason, 
     if (waiting == nullptr) return;
     Connection* const connection = find(waiting->connection());
     Effects effects{turn_memory_};
-    if (!guarded(session, [&] { waiting->on_completion(token, reason, is_kept, now_, effects); }))
+    if (!guarded(session, [&] { waiting->on_completion(token, reason, is_kept, now_, effects); })) {
         return;
+    }
+    if (connection == nullptr && effects.list.empty()) return;
+    apply(*waiting, connection, effects);
     if (connection == nullptr) return;
-    send_out(*waiting, connection, effects);
     touch(*connection);
     if (connection->is_paused) resume_later(*connection);
 }

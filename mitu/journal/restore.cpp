@@ -126,6 +126,10 @@ private:
             found && *found) {
             will_bytes = **found;
             add_will(kept, will, will_bytes);
+            if (was_connected) {  // that it was cut is the server's doing
+                kept.will_delay_s = std::max(
+                    kept.will_delay_s, static_cast<std::uint32_t>(options_.will_grace.count_s()));
+            }
         }
         const bool is_over = ends && !was_connected && ends_ms <= wall_.unix_ms;
         if (is_over && kept.will == nullptr) {

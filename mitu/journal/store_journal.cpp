@@ -360,10 +360,26 @@ void StoreJournal::make_chunk(std::uint32_t ticket, const Reading& reading) {
                                   entry->identifiers.begin() + entry->identifier_count);
         messages_.push_back(queued);
     }
+    take_out_what_is_not_there(reading);
     for (std::size_t i = 0; i < identifier_at.size(); ++i) {
         messages_[identifier_at[i]].row.identifiers = identifiers_[i];
     }
     chunk_view_ = {reading.session, ticket, messages_, chunk_.rest.empty() && !chunk_.error};
+}
+
+/// Rows that have expired, whose message is gone, or that cannot be read: else each read would meet
+/// them again.
+void StoreJournal::take_out_what_is_not_there(const Reading& reading) {
+    store::take_out_skipped(chunk_, batch_);
+    if (!chunk_.error) return;
+    trace::log(trace::Level::error, "queue_not_read",
+               {{"session", reading.session}, {"reason", chunk_.error->detail}});
+    if (chunk_.error->kind != store::ErrorKind::damaged || chunk_.rest.empty()) return;
+    const store::Range& behind = chunk_.rest.front();
+    const auto position = store::second_id_of(behind.from);
+    if (behind.family == store::Family::queue && position && behind.from.size() == 17) {
+        erase_row(reading.session, *position);
+    }
 }
 
 MessageView view_of(const store::MessageRecord& record) noexcept {

@@ -106,7 +106,9 @@ public:
     void erase_retained(TenantId tenant, std::string_view topic) override;
 
     [[nodiscard]] Batch current() const noexcept override { return submitted_ + 1; }
-    [[nodiscard]] bool has_put() const noexcept override { return !batch_.is_empty(); }
+    [[nodiscard]] bool has_put() const noexcept override {
+        return !batch_.is_empty() && committer_.may_submit(shard_);
+    }
     void hand_over(bool sync) override;
     [[nodiscard]] Progress progress() const noexcept override;
 
@@ -136,6 +138,7 @@ private:
     void ask(store::ReadRequest&& request);
     void take_flights(std::uint32_t ticket, Reading& reading);
     void make_chunk(std::uint32_t ticket, const Reading& reading);
+    void take_out_what_is_not_there(const Reading& reading);
 
     ShardId shard_;
     const JournalTerms& terms_;

@@ -108,13 +108,15 @@ void Batch::put_message(MessageId message, const MessageRecord& record) {
 
 void Batch::enqueue(SessionId session, Position position, const QueueEntry& entry) {
     put_record(Family::queue, key_of(session.value, position), entry);
-    if (entry.message.value != 0) add(Family::references, key_of(entry.message.value), 1);
+    if (entry.message.value != 0) {
+        put(Family::references, key_of(entry.message.value, session.value), {});
+    }
 }
 
 void Batch::dequeue(SessionId session, Position position, MessageId message) {
     erase(Family::queue, key_of(session.value, position));
     if (message.value == 0) return;
-    add(Family::references, key_of(message.value), -1);
+    erase(Family::references, key_of(message.value, session.value));
     put(Family::released, key_of(message.value), {});
 }
 
@@ -132,7 +134,9 @@ void Batch::put_stream(Name filter, StreamId stream) {
 
 void Batch::append_to_stream(StreamId stream, Position position, const QueueEntry& entry) {
     put_record(Family::streams, key_of(stream.value, position), entry);
-    if (entry.message.value != 0) add(Family::references, key_of(entry.message.value), 1);
+    if (entry.message.value != 0) {
+        put(Family::references, key_of(entry.message.value, stream.value), {});
+    }
 }
 
 void Batch::join_stream(SessionId session, StreamId stream, Position at) {

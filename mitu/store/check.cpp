@@ -93,9 +93,8 @@ private:
                 return;
             }
             case Family::references: {
-                const auto count = decode_count(value);
-                if (key.size() != 8 || !count) return find(family, key, "cannot be read");
-                counts_[id_of(key).value_or(0)] = *count;
+                if (key.size() != 16) return find(family, key, "cannot be read");
+                ++counts_[id_of(key).value_or(0)];
                 return;
             }
             case Family::retained: {

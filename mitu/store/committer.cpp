@@ -195,7 +195,9 @@ void Committer::report_group() {
 
 Instant Committer::next_deadline() const noexcept {
     Instant deadline = look_at_space_at_;
-    if (unsynced_since_) deadline = std::min(deadline, *unsynced_since_ + options_.async_delay);
+    if (unsynced_since_ && !trouble_) {
+        deadline = std::min(deadline, *unsynced_since_ + options_.async_delay);
+    }
     if (trouble_) deadline = std::min(deadline, retry_at_);
     return deadline;
 }
@@ -206,10 +208,16 @@ Result<void, Error> Committer::write_now(const Batch& batch) {
 }
 
 void Committer::finish(Instant now, WallTime wall) {
-    while (step(now, wall).has_more) {
-    }
-    if (trouble_) retry_at_ = now;  // once more, whatever it was
-    while (trouble_ && step(now, wall).has_more) {
+    bool has_retried = false;
+    for (;;) {
+        const bool has_more = step(now, wall).has_more;
+        if (trouble_) {
+            if (has_retried) break;
+            has_retried = true;  // once more, whatever it was
+            retry_at_ = now;
+            continue;
+        }
+        if (!has_more && shares_.empty()) break;
     }
     if (!trouble_) {
         if (const auto synced = engine_.sync(); !synced) note(synced.error(), now);

@@ -18,7 +18,7 @@ enum class Family : std::uint8_t {
     queue,          // session, position -> QueueEntry
     flight,         // session, position -> FlightRecord: what of the queue is on its way
     messages,       // message -> MessageRecord, which several queues refer to
-    references,     // message -> how many do
+    references,     // message, session or stream -> nothing: who has an entry that does
     released,       // message -> nothing: a reference went away, look whether it was the last
     streams,        // stream, position -> QueueEntry, which many sessions read
     stream_names,   // tenant 0 filter -> stream

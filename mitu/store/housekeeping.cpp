@@ -11,10 +11,11 @@ namespace {
 constexpr Duration idle_delay = Duration::milliseconds(200);
 
 /// Takes back what a row of a queue or stream referred to.
-void release(Batch& batch, ByteView value) {
+void release(Batch& batch, ByteView key, ByteView value) {
+    const auto holder = id_of(key);
     const auto entry = decode_queue_entry(value);
-    if (!entry || entry->message.value == 0) return;
-    batch.add(Family::references, key_of(entry->message.value), -1);
+    if (!holder || !entry || entry->message.value == 0) return;
+    batch.erase(Family::references, key_of(entry->message.value, *holder));
     batch.put(Family::released, key_of(entry->message.value), {});
 }
 
@@ -41,7 +42,7 @@ Result<std::uint32_t, Error> Housekeeping::clear_sessions(Batch& batch, std::uin
                 }
                 ++rows_done;
                 batch.erase(family, rows->key());
-                if (family == Family::queue) release(batch, rows->value());
+                if (family == Family::queue) release(batch, rows->key(), rows->value());
                 const auto stream = second_id_of(rows->key());
                 const auto at = id_of(rows->value());
                 const auto id = id_of(session);
@@ -67,13 +68,12 @@ Result<std::uint32_t, Error> Housekeeping::release_messages(Batch& batch, std::u
     while (rows_done < rows_max && released->next()) {
         ++rows_done;
         const ByteView message = released->key();
-        const auto references = engine_.get(Family::references, message);
-        if (!references) return std::unexpected(references.error());
+        const auto holders = engine_.scan(Family::references, message, end_of_prefix(message));
+        const bool is_needed = holders->next();
+        if (auto error = holders->error()) return std::unexpected(*error);
         batch.erase(Family::released, message);
-        const bool is_needed = *references && decode_count(**references).value_or(0) > 0;
         if (is_needed) continue;  // who lets go of the last one puts it here again
         batch.erase(Family::messages, message);
-        batch.erase(Family::references, message);
         counters_.messages_released.add();
     }
     if (auto error = released->error()) return std::unexpected(*error);
@@ -120,7 +120,7 @@ Result<std::uint32_t, Error> Housekeeping::trim_streams(Batch& batch, std::uint3
             }
             ++rows_done;
             batch.erase(Family::streams, rows->key());
-            release(batch, rows->value());
+            release(batch, rows->key(), rows->value());
             counters_.stream_rows_trimmed.add();
         }
         if (auto error = rows->error()) return std::unexpected(*error);

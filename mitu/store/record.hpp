@@ -55,7 +55,7 @@ struct WillRecord {
 
 /// One message for one session (or, in a stream, for many).
 struct QueueEntry {
-    static constexpr std::size_t identifiers_max = 16;
+    static constexpr std::size_t identifiers_max = 255;
 
     std::uint8_t qos = 0;  // the effective one
     bool retain = false;   // as it is to be sent

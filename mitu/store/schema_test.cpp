@@ -102,7 +102,7 @@ TEST_P(Schema, check_names_what_does_not_agree) {
     batch.put(Family::queue, key_of(1, 1), as_bytes("\xFF"));  // unreadable
     batch.put_message(MessageId{5}, {.topic = "t"});
     batch.enqueue(SessionId{1}, 2, {.qos = 1, .message = MessageId{5}});
-    batch.add(Family::references, key_of(5), 1);                          // one too many
+    batch.put(Family::references, key_of(5, 77), {});                     // one too many
     batch.enqueue(SessionId{1}, 3, {.qos = 1, .message = MessageId{6}});  // a crash may do this
     batch.put(Family::stream_order, key_of(1, 2, 3), {});
     write(batch);

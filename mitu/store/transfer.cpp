@@ -94,7 +94,7 @@ bool is_readable(Family family, ByteView key, ByteView value) {
         case Family::messages:
             return key.size() == 8 && decode_message(value);
         case Family::references:
-            return key.size() == 8 && decode_count(value);
+            return key.size() == 16 && value.empty();
         case Family::released:
         case Family::discards:
             return key.size() == 8;
