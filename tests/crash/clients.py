@@ -27,6 +27,7 @@ class Link:
 
     def __init__(self, reader, writer):
         self._reader, self._writer = reader, writer
+        self.is_cut = False
 
     @classmethod
     async def open(cls, port):
@@ -184,17 +185,18 @@ class Publisher(Client):
                 self.send_publish(packet_id, dup=present)
             else:
                 self.send_release(packet_id)
-        sender = asyncio.ensure_future(self.send_new())
+        sender = asyncio.ensure_future(self.send_new(self.link))
         try:
             while True:
                 self.take(await self.link.receive())
         finally:
+            self.link.is_cut = True
             sender.cancel()
             with contextlib.suppress(asyncio.CancelledError, *LOST):
                 await sender
 
-    async def send_new(self):
-        while True:
+    async def send_new(self, link):
+        while not link.is_cut:  # wait_for() may swallow a cancellation
             limit = min(self.window, self.send_window)
             if self.is_paused or self.is_ending or len(self.open) >= limit:
                 self._has_room.clear()
@@ -265,12 +267,13 @@ class Subscriber(Client):
             self.begun.clear()
             self.confirmed.clear()
         self._is_served = True
-        worker = asyncio.ensure_future(self.acknowledge())
+        worker = asyncio.ensure_future(self.acknowledge(self.link))
         try:
             self.ask()
             while True:
                 self.take(await self.link.receive())
         finally:
+            self.link.is_cut = True
             worker.cancel()
             with contextlib.suppress(asyncio.CancelledError, *LOST):
                 await worker
@@ -352,9 +355,9 @@ class Subscriber(Client):
         self._acks.append((kind, packet_id))
         self._has_acks.set()
 
-    async def acknowledge(self):
+    async def acknowledge(self, link):
         """In the order of arrival, each after its delay."""
-        while True:
+        while not link.is_cut:
             if not self._acks or self.holds_acks:
                 self._has_acks.clear()
                 with contextlib.suppress(asyncio.TimeoutError):

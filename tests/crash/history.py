@@ -123,6 +123,7 @@ class Violation(typing.NamedTuple):
 KINDS = {
     "lost": "acknowledged messages that never came",
     "duplicate": "QoS 2 messages that came twice",
+    "repeat": "QoS 1 messages repeated within a connection",
     "order": "messages out of order",
     "unasked": "messages that nobody had asked for",
     "invented": "messages that nobody had sent",
@@ -314,14 +315,22 @@ class Checker:
             self._check_deliveries(session, may_lose)
         self._check_wills()
         if may_lose:
-            self.violations = [v for v in self.violations if v.kind != "session"]
+            # A number that is lost with the tail is given again, and its client still has it begun.
+            self.violations = [v for v in self.violations if v.kind not in ("session", "packet id")]
         return self.violations
 
     def _check_deliveries(self, session, may_lose):
         new_qos2 = collections.Counter()
         begun = {}  # number -> message that it was last new for
-        last, seen, descents = {}, collections.defaultdict(set), collections.Counter()
+        newest, seen = {}, collections.defaultdict(set)
+        last, descents, copies = {}, collections.Counter(), collections.Counter()  # of a connection
+        connections = iter([*session.arrivals_at[1:], float("inf")])
+        connection_ends_at = next(connections)
         for delivery in session.deliveries:
+            while delivery.at > connection_ends_at:
+                connection_ends_at = next(connections)
+                last, descents = {}, collections.Counter()
+                copies.clear()
             self.counts["deliveries"] += 1
             message = self.messages.get(delivery.message)
             if message is None or message.topic != delivery.topic:
@@ -350,30 +359,36 @@ class Checker:
             key = (message.publisher, delivery.topic, delivery.qos)
             if message.serial in seen[key]:
                 self.counts["repeats of QoS 1"] += delivery.qos == 1
-            elif seen[key] and message.serial < max(seen[key]):
-                if not session.is_forgotten_after(0):
-                    self._blame(
-                        "order",
-                        f"{delivery.message} came to {session.client} first after "
-                        f"{message.publisher}:{max(seen[key])} on {delivery.topic}",
-                    )
-            if message.serial <= last.get(key, -1):
-                descents[key] += 1
-            last[key] = message.serial
+            elif message.serial < newest.get(key, 0) and not session.forgotten_at:
+                self._blame(
+                    "order",
+                    f"{delivery.message} came to {session.client} first after "
+                    f"{message.publisher}:{newest[key]} on {delivery.topic}",
+                )
             seen[key].add(message.serial)
+            newest[key] = max(newest.get(key, 0), message.serial)
+            if delivery.qos == 1:
+                self._check_repeat(session, message, key, last, descents, copies)
         for name, times in new_qos2.items():
             if times > 1 and not may_lose:
                 self._blame("duplicate", f"{name} came {times} times to {session.client}")
-        # A repeat begins again somewhere earlier. It has a cause: one of the two was away.
-        for key, times in descents.items():
-            publisher = self.sessions.get(key[0])
-            causes = len(session.arrivals_at) + (len(publisher.arrivals_at) if publisher else 0)
-            if key[2] == 1 and times > causes:
-                self._blame(
-                    "order",
-                    f"{session.client} was taken back {times} times on {key[1]}, "
-                    f"for {causes} connections",
-                )
+
+    def _check_repeat(self, session, message, key, last, descents, copies):
+        """Within one connection the server has no reason of its own to repeat a QoS 1 message: it has
+        as many as the publisher sent, and goes back only where the publisher began again."""
+        copies[message.name] += 1
+        if copies[message.name] == max(1, message.sent if message.qos == 1 else 1) + 1:
+            self._blame(
+                "repeat",
+                f"{message.name}, sent {message.sent} times with QoS {message.qos}, came more often to "
+                f"{session.client} within one connection",
+            )
+        if message.serial < last.get(key, -1):
+            descents[key] += 1
+            publisher = self.sessions.get(message.publisher)
+            if descents[key] == (len(publisher.arrivals_at) if publisher else 1):
+                self._blame("order", f"{session.client} was taken back without a cause on {key[1]}")
+        last[key] = message.serial
 
     def _check_retained(self):
         writes = collections.defaultdict(list)

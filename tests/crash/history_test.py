@@ -169,6 +169,14 @@ class Once(Case):
         self.receive("s", "p:2", packet_id=6)
         self.expect("packet id")
 
+    def test_unless_the_damage_took_the_number(self):
+        self.begin()
+        self.publish("p:1")
+        self.receive("s", "p:1", packet_id=5)
+        self.publish("p:2")
+        self.receive("s", "p:2", packet_id=5, is_new=False)
+        self.expect(may_lose=True)
+
     def test_qos_1_may_come_again_after_a_connection_was_lost(self):
         self.begin()
         self.publish("p:1", qos=1)
@@ -212,10 +220,32 @@ class Order(Case):
         self.begin()
         for message in ("p:1", "p:2"):
             self.publish(message, qos=1)
-        for _ in range(5):
-            for message in ("p:1", "p:2"):
-                self.receive("s", message, qos=1)
-        self.expect("order")
+        for message in ("p:1", "p:2", "p:1"):
+            self.receive("s", message, qos=1)
+        self.expect("order", "repeat")
+
+    def test_a_publisher_that_begins_again_is_a_cause(self):
+        self.begin()
+        for message in ("p:1", "p:2"):
+            self.send(message, qos=1)
+        self.lose("p")
+        self.connect("p", present=True)
+        for message in ("p:1", "p:2"):
+            self.send(message, qos=1, dup=True)
+            self.acknowledge(message)
+        for message in ("p:1", "p:2", "p:1", "p:2"):
+            self.receive("s", message, qos=1)
+        self.expect()
+
+    def test_a_qos_2_message_that_is_granted_qos_1_has_one_copy(self):
+        self.begin()
+        self.send("p:1")
+        self.lose("p")
+        self.connect("p", present=True)
+        self.publish("p:1", dup=True)
+        for _ in range(2):
+            self.receive("s", "p:1", qos=1)
+        self.expect("repeat")
 
 
 class Sessions(Case):

@@ -71,7 +71,7 @@ def violations(checker, per_kind=5):
     return f"{dict(of_kind)}\n" + "\n".join(shown)
 
 
-def keep(world, checker):
+def keep(world, checker=None):
     """The history and the server's log, for whoever looks for the cause."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="mitu-crash-history-"))
     with (folder / "history.txt").open("w") as file:
@@ -81,7 +81,8 @@ def keep(world, checker):
                 f"qos={event.qos} flag={event.flag:d} id={event.packet_id} {event.data or ''}\n"
             )
     (folder / "mitud.log").write_text("\n".join(world.server.process.lines) + "\n")
-    (folder / "violations.txt").write_text("\n".join(map(str, checker.violations)) + "\n")
+    if checker is not None:
+        (folder / "violations.txt").write_text("\n".join(map(str, checker.violations)) + "\n")
     return folder
 
 

@@ -38,7 +38,10 @@ class Crash(unittest.TestCase):
         try:
             checker = asyncio.run(world.play(one, kills))
         except AssertionError as error:
-            raise AssertionError(f"seed {seed}: {error}\n{report.tail(under_test)}") from error
+            kept = report.keep(one)
+            raise AssertionError(
+                f"seed {seed}: {error}\n{report.tail(under_test)}\nall of it: {kept}"
+            ) from error
         checker.check()
         total.add(one, checker)
         # Nobody was turned away, and no answer was an error: the load is what was intended.
