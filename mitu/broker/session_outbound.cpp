@@ -171,6 +171,7 @@ bool Session::pump(Instant now, OutputBatch& batch, Effects& effects) {
     fault_point();
     Outbox& out = *outbox_;
     if (resend(now, batch, effects)) return true;
+    const bool knows_numbers = out.backlog == nullptr || out.backlog->knows_numbers;
     if (wants_number()) {
         number_waiting(now, effects);
         if (out.resend_position != out.inflight.size()) return true;  // once that is written down
