@@ -67,7 +67,8 @@ struct QueueChunk {
     StoredSessionId session = 0;
     std::uint32_t ticket = 0;  // of the question
     std::span<const QueuedMessage> messages{};
-    bool is_end = false;  // there was nothing more when it was read
+    StoredMessageId up_to = 0;  // so far the queue was read: what follows is behind
+    bool is_end = false;        // there was nothing more when it was read
 };
 
 /// Threading  one shard's; each shard has its own.
@@ -116,6 +117,8 @@ public:
     virtual void number_row(StoredSessionId session, StoredMessageId message,
                             std::uint16_t packet_id) = 0;
     virtual void erase_row(StoredSessionId session, StoredMessageId message) = 0;
+    /// What number_row() wrote of it, if anything.
+    virtual void erase_number(StoredSessionId session, StoredMessageId message) = 0;
     /// PUBREC: the row goes, the number stays in use until PUBCOMP.
     virtual void release_row(StoredSessionId session, StoredMessageId message,
                              std::uint16_t packet_id) = 0;

@@ -237,6 +237,16 @@ bool write_completion(memory::Lane& lane, const CompletionMail& mail) {
 
 CompletionMail read_completion(ByteView record) { return Reader{record}.take<CompletionMail>(); }
 
+bool write_announce(memory::Lane& lane, MailKind kind, const AnnounceMail& mail) {
+    const auto room = lane.try_reserve(static_cast<std::uint16_t>(kind), sizeof mail);
+    if (!room) return false;
+    Writer{*room}.put(mail);
+    lane.commit();
+    return true;
+}
+
+AnnounceMail read_announce(ByteView record) { return Reader{record}.take<AnnounceMail>(); }
+
 bool write_connection(memory::Lane& lane, const ConnectionMail& mail) {
     const auto room =
         lane.try_reserve(static_cast<std::uint16_t>(MailKind::connection), sizeof mail);

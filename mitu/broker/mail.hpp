@@ -21,9 +21,11 @@ enum class MailKind : std::uint16_t {
     publish = 1,  // publish lane: route this at its home
     redispatch,   // publish lane: another member of a shared subscription, please
     deliver,      // deliver lane: these sessions of yours get this
+    announced,    // deliver lane: what I had put down when you asked lies before this
     subscribe,    // publish lane, behind the client's publishes
     unsubscribe,  // publish lane
     forget,       // publish lane: whatever this session has subscribed to, it is gone
+    announce,     // publish lane: tell me when all that you have put down is delivered
     completion,   // control lane: the answer to a token
     connection,   // control lane: this client's session is yours
 };
@@ -108,6 +110,11 @@ struct CompletionMail {
     mqtt::ReasonCode reason = mqtt::ReasonCode::success;
     bool is_kept = false;  // the number under which it came stands in the store
 };
+/// A shard asks all others before it gives a session what it has read of its queue (on_chunk).
+struct AnnounceMail {
+    ShardId asks;
+    std::uint32_t ticket = 0;
+};
 /// A client that has been let in, on its way to the shard where its session lives.
 struct Arrival {
     Bytes connect;  // the packet
@@ -127,6 +134,7 @@ struct ConnectionMail {
 [[nodiscard]] bool write_subscription(memory::Lane& lane, MailKind kind,
                                       const SubscriptionMail& mail);
 [[nodiscard]] bool write_completion(memory::Lane& lane, const CompletionMail& mail);
+[[nodiscard]] bool write_announce(memory::Lane& lane, MailKind kind, const AnnounceMail& mail);
 [[nodiscard]] bool write_connection(memory::Lane& lane, const ConnectionMail& mail);
 
 /// Lifetime  what is read borrows the record until it is popped.
@@ -134,6 +142,7 @@ struct ConnectionMail {
 [[nodiscard]] DeliverMail read_deliver(ByteView record);
 [[nodiscard]] SubscriptionMail read_subscription(ByteView record);
 [[nodiscard]] CompletionMail read_completion(ByteView record);
+[[nodiscard]] AnnounceMail read_announce(ByteView record);
 [[nodiscard]] ConnectionMail read_connection(ByteView record);
 
 /// How many bytes of content write_publish and write_deliver put into the record itself.

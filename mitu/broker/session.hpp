@@ -205,9 +205,10 @@ public:
     [[nodiscard]] bool wants_backlog() const noexcept;
     /// Behind which message to read, and from now on `ticket` is the answer.
     [[nodiscard]] StoredMessageId begin_read(std::uint32_t ticket) noexcept;
-    /// The answer. `is_end`: there was nothing more when it was read.
-    void take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> messages, bool is_end,
-                      Effects& effects);
+    /// The answer. `read_up_to`: all that lies there up to here is in it or was before; `is_end`:
+    /// there was nothing more when it was read.
+    void take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> messages,
+                      StoredMessageId read_up_to, bool is_end, Effects& effects);
     /// Of a session that was in the store when the server began.
     void restore(const KeptSession& kept, const std::optional<StoredWill>& will, Instant now);
     void restore_filter(std::string_view filter);
@@ -351,6 +352,7 @@ private:
     void end_backlog() noexcept;
     [[nodiscard]] StoredMessageId stored_id(const Outgoing& entry) const noexcept;
     void erase_row(const Outgoing& entry, Effects& effects);
+    [[nodiscard]] bool wants_number() const noexcept;
     void number_waiting(Instant now, Effects& effects);
 
     // session_limits.cpp

@@ -182,12 +182,13 @@ void Session::take_loaded(const LoadedMessage& loaded, Effects& effects) {
     entry.packet_id = loaded.row.packet_id;
     entry.sent = 1;
     entry.awaits_pubcomp = loaded.message.is_none() ? 1 : 0;
+    outbox_->has_stored_numbers = true;
     outbox_->ids_are_ordered = outbox_->inflight.empty();
     outbox_->inflight.push(own, entry);
 }
 
 void Session::take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> messages,
-                           bool is_end, Effects& effects) {
+                           StoredMessageId read_up_to, bool is_end, Effects& effects) {
     const auto give_back = [&](const LoadedMessage& loaded) {
         Outgoing entry;
         entry.message = loaded.message;
@@ -201,16 +202,18 @@ void Session::take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> 
     Backlog& behind = *backlog();
     behind.ticket = 0;
     behind.knows_numbers = true;
-    StoredMessageId up_to = is_end ? Backlog::no_cut - 1 : behind.cursor;
-    for (const LoadedMessage& loaded : messages) {
-        if (!is_end && loaded.row.packet_id == 0) up_to = std::max(up_to, loaded.id);
-    }
+    StoredMessageId up_to = is_end ? Backlog::no_cut - 1 : std::max(behind.cursor, read_up_to);
     if (behind.cut <= up_to) {
         up_to = std::max(behind.cursor, behind.cut - 1);
         is_end = false;
     }
+    // What is on its way is read again if not all of what came with it found room.
+    const bool may_have_some = behind.cursor == 0 && !outbox_->inflight.empty();
     for (const LoadedMessage& loaded : messages) {
-        if (loaded.row.packet_id == 0 && loaded.id > up_to) {
+        const bool is_too_far = loaded.row.packet_id == 0 && loaded.id > up_to;
+        const bool is_there = may_have_some && loaded.row.packet_id != 0 &&
+                              find_inflight(loaded.row.packet_id).has_value();
+        if (is_too_far || is_there) {
             give_back(loaded);
             continue;
         }
@@ -299,8 +302,18 @@ void Session::erase_row(const Outgoing& entry, Effects& effects) {
     if (entry.is_kept == 0 || entry.message.is_none()) return;
     QueueEffect effect;
     effect.kind = QueueEffect::Kind::erase;
+    if (entry.qos == 2 || outbox_->has_stored_numbers) effect.packet_id = entry.packet_id;
     effect.message = stored_id(entry);
     effects.add(effect);
+}
+
+bool Session::wants_number() const noexcept {
+    const Outbox& out = *outbox_;
+    const bool knows_numbers = out.backlog == nullptr || out.backlog->knows_numbers;
+    return knows_numbers && out.resend_position == out.inflight.size() && !out.waiting.empty() &&
+           out.waiting.at(0).is_kept != 0 && out.waiting.at(0).qos == 2 &&
+           out.inflight.size() < send_quota_max_ &&
+           out.inflight.size() < context_.limits.inflight_max;
 }
 
 /// Exactly once: the number under which a message is sent is written down before it is.

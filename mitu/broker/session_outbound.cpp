@@ -172,8 +172,7 @@ bool Session::pump(Instant now, OutputBatch& batch, Effects& effects) {
     Outbox& out = *outbox_;
     if (resend(now, batch, effects)) return true;
     const bool knows_numbers = out.backlog == nullptr || out.backlog->knows_numbers;
-    if (knows_numbers && out.resend_position == out.inflight.size() && !out.waiting.empty() &&
-        out.waiting.front().is_kept != 0 && out.waiting.front().qos == 2) {
+    if (wants_number()) {
         number_waiting(now, effects);
         if (out.resend_position != out.inflight.size()) return true;  // once that is written down
     }
@@ -184,7 +183,7 @@ bool Session::pump(Instant now, OutputBatch& batch, Effects& effects) {
         const bool has_acknowledged =
             !out.waiting.empty() && has_quota &&
             (out.waiting.front().is_kept == 0 || out.waiting.front().qos != 2);
-        if (!has_acknowledged && out.waiting_qos0.empty()) return false;
+        if (!has_acknowledged && out.waiting_qos0.empty()) return wants_number();
         if (!batch.has_room()) return true;
         // In the order of arrival, whatever the QoS; only a full window lets QoS 0 overtake.
         const bool is_qos0 =
@@ -398,6 +397,7 @@ void Session::finish_inflight(std::uint32_t position) {
     if (entry.uses_quota != 0) --out.send_quota_used;
     forget(entry);
     out.inflight.erase_at(position);
+    if (out.inflight.empty()) out.has_stored_numbers = false;
     if (position < out.resend_position) --out.resend_position;
 }
 

@@ -73,7 +73,8 @@ struct Outbox {
     Backlog* backlog = nullptr;  // null: all that waits is here
     std::uint16_t send_quota_used = 0;
     std::uint16_t next_arrival = 0;
-    bool ids_are_ordered = true;  // along inflight, so that they can be searched
+    bool ids_are_ordered = true;      // along inflight, so that they can be searched
+    bool has_stored_numbers = false;  // QoS 1 in flight has them in the store, from before
 
     [[nodiscard]] std::uint32_t queued_count() const noexcept {
         return waiting.size() + waiting_qos0.size();

@@ -163,11 +163,12 @@ private:
     /// A message for another shard that its lane had no room for. Bounded: while one waits, no
     /// publisher is read and no publish mail is taken in.
     struct DeliverBacklog {
-        MessageHandle message;  // one reference
+        MessageHandle message;  // one reference; none: an answer to `announce`
         RecipientList recipients;
+        AnnounceMail announced{};
     };
     struct PublishBacklog {
-        MessageHandle message;  // one reference; none: a subscription
+        MessageHandle message;  // one reference; none: `subscription` writes it
         MailKind kind = MailKind::publish;
         Origin origin;  // redispatch: who did not take it
         std::uint32_t share_serial = 0;
@@ -411,6 +412,16 @@ private:
         std::uint8_t attempts = 0;
         std::vector<Recipient> recipients{};
         std::vector<std::uint32_t> identifiers{};
+        AnnounceMail announce{};  // ticket not 0: a shard waits for what stands before this
+    };
+    /// What was read of a session's queue, until all that it may hold has been delivered.
+    struct Reading {
+        SessionRef session;
+        std::uint32_t awaited = 0;  // shards that have not answered `announce`
+        StoredMessageId up_to = 0;
+        bool is_end = false;
+        std::vector<LoadedMessage> messages{};  // their identifiers lie one behind the other in:
+        std::vector<std::uint32_t> identifiers{};
     };
     struct Held {
         Journal::Batch batch = 0;
@@ -445,6 +456,11 @@ private:
     void settle_awaiting(Awaiting& awaiting);
     void read_backlog(const SessionRef& session);
     void on_chunk(const QueueChunk& chunk);
+    void ask_announce(std::uint32_t ticket);
+    void on_announce(const AnnounceMail& mail);
+    void announce(const AnnounceMail& mail);
+    void on_announced(std::uint32_t ticket);
+    void give_backlog(std::uint32_t ticket, Reading& reading);
     void end_journal_turn();
     [[nodiscard]] bool has_journal_news() const noexcept;
 
@@ -499,9 +515,8 @@ private:
     Matches members_;  // of a shared subscription, one after the other
     std::deque<Awaiting> awaiting_;
     std::deque<Held> held_;
-    std::map<std::uint32_t, SessionRef> reading_;  // by ticket
+    std::map<std::uint32_t, Reading> reading_;  // by ticket
     std::uint32_t next_ticket_ = 1;
-    std::vector<LoadedMessage> loaded_;
     bool wants_hold_ = false;  // what was carried out is to be on the disk first
     bool wants_sync_ = false;  // of the current batch
     std::vector<ServerPublish> server_publishes_;

@@ -219,6 +219,7 @@ void Shard::apply_to_queue(const SessionRef& session, TenantId tenant, const Que
             break;
         case Kind::erase:
             journal_->erase_row(kept, effect.message);
+            if (effect.packet_id != 0) journal_->erase_number(kept, effect.message);
             break;
         case Kind::release:
             journal_->release_row(kept, effect.message, effect.packet_id);
@@ -277,6 +278,7 @@ void Shard::run_journal() {
 }
 
 void Shard::settle_awaiting(Awaiting& awaiting) {
+    if (awaiting.announce.ticket != 0) return announce(awaiting.announce);
     if (awaiting.share_serial != 0) {
         deliver_to_member(awaiting.message, awaiting.share_serial, awaiting.attempts,
                           awaiting.recipients.front(), awaiting.identifiers);
@@ -301,20 +303,25 @@ void Shard::read_backlog(const SessionRef& ref) {
     const std::uint32_t ticket = next_ticket_++;
     if (next_ticket_ == 0) next_ticket_ = 1;
     const StoredMessageId after = session->begin_read(ticket);
-    reading_[ticket] = ref;
+    reading_[ticket].session = ref;
     journal_->read_queue(sessions_.notes(ref).kept, after, messages_max, limits_.queue_ahead_bytes,
                          ticket);
 }
 
+/// What was read may have been put down by another shard a moment ago, and its delivery be still on
+/// the way: the session would get it twice. So every shard is asked to deliver first what it has
+/// put down; what the session is given meanwhile, it remembers as newcomers.
 void Shard::on_chunk(const QueueChunk& chunk) {
     const auto it = reading_.find(chunk.ticket);
     if (it == reading_.end()) return;
-    const SessionRef ref = it->second;
-    reading_.erase(it);
-    Session* const session = sessions_.get(ref);
-    if (session == nullptr || !session->is_attached()) return;
-    loaded_.clear();
-    bool is_end = chunk.is_end;
+    Reading& reading = it->second;
+    Session* const session = sessions_.get(reading.session);
+    if (session == nullptr || !session->is_attached()) {
+        reading_.erase(it);
+        return;
+    }
+    reading.up_to = chunk.up_to;
+    reading.is_end = chunk.is_end;
     for (const QueuedMessage& queued : chunk.messages) {
         LoadedMessage loaded;
         loaded.row = queued.row;
@@ -325,16 +332,85 @@ void Shard::on_chunk(const QueueChunk& chunk) {
             const auto handle = messages_.add(message);
             if (!handle) {  // what is left is read again
                 count_no_room(queued.message);
-                is_end = false;
+                reading.is_end = false;
+                const bool is_numbered = reading.messages.empty() || queued.row.packet_id != 0;
+                reading.up_to = is_numbered ? 0 : reading.messages.back().id;
                 break;
             }
             loaded.message = *handle;
             loaded.content_bytes = queued.message.content_bytes();
         }
-        loaded_.push_back(loaded);
+        const auto& identifiers = queued.row.identifiers;
+        reading.identifiers.insert(reading.identifiers.end(), identifiers.begin(),
+                                   identifiers.end());
+        reading.messages.push_back(loaded);
+    }
+    ask_announce(chunk.ticket);
+}
+
+void Shard::ask_announce(std::uint32_t ticket) {
+    const AnnounceMail mail{id_, ticket};
+    reading_.at(ticket).awaited = static_cast<std::uint32_t>(peers_.size());
+    for (std::uint16_t i = 0; i < peers_.size(); ++i) {
+        const ShardId to{i};
+        if (to == id_) continue;
+        Peer& peer = peers_[i];
+        auto& lane = ports_.mailroom.lane(id_, to, LaneKind::publish);
+        if (peer.publish.empty() && write_announce(lane, MailKind::announce, mail)) continue;
+        PublishBacklog item;
+        item.kind = MailKind::announce;
+        item.subscription = [mail](memory::Lane& later) {
+            return write_announce(later, MailKind::announce, mail);
+        };
+        peer.publish.push_back(std::move(item));
+    }
+    on_announce(mail);
+}
+
+void Shard::on_announce(const AnnounceMail& mail) {
+    if (awaiting_.empty()) return announce(mail);
+    Awaiting later;
+    later.batch = awaiting_.back().batch;
+    later.wants_sync = awaiting_.back().wants_sync;
+    later.announce = mail;
+    awaiting_.push_back(std::move(later));
+}
+
+/// Behind every delivery that is on its way there.
+void Shard::announce(const AnnounceMail& mail) {
+    if (mail.asks == id_) return on_announced(mail.ticket);
+    Peer& peer = peers_[mail.asks.value];
+    auto& lane = ports_.mailroom.lane(id_, mail.asks, LaneKind::deliver);
+    if (peer.deliver.empty() && write_announce(lane, MailKind::announced, mail)) return;
+    peer.deliver.push_back({MessageHandle{}, {}, mail});
+}
+
+void Shard::on_announced(std::uint32_t ticket) {
+    const auto it = reading_.find(ticket);
+    if (it == reading_.end() || --it->second.awaited != 0) return;
+    Reading reading = std::move(it->second);
+    reading_.erase(it);
+    give_backlog(ticket, reading);
+}
+
+void Shard::give_backlog(std::uint32_t ticket, Reading& reading) {
+    std::span<const std::uint32_t> identifiers{reading.identifiers};
+    for (LoadedMessage& loaded : reading.messages) {
+        const std::size_t count = loaded.row.identifiers.size();
+        loaded.row.identifiers = identifiers.first(count);
+        identifiers = identifiers.subspan(count);
+    }
+    Session* const session = sessions_.get(reading.session);
+    if (session == nullptr || !session->is_attached()) {
+        for (const LoadedMessage& loaded : reading.messages) {
+            if (!loaded.message.is_none()) messages_.release(loaded.message);
+        }
+        return;
     }
     Effects effects{turn_memory_};
-    if (!guarded(ref, [&] { session->take_backlog(chunk.ticket, loaded_, is_end, effects); })) {
+    if (!guarded(reading.session, [&] {
+            session->take_backlog(ticket, reading.messages, reading.up_to, reading.is_end, effects);
+        })) {
         return;
     }
     apply(*session, find(session->connection()), effects);

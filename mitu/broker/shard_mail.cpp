@@ -66,6 +66,11 @@ void Shard::take_deliver(ShardId from) {
     bool any = false;
     while (const auto record = peek(lane)) {
         any = true;
+        if (static_cast<MailKind>(record->kind) == MailKind::announced) {
+            on_announced(read_announce(record->bytes).ticket);
+            lane.pop();
+            continue;
+        }
         const DeliverMail mail = read_deliver(record->bytes);
         if (const auto handle = store(mail.content)) {
             mail.for_each([&](const MailRecipient& r, std::span<const std::uint32_t> identifiers) {
@@ -115,6 +120,10 @@ void Shard::take_publish_record(const memory::Lane::Record& record) {
     }
     if (kind == MailKind::forget) {
         lost_subscribers_.push_back(read_subscription(record.bytes).subscriber.session);
+        return;
+    }
+    if (kind == MailKind::announce) {
+        on_announce(read_announce(record.bytes));
         return;
     }
     const PublishMail mail = read_publish(record.bytes);
@@ -186,8 +195,13 @@ void Shard::flush_backlogs() {
         }
         while (!peer.deliver.empty()) {
             const DeliverBacklog& item = peer.deliver.front();
-            if (!try_send_deliver(to, item.message, item.recipients)) break;
-            messages_.release(item.message);
+            if (item.message.is_none()) {
+                auto& lane = ports_.mailroom.lane(id_, to, LaneKind::deliver);
+                if (!write_announce(lane, MailKind::announced, item.announced)) break;
+            } else {
+                if (!try_send_deliver(to, item.message, item.recipients)) break;
+                messages_.release(item.message);
+            }
             peer.deliver.pop_front();
         }
         while (!peer.publish.empty() && try_send_publish(to, peer.publish.front())) {

@@ -415,5 +415,37 @@ TEST_P(RestartTest, a_slow_client_is_given_all_of_it_from_the_store) {
     EXPECT_EQ(rows(store::Family::queue), 0u);
 }
 
+TEST_P(RestartTest, what_is_on_its_way_is_sent_again_once_however_much_it_is) {
+    constexpr int count = 300;  // more than one read brings
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/+", {.qos = qos2});
+        device.acknowledges = false;
+        Client& publisher = world.client("publisher");
+        publisher.connect();
+        for (int i = 0; i < count; ++i) {
+            const auto qos = i % 2 == 0 ? qos1 : qos2;
+            static_cast<void>(publisher.publish_later(qos == qos1 ? "a/1" : "a/2",
+                                                      std::to_string(i), {.qos = qos}));
+        }
+        world.run();
+        EXPECT_EQ(device.take_payloads().size(), std::size_t{count});
+        device.cut();
+        world.run();
+    }
+    World& world = start();
+    Client& device = world.client("device");
+    device.acknowledges = false;
+    device.connect(lasting());
+    world.run();
+    EXPECT_EQ(device.take_payloads().size(), std::size_t{count});
+    device.release_acks();
+    world.run();
+    EXPECT_EQ(device.take_payloads().size(), 0u);
+    EXPECT_EQ(rows(store::Family::queue), 0u);
+    EXPECT_EQ(rows(store::Family::flight), 0u);
+}
+
 }  // namespace
 }  // namespace mitu::journal

@@ -190,6 +190,10 @@ void StoreJournal::erase_row(StoredSessionId session, StoredMessageId message) {
     batch_.dequeue(SessionId{session}, message, shared_message(message));
 }
 
+void StoreJournal::erase_number(StoredSessionId session, StoredMessageId message) {
+    batch_.erase_flight(SessionId{session}, message);
+}
+
 void StoreJournal::release_row(StoredSessionId session, StoredMessageId message,
                                std::uint16_t packet_id) {
     batch_.dequeue(SessionId{session}, message, shared_message(message));
@@ -329,6 +333,8 @@ void StoreJournal::make_chunk(std::uint32_t ticket, const Reading& reading) {
     std::vector<std::size_t> identifier_at;
     bool is_behind_flights = reading.after != 0 || reading.numbers.empty();
     store::Position last = 0;
+    // Not 0 again: what is on its way is read once.
+    store::Position up_to = std::max<store::Position>(reading.after, 1);
     for (std::size_t i = 0; i < chunk_.size(); ++i) {
         const store::Chunk::Row row = chunk_[i];
         const auto position = store::second_id_of(row.key);
@@ -339,6 +345,7 @@ void StoreJournal::make_chunk(std::uint32_t ticket, const Reading& reading) {
         // The range behind the single rows begins anew, and meets them again.
         if (!has_number || *position <= last) is_behind_flights = true;
         last = *position;
+        if (is_behind_flights) up_to = last;
         if (has_number && is_behind_flights) continue;
         const auto entry = store::decode_queue_entry(row.value);
         const auto record = store::decode_message(row.message);
@@ -364,7 +371,7 @@ void StoreJournal::make_chunk(std::uint32_t ticket, const Reading& reading) {
     for (std::size_t i = 0; i < identifier_at.size(); ++i) {
         messages_[identifier_at[i]].row.identifiers = identifiers_[i];
     }
-    chunk_view_ = {reading.session, ticket, messages_, chunk_.rest.empty() && !chunk_.error};
+    chunk_view_ = {reading.session, ticket, messages_, up_to, chunk_.rest.empty() && !chunk_.error};
 }
 
 /// Rows that have expired, whose message is gone, or that cannot be read: else each read would meet

@@ -97,6 +97,7 @@ public:
     void number_row(broker::StoredSessionId session, broker::StoredMessageId message,
                     std::uint16_t packet_id) override;
     void erase_row(broker::StoredSessionId session, broker::StoredMessageId message) override;
+    void erase_number(broker::StoredSessionId session, broker::StoredMessageId message) override;
     void release_row(broker::StoredSessionId session, broker::StoredMessageId message,
                      std::uint16_t packet_id) override;
     void erase_released(broker::StoredSessionId session, std::uint16_t packet_id) override;

@@ -46,12 +46,15 @@ class Authority:
 
 
 class ConfiguredServer:
-    """mitud started from `text`, a YAML configuration; `folder` stands for {folder} in it."""
+    """mitud started from `text`, a YAML configuration; `folder` stands for {folder} in it. `durability`
+    as in harness.Broker; None: as the configuration says."""
 
-    def __init__(self, text, folder=None, options=()):
+    def __init__(self, text, folder=None, options=(), durability="none"):
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="mitu-e2e-"))
         self.file = self.folder / "mitud.yaml"
         self._options = list(options)
+        if durability is not None:
+            self._options += ["--durability", durability]
         self.configure(text)
         self.process = None
         self.start()

@@ -167,15 +167,22 @@ class Broker:
     """One running broker with a data directory of its own."""
 
     def __init__(
-        self, options=(), config_lines=(), environment=None, anonymous=True, files_max=None
+        self,
+        options=(),
+        config_lines=(),
+        environment=None,
+        anonymous=True,
+        files_max=None,
+        durability="none",
     ):
-        """`options` are mitud's; `config_lines` say the same in mosquitto's words."""
+        """`options` are mitud's; `config_lines` say the same in mosquitto's words. `durability`: whose
+        subject is not what survives starts a second sooner without a store (with sanitizers)."""
         self.kind = BROKER
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="mitu-e2e-"))
         self.host, self.port, self.http_port = HOST, None, None
         self._options, self._config_lines = list(options), list(config_lines)
         self._environment, self._anonymous = environment, anonymous
-        self._files_max = files_max
+        self._files_max, self._durability = files_max, durability
         self.process = None
         self.start()
 
@@ -193,6 +200,7 @@ class Broker:
             BIN_DIR / "mitud",
             *("--listen", f"tcp://{HOST}:{port}", "--http", f"{HOST}:0"),
             *("--data", self.directory / "data", "--shards", "2", "--port-file", port_file),
+            *("--durability", self._durability),
             *(["--allow-anonymous"] if self._anonymous else []),
             *MITUD_OPTIONS,
             *self._options,
@@ -263,12 +271,17 @@ class BrokerCase(unittest.TestCase):
     broker_options = ()
     mosquitto_config = ()
     anonymous = True
+    durability = "none"
     broker = None
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.broker = Broker(cls.broker_options, cls.mosquitto_config, anonymous=cls.anonymous)
+        cls.broker = Broker(
+            *(cls.broker_options, cls.mosquitto_config),
+            anonymous=cls.anonymous,
+            durability=cls.durability,
+        )
 
     @classmethod
     def tearDownClass(cls):
