@@ -34,7 +34,8 @@ struct Outgoing {
     std::uint8_t uses_quota : 1 = 0;  // counts against this connection's receive maximum
     std::uint8_t awaits_pubcomp : 1 = 0;
     std::uint8_t is_kept : 1 = 0;  // it stands in the session's queue in the store
-    std::uint8_t attempts = 0;
+    std::uint8_t attempts : 7 = 0;
+    std::uint8_t is_numbered : 1 = 0;  // packet_id stands beside the row in the store
 };
 static_assert(sizeof(Outgoing) == 16);
 

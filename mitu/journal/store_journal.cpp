@@ -186,8 +186,9 @@ void StoreJournal::number_row(StoredSessionId session, StoredMessageId message,
     batch_.put_flight(SessionId{session}, message, {packet_id, store::FlightState::sent});
 }
 
-void StoreJournal::erase_row(StoredSessionId session, StoredMessageId message) {
+void StoreJournal::erase_row(StoredSessionId session, StoredMessageId message, bool has_number) {
     batch_.dequeue(SessionId{session}, message, shared_message(message));
+    if (has_number) batch_.erase_flight(SessionId{session}, message);
 }
 
 void StoreJournal::release_row(StoredSessionId session, StoredMessageId message,
@@ -345,7 +346,7 @@ void StoreJournal::make_chunk(std::uint32_t ticket, const Reading& reading) {
         if (!entry || !record) {
             trace::log(trace::Level::error, "queue_row_damaged",
                        {{"session", reading.session}, {"message", *position}});
-            erase_row(reading.session, *position);
+            erase_row(reading.session, *position, has_number);
             continue;
         }
         broker::QueuedMessage queued;

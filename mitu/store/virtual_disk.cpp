@@ -78,6 +78,7 @@ Result<void, DiskError> VirtualDisk::append(File& file, ByteView bytes) {
         return std::unexpected(DiskError::no_space);
     }
     file.bytes.insert(file.bytes.end(), bytes.begin(), bytes.end());
+    count_operation();
     return {};
 }
 
@@ -88,7 +89,21 @@ Result<void, DiskError> VirtualDisk::sync(File& file) {
         return std::unexpected(DiskError::io);
     }
     file.synced = file.bytes;
+    count_operation();
     return {};
+}
+
+void VirtualDisk::count_operation() {
+    if (freeze_in_ == 0 || --freeze_in_ != 0) return;
+    frozen_ = std::make_shared<VirtualDisk>(copy());
+}
+
+std::optional<VirtualDisk> VirtualDisk::take_frozen() {
+    freeze_in_ = 0;
+    if (!frozen_) return std::nullopt;
+    VirtualDisk taken = std::move(*frozen_);
+    frozen_.reset();
+    return taken;
 }
 
 Result<void, DiskError> VirtualDisk::truncate(File& file, std::uint64_t size) {
