@@ -103,7 +103,7 @@ private:
         void apply(const Change& change);
     };
     void change(Change change);
-    void tear(File& file);
+    static void tear(File& file, Prng random);
     void count_operation();
 
     Prng random_;

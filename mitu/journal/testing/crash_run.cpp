@@ -208,6 +208,7 @@ void CrashRun::advance(Duration time) {
 }
 
 void CrashRun::trouble_the_disk() {
+    if (!options_.fails_disk) return;
     was_troubled_ = true;
     store::VirtualDisk& disk = store_.disk();
     if (random_.chance(0.4)) {
@@ -270,7 +271,8 @@ void CrashRun::act() {
     } else if (dice < 93) {
         crash(options_.loses_power && random_.chance(0.5));
     } else if (dice < 95) {
-        store_.disk().freeze_after(1 + random_.below(6));
+        const std::uint64_t operations = 1 + random_.below(6);
+        if (options_.fails_disk) store_.disk().freeze_after(operations);
     } else if (dice < 97) {
         trouble_the_disk();
     } else {

@@ -19,6 +19,7 @@ struct CrashOptions {
     std::uint64_t seed = 1;
     broker::Durability durability = broker::Durability::sync;
     bool loses_power = true;
+    bool fails_disk = true;  // it fills up, returns errors, and is cut off inside of a write
     int steps = 120;
 };
 
