@@ -14,6 +14,14 @@ TEST(instant, adding_past_the_end_is_never) {
     EXPECT_EQ((Instant::from_ns(10) + Duration::nanoseconds(5)).since_start_ns(), 15);
 }
 
+TEST(instant, counts_from_before_the_start_too) {
+    const Instant before = Instant::from_ns(-2'945'000'000);
+    EXPECT_EQ((before + Duration::seconds(3)).since_start_ns(), 55'000'000);
+    EXPECT_EQ((before + Duration::nanoseconds(INT64_MAX)).since_start_ns(),
+              INT64_MAX - 2'945'000'000);
+    EXPECT_EQ((Instant::never() - before).count_ns(), INT64_MAX);
+}
+
 TEST(prng, repeats_the_same_sequence_everywhere) {
     Prng random{42};
     // Golden values: placement and simulated runs depend on them.

@@ -61,14 +61,20 @@ public:
     [[nodiscard]] constexpr bool is_never() const noexcept { return *this == never(); }
 
     constexpr auto operator<=>(const Instant&) const noexcept = default;
-    /// Saturates at never().
+    /// Saturates at never(). Instants before the start are as good as any.
     constexpr Instant operator+(Duration d) const noexcept {
-        if (is_never() || d.count_ns() > std::numeric_limits<std::int64_t>::max() - ns_) {
-            return never();
-        }
+        const bool is_past_the_end =
+            ns_ > 0 && d.count_ns() > std::numeric_limits<std::int64_t>::max() - ns_;
+        if (is_never() || is_past_the_end) return never();
         return Instant{ns_ + d.count_ns()};
     }
+    /// Saturates at the longest duration.
     constexpr Duration operator-(Instant other) const noexcept {
+        const bool is_past_the_end =
+            other.ns_ < 0 && ns_ > std::numeric_limits<std::int64_t>::max() + other.ns_;
+        if (is_past_the_end) {
+            return Duration::nanoseconds(std::numeric_limits<std::int64_t>::max());
+        }
         return Duration::nanoseconds(ns_ - other.ns_);
     }
 

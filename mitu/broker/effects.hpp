@@ -30,6 +30,7 @@ struct Origin {
     SessionRef session;
     Token token;
     /// QoS 2 of a session in the store: the number under which it came, to be written down with it.
+    /// Of a message that another member of a group is to have: the number beside the row.
     StoredSessionId kept = 0;
     std::uint16_t packet_id = 0;
 };
@@ -64,14 +65,15 @@ struct RedispatchEffect {
     MessageHandle message;  // the shard releases it
     std::uint32_t share_serial = 0;
     std::uint8_t attempts = 0;
-    bool is_kept = false;  // it stands in the session's queue in the store
+    bool is_kept = false;         // it stands in the session's queue in the store
+    std::uint16_t packet_id = 0;  // with this number beside it; 0: none
 };
 
 /// What becomes of a row of the session's queue in the store, or of a number in use.
 struct QueueEffect {
     enum class Kind : std::uint8_t {
         number,          // it is sent under `packet_id`, once that is written down
-        erase,           // it was acknowledged, or nobody will have it
+        erase,           // it was acknowledged, or nobody will have it; with `packet_id`, if any
         release,         // PUBREC: the number stays in use
         end_release,     // PUBCOMP
         erase_incoming,  // PUBREL

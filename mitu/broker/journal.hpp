@@ -116,9 +116,8 @@ public:
     /// The message is sent under this number.
     virtual void number_row(StoredSessionId session, StoredMessageId message,
                             std::uint16_t packet_id) = 0;
-    virtual void erase_row(StoredSessionId session, StoredMessageId message) = 0;
-    /// What number_row() wrote of it, if anything.
-    virtual void erase_number(StoredSessionId session, StoredMessageId message) = 0;
+    /// `has_number`: number_row() was called for it.
+    virtual void erase_row(StoredSessionId session, StoredMessageId message, bool has_number) = 0;
     /// PUBREC: the row goes, the number stays in use until PUBCOMP.
     virtual void release_row(StoredSessionId session, StoredMessageId message,
                              std::uint16_t packet_id) = 0;

@@ -312,7 +312,7 @@ void Session::drop_what_is_denied(const AccessVariables& values, Effects& effect
             queue->erase_at(i);
             if (entry.share_serial != 0) {
                 effects.add(
-                    RedispatchEffect{entry.message, entry.share_serial, 0, entry.is_kept != 0});
+                    RedispatchEffect{entry.message, entry.share_serial, 0, entry.is_kept != 0, 0});
             } else {
                 erase_row(entry, effects);
                 forget(entry);
@@ -339,7 +339,9 @@ void Session::redispatch_shared(Effects& effects) {
                 continue;
             }
             if (!was_begun) leave_queue(entry);
-            effects.add(RedispatchEffect{entry.message, entry.share_serial, 0, entry.is_kept != 0});
+            effects.add(
+                RedispatchEffect{entry.message, entry.share_serial, 0, entry.is_kept != 0,
+                                 entry.is_numbered != 0 ? entry.packet_id : std::uint16_t{0}});
             queue.erase_at(i);
         }
     };

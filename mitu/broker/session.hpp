@@ -93,7 +93,7 @@ struct Delivery {
 };
 
 /// Delivery::attempts of a message that no other member is left for.
-inline constexpr std::uint8_t attempts_exhausted = 0xFF;
+inline constexpr std::uint8_t attempts_exhausted = 0x7F;
 
 inline bool Delivery::must_take() const noexcept { return attempts == attempts_exhausted; }
 

@@ -90,7 +90,7 @@ std::optional<Outgoing> Session::entry_for(const Delivery& delivery) {
     entry.retain = delivery.retain ? 1 : 0;
     entry.is_retained_replay = delivery.is_retained_replay ? 1 : 0;
     entry.is_kept = delivery.stored_id != 0 ? 1 : 0;
-    entry.attempts = delivery.attempts;
+    entry.attempts = delivery.attempts & 0x7F;
     return entry;
 }
 
@@ -180,9 +180,9 @@ void Session::take_loaded(const LoadedMessage& loaded, Effects& effects) {
         return;
     }
     entry.packet_id = loaded.row.packet_id;
+    entry.is_numbered = 1;
     entry.sent = 1;
     entry.awaits_pubcomp = loaded.message.is_none() ? 1 : 0;
-    outbox_->has_stored_numbers = true;
     outbox_->ids_are_ordered = outbox_->inflight.empty();
     outbox_->inflight.push(own, entry);
 }
@@ -302,7 +302,7 @@ void Session::erase_row(const Outgoing& entry, Effects& effects) {
     if (entry.is_kept == 0 || entry.message.is_none()) return;
     QueueEffect effect;
     effect.kind = QueueEffect::Kind::erase;
-    if (entry.qos == 2 || outbox_->has_stored_numbers) effect.packet_id = entry.packet_id;
+    if (entry.is_numbered != 0) effect.packet_id = entry.packet_id;
     effect.message = stored_id(entry);
     effects.add(effect);
 }
@@ -333,6 +333,7 @@ void Session::number_waiting(Instant now, Effects& effects) {
             continue;
         }
         entry.packet_id = take_packet_id();
+        entry.is_numbered = 1;
         out.inflight.make_room(own);
         fault_point();
         out.waiting.pop();

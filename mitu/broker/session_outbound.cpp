@@ -341,9 +341,9 @@ void Session::give_up(const Outgoing& entry, DropReason reason, Effects& effects
     if (entry.share_serial != 0 && reason == DropReason::too_large_for_client &&
         entry.attempts != attempts_exhausted) {
         // Another member may take larger packets (MQTT 5.0 section 3.1.2.11.4).
-        effects.add(RedispatchEffect{entry.message, entry.share_serial,
-                                     static_cast<std::uint8_t>(entry.attempts + 1),
-                                     entry.is_kept != 0});
+        effects.add(RedispatchEffect{
+            entry.message, entry.share_serial, static_cast<std::uint8_t>(entry.attempts + 1),
+            entry.is_kept != 0, entry.is_numbered != 0 ? entry.packet_id : std::uint16_t{0}});
         return;
     }
     erase_row(entry, effects);
@@ -397,7 +397,6 @@ void Session::finish_inflight(std::uint32_t position) {
     if (entry.uses_quota != 0) --out.send_quota_used;
     forget(entry);
     out.inflight.erase_at(position);
-    if (out.inflight.empty()) out.has_stored_numbers = false;
     if (position < out.resend_position) --out.resend_position;
 }
 

@@ -34,7 +34,8 @@ struct Outgoing {
     std::uint8_t uses_quota : 1 = 0;  // counts against this connection's receive maximum
     std::uint8_t awaits_pubcomp : 1 = 0;
     std::uint8_t is_kept : 1 = 0;  // it stands in the session's queue in the store
-    std::uint8_t attempts = 0;
+    std::uint8_t attempts : 7 = 0;
+    std::uint8_t is_numbered : 1 = 0;  // packet_id stands beside the row in the store
 };
 static_assert(sizeof(Outgoing) == 16);
 
@@ -73,8 +74,7 @@ struct Outbox {
     Backlog* backlog = nullptr;  // null: all that waits is here
     std::uint16_t send_quota_used = 0;
     std::uint16_t next_arrival = 0;
-    bool ids_are_ordered = true;      // along inflight, so that they can be searched
-    bool has_stored_numbers = false;  // QoS 1 in flight has them in the store, from before
+    bool ids_are_ordered = true;  // along inflight, so that they can be searched
 
     [[nodiscard]] std::uint32_t queued_count() const noexcept {
         return waiting.size() + waiting_qos0.size();

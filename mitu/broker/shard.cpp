@@ -280,7 +280,9 @@ void Shard::carry_out(const SessionRef& self, TenantId tenant, Effects& effects)
         } else if (const auto* u = std::get_if<UnsubscribeEffect>(&effect)) {
             unsubscribe(tenant, self, *u);
         } else if (const auto* r = std::get_if<RedispatchEffect>(&effect)) {
-            redispatch(r->message, r->share_serial, r->attempts, origin_of(self, r->is_kept));
+            Origin refused = origin_of(self, r->is_kept);
+            refused.packet_id = r->packet_id;
+            redispatch(r->message, r->share_serial, r->attempts, refused);
         } else if (const auto* q = std::get_if<QueueEffect>(&effect)) {
             apply_to_queue(self, tenant, *q);
         } else if (const auto* a = std::get_if<AuthenticateEffect>(&effect)) {

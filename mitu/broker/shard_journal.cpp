@@ -69,7 +69,7 @@ bool Shard::keep_and_deliver(MessageHandle handle, std::uint32_t rows, const Ori
     later.identifiers = matches_.identifiers;
     if (!at_once.empty()) deliver_to(handle, at_once, later.identifiers);
 
-    const bool is_answered_later = is_sync && origin.token.serial != 0;
+    const bool is_answered_later = origin.token.serial != 0;
     if (!is_answered_later && later.is_kept) complete(origin.session, origin.token, outcome, true);
     if (later.recipients.empty() && !is_answered_later) return later.is_kept;
     later.batch = journal_->current();
@@ -90,7 +90,8 @@ bool Shard::keep_for_member(MessageHandle handle, std::uint32_t share_serial, st
     const MessageView message = messages_.view(handle);
     const bool has_row = is_kept(member, message.qos) && keeps(message.tenant);
     if (!has_row) {
-        if (refused.kept != 0) journal_->erase_row(refused.kept, message.stored_id);
+        if (refused.kept != 0)
+            journal_->erase_row(refused.kept, message.stored_id, refused.packet_id != 0);
         return false;
     }
     // Its content may lie in what the store of messages is about to move.
@@ -114,7 +115,8 @@ bool Shard::keep_for_member(MessageHandle handle, std::uint32_t share_serial, st
     }
     journal_->put_message(copy, 1);
     journal_->put_row(member.kept, copy, row_for(member, copy, members_.identifiers));
-    if (refused.kept != 0) journal_->erase_row(refused.kept, message.stored_id);
+    if (refused.kept != 0)
+        journal_->erase_row(refused.kept, message.stored_id, refused.packet_id != 0);
     Awaiting later;
     later.message = *stored;
     later.batch = journal_->current();
@@ -136,7 +138,7 @@ Origin Shard::origin_of(const SessionRef& session, bool is_kept) noexcept {
 }
 
 void Shard::drop_row(const SessionRef& session, StoredMessageId message) {
-    journal_->erase_row(sessions_.notes(session).kept, message);
+    journal_->erase_row(sessions_.notes(session).kept, message, false);
 }
 
 // --- sessions and subscriptions ---
@@ -218,8 +220,7 @@ void Shard::apply_to_queue(const SessionRef& session, TenantId tenant, const Que
             if (effect.qos == QoS::exactly_once) wants_hold_ = true;
             break;
         case Kind::erase:
-            journal_->erase_row(kept, effect.message);
-            if (effect.packet_id != 0) journal_->erase_number(kept, effect.message);
+            journal_->erase_row(kept, effect.message, effect.packet_id != 0);
             break;
         case Kind::release:
             journal_->release_row(kept, effect.message, effect.packet_id);
@@ -235,10 +236,9 @@ void Shard::apply_to_queue(const SessionRef& session, TenantId tenant, const Que
     }
 }
 
-/// What was put down just now is to be on the disk before the client hears of it.
+/// What was put down just now is to be written before the client hears of it.
 void Shard::hold(Connection& connection, TenantId tenant) {
-    if (journal_->durability(tenant) != Durability::sync) return;
-    wants_sync_ = true;
+    wants_sync_ |= journal_->durability(tenant) == Durability::sync;
     work_of(connection).held_until = journal_->current();
     held_.push_back({journal_->current(), connection.id});
 }

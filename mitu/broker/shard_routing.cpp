@@ -298,7 +298,8 @@ void Shard::dispatch_shared(MessageHandle message, std::uint32_t share_serial,
     if (!member) {
         count_lost(messages_.view(message), DropReason::no_shared_member);
         if (refused.kept != 0) {
-            journal_->erase_row(refused.kept, messages_.view(message).stored_id);
+            journal_->erase_row(refused.kept, messages_.view(message).stored_id,
+                                refused.packet_id != 0);
         }
         return;
     }

@@ -140,7 +140,14 @@ void Shard::mend_references() {
         session.for_each_message([&](MessageHandle h) { count.add(h); });
     });
     retained_.for_each([&](MessageHandle h) { count.add(h); });
-    for (const Awaiting& item : awaiting_) count.add(item.message);
+    for (const Awaiting& item : awaiting_) {
+        if (!item.message.is_none()) count.add(item.message);
+    }
+    for (const auto& [ticket, reading] : reading_) {
+        for (const LoadedMessage& loaded : reading.messages) {
+            if (!loaded.message.is_none()) count.add(loaded.message);
+        }
+    }
     for (const Peer& peer : peers_) {
         for (const DeliverBacklog& item : peer.deliver) count.add(item.message);
         for (const PublishBacklog& item : peer.publish) {

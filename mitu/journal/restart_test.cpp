@@ -210,6 +210,37 @@ TEST_P(RestartTest, answers_a_publisher_only_when_the_message_is_written) {
     EXPECT_EQ(device.take_payloads(), Strings{"x"});
 }
 
+TEST_P(RestartTest, async_answers_when_it_is_written_and_waits_for_no_disk) {
+    durability = Durability::async;
+    World& world = start();
+    Client& device = world.client("device");
+    device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+    Client& publisher = world.client("publisher");
+    publisher.connect();
+    process->stop_disk();
+    EXPECT_EQ(publisher.publish("a/b", "x", {.qos = qos1}), std::nullopt);
+    process->start_disk();
+    world.network().wake();
+    world.run();
+    EXPECT_EQ(publisher.unacknowledged_count(), 0u);
+}
+
+TEST_P(RestartTest, leaves_no_number_behind_when_a_repeat_is_acknowledged) {
+    World& world = start();
+    Client& device = world.client("device");
+    device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+    device.acknowledges = false;
+    world.client("publisher").connect().publish("a/b", "x", {.qos = qos1});
+    device.cut();
+    world.run();
+    EXPECT_EQ(rows(store::Family::flight), 1u);
+    device.connect(lasting());
+    device.release_acks();
+    world.run();
+    EXPECT_EQ(rows(store::Family::queue), 0u);
+    EXPECT_EQ(rows(store::Family::flight), 0u);
+}
+
 TEST_P(RestartTest, says_nothing_of_a_subscription_that_could_be_lost) {
     World& world = start();
     Client& device = world.client("device");

@@ -186,12 +186,9 @@ void StoreJournal::number_row(StoredSessionId session, StoredMessageId message,
     batch_.put_flight(SessionId{session}, message, {packet_id, store::FlightState::sent});
 }
 
-void StoreJournal::erase_row(StoredSessionId session, StoredMessageId message) {
+void StoreJournal::erase_row(StoredSessionId session, StoredMessageId message, bool has_number) {
     batch_.dequeue(SessionId{session}, message, shared_message(message));
-}
-
-void StoreJournal::erase_number(StoredSessionId session, StoredMessageId message) {
-    batch_.erase_flight(SessionId{session}, message);
+    if (has_number) batch_.erase_flight(SessionId{session}, message);
 }
 
 void StoreJournal::release_row(StoredSessionId session, StoredMessageId message,
@@ -352,7 +349,7 @@ void StoreJournal::make_chunk(std::uint32_t ticket, const Reading& reading) {
         if (!entry || !record) {
             trace::log(trace::Level::error, "queue_row_damaged",
                        {{"session", reading.session}, {"message", *position}});
-            erase_row(reading.session, *position);
+            erase_row(reading.session, *position, has_number);
             continue;
         }
         broker::QueuedMessage queued;
@@ -385,7 +382,7 @@ void StoreJournal::take_out_what_is_not_there(const Reading& reading) {
     const store::Range& behind = chunk_.rest.front();
     const auto position = store::second_id_of(behind.from);
     if (behind.family == store::Family::queue && position && behind.from.size() == 17) {
-        erase_row(reading.session, *position);
+        erase_row(reading.session, *position, true);
     }
 }
 

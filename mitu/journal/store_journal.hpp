@@ -96,8 +96,8 @@ public:
                  const broker::QueueRow& row) override;
     void number_row(broker::StoredSessionId session, broker::StoredMessageId message,
                     std::uint16_t packet_id) override;
-    void erase_row(broker::StoredSessionId session, broker::StoredMessageId message) override;
-    void erase_number(broker::StoredSessionId session, broker::StoredMessageId message) override;
+    void erase_row(broker::StoredSessionId session, broker::StoredMessageId message,
+                   bool has_number) override;
     void release_row(broker::StoredSessionId session, broker::StoredMessageId message,
                      std::uint16_t packet_id) override;
     void erase_released(broker::StoredSessionId session, std::uint16_t packet_id) override;

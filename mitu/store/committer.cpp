@@ -4,9 +4,13 @@
 #include <utility>
 
 #include "mitu/base/check.hpp"
+#include "mitu/store/key.hpp"
 
 namespace mitu::store {
 namespace {
+
+// In `meta`: the number of the group that was written last.
+constexpr std::string_view last_group = "last group";
 
 // Space is back when there is half as much again: no flutter at the edge.
 constexpr std::uint64_t enough_again(std::uint64_t free_bytes_min) noexcept {
@@ -144,9 +148,11 @@ Committer::Step Committer::step(Instant now, WallTime wall) {
     // A group that could not be written is kept, and comes first: what a shard has handed over is
     // never dropped.
     if (shares_.empty()) result.has_more = gather();
+    if (!shares_.empty() && !trouble_) number_group(now);
     if (!shares_.empty() && !trouble_) {
         if (const auto written = write_group(now); !written) {
             counters_.failures.add();
+            is_in_doubt_ = true;
             note(written.error(), now);
         } else {
             report_group();
@@ -164,6 +170,28 @@ Committer::Step Committer::step(Instant now, WallTime wall) {
     if (trouble_) result.has_more = false;
     result.deadline = next_deadline();
     return result;
+}
+
+/// A group has a number that is written with it: one that failed may be in the log all the same,
+/// and is found when that log is opened again. Counts of references must not be added twice.
+void Committer::number_group(Instant now) {
+    if (group_.is_empty()) return;
+    if (!last_number_ || is_in_doubt_) {
+        const auto stored = engine_.get(Family::meta, as_bytes(last_group));
+        if (!stored) return note(stored.error(), now);
+        const std::uint64_t last = *stored ? id_of(**stored).value_or(0) : 0;
+        if (is_in_doubt_) {
+            is_in_doubt_ = false;
+            if (last != *last_number_) return;
+            const Durability durability = group_.durability();
+            group_.clear();
+            group_.require(durability);
+            --*last_number_;
+        } else {
+            last_number_ = last;
+        }
+    }
+    group_.put(Family::meta, as_bytes(last_group), key_of(++*last_number_));
 }
 
 Result<void, Error> Committer::write_group(Instant now) {

@@ -116,6 +116,7 @@ private:
     };
 
     bool gather();
+    void number_group(Instant now);
     [[nodiscard]] Result<void, Error> write_group(Instant now);
     void report_group();
     void report(Lane& lane, ShardId shard, Ticket through);
@@ -141,6 +142,8 @@ private:
     };
     std::vector<Share> shares_;  // of the group
     std::size_t first_lane_ = 0;
+    std::optional<std::uint64_t> last_number_;  // of the group, or of the one before it
+    bool is_in_doubt_ = false;                  // the group failed, and may be stored all the same
     std::optional<Instant> unsynced_since_;
     std::optional<Error> trouble_;
     Instant retry_at_ = Instant::never();

@@ -78,6 +78,7 @@ Result<void, DiskError> VirtualDisk::append(File& file, ByteView bytes) {
         return std::unexpected(DiskError::no_space);
     }
     file.bytes.insert(file.bytes.end(), bytes.begin(), bytes.end());
+    count_operation();
     return {};
 }
 
@@ -88,7 +89,21 @@ Result<void, DiskError> VirtualDisk::sync(File& file) {
         return std::unexpected(DiskError::io);
     }
     file.synced = file.bytes;
+    count_operation();
     return {};
+}
+
+void VirtualDisk::count_operation() {
+    if (freeze_in_ == 0 || --freeze_in_ != 0) return;
+    frozen_ = std::make_shared<VirtualDisk>(copy());
+}
+
+std::optional<VirtualDisk> VirtualDisk::take_frozen() {
+    freeze_in_ = 0;
+    if (!frozen_) return std::nullopt;
+    VirtualDisk taken = std::move(*frozen_);
+    frozen_.reset();
+    return taken;
 }
 
 Result<void, DiskError> VirtualDisk::truncate(File& file, std::uint64_t size) {
@@ -161,23 +176,24 @@ Result<void, DiskError> VirtualDisk::sync_names() {
     return {};
 }
 
-/// Of what was not synced: cut off somewhere, and before that any sector may be missing.
-void VirtualDisk::tear(File& file) {
+/// Of what was not synced: cut off somewhere, and before that any sector may be missing. Each file
+/// has its own draws: RocksDB's sizes vary a little where it draws ids, and no other file is to.
+void VirtualDisk::tear(File& file, Prng random) {
     Bytes after = file.synced;
     const Bytes& before = file.bytes;
     if (before.size() > after.size() || before != after) {
         const std::size_t common = std::min(before.size(), after.size());
         const std::size_t end =
-            random_.chance(0.3)
+            random.chance(0.3)
                 ? common
-                : common + static_cast<std::size_t>(random_.below(before.size() - common + 1));
-        const bool reorders = random_.chance(0.3);
+                : common + static_cast<std::size_t>(random.below(before.size() - common + 1));
+        const bool reorders = random.chance(0.3);
         if (end > after.size()) {
             const std::size_t synced_size = after.size();
             after.resize(end);
             for (std::size_t at = synced_size; at < end;) {
                 const std::size_t stop = std::min(end, (at / sector_bytes + 1) * sector_bytes);
-                const bool is_there = !reorders || random_.chance(0.7);
+                const bool is_there = !reorders || random.chance(0.7);
                 if (is_there) std::copy(&before[at], &before[0] + stop, &after[at]);
                 at = stop;
             }
@@ -194,7 +210,7 @@ void VirtualDisk::crash() {
     names_ = synced_names_;
     std::set<File*> torn;
     for (const auto& [path, file] : names_.files) {
-        if (torn.insert(file.get()).second) tear(*file);
+        if (torn.insert(file.get()).second) tear(*file, random_.split());
     }
 }
 

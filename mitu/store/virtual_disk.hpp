@@ -77,6 +77,15 @@ public:
     [[nodiscard]] std::uint64_t used_bytes() const;
     [[nodiscard]] std::uint64_t free_bytes() const;
     [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+    /// Keeps a copy of what there is once so many more appends and syncs are done: where the
+    /// process ends, while a program that must not notice goes on. At most one at a time.
+    void freeze_after(std::uint64_t operations) {
+        frozen_.reset();
+        freeze_in_ = operations;
+    }
+    [[nodiscard]] bool has_frozen() const noexcept { return frozen_ != nullptr; }
+    /// That copy. Errors  nullopt: it has not come so far.
+    [[nodiscard]] std::optional<VirtualDisk> take_frozen();
     /// All names, and all bytes under them, as one number: two runs of a seed agree.
     [[nodiscard]] std::uint64_t digest() const;
     /// Turns one bit, on the device too. False: no such byte.
@@ -94,7 +103,8 @@ private:
         void apply(const Change& change);
     };
     void change(Change change);
-    void tear(File& file);
+    static void tear(File& file, Prng random);
+    void count_operation();
 
     Prng random_;
     Names names_;
@@ -103,6 +113,8 @@ private:
     std::uint64_t capacity_ = ~std::uint64_t{0};
     Faults faults_;
     Counters counters_;
+    std::uint64_t freeze_in_ = 0;  // 0: not
+    std::shared_ptr<VirtualDisk> frozen_;
 };
 
 }  // namespace mitu::store
