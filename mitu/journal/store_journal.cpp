@@ -379,7 +379,7 @@ void StoreJournal::take_out_what_is_not_there(const Reading& reading) {
     const store::Range& behind = chunk_.rest.front();
     const auto position = store::second_id_of(behind.from);
     if (behind.family == store::Family::queue && position && behind.from.size() == 17) {
-        erase_row(reading.session, *position);
+        erase_row(reading.session, *position, true);
     }
 }
 
