@@ -30,8 +30,9 @@ void World::set_ban(Authority::BanOrder ban) {
     const BanTarget target =
         ban.kind == BanKind::network ? BanTarget::from(ban.network)
         : ban.kind == BanKind::user
-            // The user of a client is its name, as far as the broker knows.
-            ? BanTarget::user(tenant.value_or(tenant_default), user_of(ban.client))
+            // The user of a registered client is its device, whatever it calls itself.
+            ? BanTarget::user(tenant.value_or(tenant_default),
+                              user_of(ban.client).empty() ? "" : ban.client.client_id)
             : BanTarget::client(tenant.value_or(tenant_default), ban.client.client_id);
     ban.since = now();
     // One of the same target is replaced.
