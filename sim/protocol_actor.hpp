@@ -45,7 +45,7 @@ private:
     /// What it wants to be subscribed to, and what of that was said before CONNACK.
     std::map<std::string, broker::testing::SubscribeOptions> wanted_;
     std::set<std::string> unsaid_;
-    std::string alias_topic_;  // that alias 1 stands for on this connection
+    std::string alias_topic_;    // that alias 1 stands for on this connection
     std::uint32_t hurries_ = 0;  // so many more times it comes back at once
     bool has_wrong_password_ = false;
     bool is_silent_ = false;

@@ -141,7 +141,8 @@ const Shape& shape_of<ApiTls>() {
     static const Shape shape{
         {},
         {
-            key("certificate", &ApiTls::certificate, "PEM file: the certificate, then its chain; read again when it changes.")
+            key("certificate", &ApiTls::certificate,
+                "PEM file: the certificate, then its chain; read again when it changes.")
                 .each(filled_rule)
                 .required()
                 .file(),

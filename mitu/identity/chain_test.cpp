@@ -163,9 +163,9 @@ TEST(chain, an_identity_of_another_tenant_or_client_id_is_refused) {
 
 TEST(chain, tokens_and_passwords_share_a_field) {
     const TokenSigner signer{"HS256"};
-    const auto chain =
-        chain_of({make_jwt_method({*KeySet::from_secret(TokenSigner::secret()), nullptr, {}, false}),
-                  password_file()});
+    const auto chain = chain_of(
+        {make_jwt_method({*KeySet::from_secret(TokenSigner::secret()), nullptr, {}, false}),
+         password_file()});
     const std::string good = signer.sign(R"({"exp":1700000060,"sub":"s"})");
     EXPECT_EQ(decide(chain, login_of("c", "x", good)).identity->user, "s");
     EXPECT_EQ(decide(chain, login_of("c", "x", good)).identity->expires_at, 1'700'000'090);

@@ -79,7 +79,8 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
     }
     if (!engine) return std::unexpected(say(engine.error(), disk.directory));
     made->engine_ = *std::move(engine);
-    if (const auto counted = journal::begin_run(*made->engine_, made->terms_, random_number()); !counted) {
+    if (const auto counted = journal::begin_run(*made->engine_, made->terms_, random_number());
+        !counted) {
         return std::unexpected(say(counted.error(), disk.directory));
     }
     store::Service::Options options;

@@ -22,8 +22,8 @@ class Service;
 
 namespace mitu::node {
 
-/// Threading  open, restore, start, stop: the owner. journal(): until start(), then each shard's own.
-/// Lifetime   outlives the shards that have its journals.
+/// Threading  open, restore, start, stop: the owner. journal(): until start(), then each shard's
+/// own. Lifetime   outlives the shards that have its journals.
 class DurableStore {
 public:
     /// Null: nobody keeps anything, and nothing is opened.

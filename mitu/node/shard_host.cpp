@@ -40,10 +40,9 @@ ShardHost::ShardHost(ShardId id, const broker::Limits& limits, broker::Mailroom&
       status_{catalog->groups().size()},
       things_{std::move(catalog), clock_, status_},
       mailroom_{mailroom},
-      shard_{
-          id, limits,
-          broker::ShardPorts{mailroom, *network_, entropy_, faults_, gate, &things_, admission,
-                             journal}} {
+      shard_{id, limits,
+             broker::ShardPorts{mailroom, *network_, entropy_, faults_, gate, &things_, admission,
+                                journal}} {
     if (!door_) return;
     door_->report_to([this](const ports::PeerAddress& peer, const admission::Bound& bound,
                             Instant now) { shard_.note_refused_at_door(peer, bound, now); });

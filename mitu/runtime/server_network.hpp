@@ -33,9 +33,9 @@ class ServerNetwork : public ports::Network {
 public:
     /// Closes the listeners; connections stay.
     virtual void stop_accepting() = 0;
-    /// Puts `socket` in the place of a listener, which is closed; a closed `socket` leaves the place
-    /// empty: nobody comes in there. After stop_accepting() nothing happens.
-    /// Errors  false: it cannot be watched; the place is empty.
+    /// Puts `socket` in the place of a listener, which is closed; a closed `socket` leaves the
+    /// place empty: nobody comes in there. After stop_accepting() nothing happens. Errors  false:
+    /// it cannot be watched; the place is empty.
     virtual bool replace_listener(std::uint16_t index, UniqueFd socket) = 0;
     /// Threading  the counters may be read by any thread.
     [[nodiscard]] virtual const NetworkCounters& counters() const noexcept = 0;

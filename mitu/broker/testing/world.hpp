@@ -38,8 +38,8 @@ public:
     std::map<std::string, std::shared_ptr<const Profile>, std::less<>> profiles;  // by client id
     /// What changed while a login was under way, by client id; null: not admitted any more.
     std::map<std::string, std::shared_ptr<const Profile>, std::less<>> changed;
-    std::map<std::string, Refusal, std::less<>> refused;                          // by client id
-    std::map<std::string, TenantId, std::less<>> tenants;                         // by user name
+    std::map<std::string, Refusal, std::less<>> refused;   // by client id
+    std::map<std::string, TenantId, std::less<>> tenants;  // by user name
     bool is_late = false;         // every login has to be proved; the answers are the test's
     std::deque<Waiting> waiting;  // for World::answer()
     Instant valid_until = Instant::never();  // of every login
