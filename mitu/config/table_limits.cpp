@@ -229,27 +229,22 @@ const Shape& shape_of<Memory>() {
                 "Memory of the process beyond which it sheds load.")
                 .as_size()
                 .range(std::uint64_t{16} << 20, bytes_max)
-                .if_none("no budget")
-                .live(),
+                .if_none("no budget"),
             key("refuse_connections_at", &Memory::refuse_connections_at,
                 "New connections are refused: before TLS or WebSocket, else at CONNECT (0x89).")
                 .range(1, 100)
-                .unit_of("% of the budget")
-                .live(),
+                .unit_of("% of the budget"),
             key("drop_qos0_at", &Memory::drop_qos0_at, "QoS 0 messages are not queued.")
                 .range(1, 100)
-                .unit_of("% of the budget")
-                .live(),
+                .unit_of("% of the budget"),
             key("refuse_retained_at", &Memory::refuse_retained_at,
                 "Publishes with retain are refused (0x97).")
                 .range(1, 100)
-                .unit_of("% of the budget")
-                .live(),
+                .unit_of("% of the budget"),
             key("disconnect_slow_at", &Memory::disconnect_slow_at,
                 "Clients with the longest queues are disconnected (0x97).")
                 .range(1, 100)
-                .unit_of("% of the budget")
-                .live(),
+                .unit_of("% of the budget"),
         },
         &defaults};
     return shape;
@@ -261,16 +256,13 @@ const Shape& shape_of<Flapping>() {
     static const Shape shape{
         {},
         {
-            key("enabled", &Flapping::enabled, "Ban clients that connect over and over.").live(),
+            key("enabled", &Flapping::enabled, "Ban clients that connect over and over."),
             key("window", &Flapping::window, "The time in which connects are counted.")
-                .range(1'000, 3'600'000)
-                .live(),
+                .range(1'000, 3'600'000),
             key("connects_max", &Flapping::connects_max, "Connects within it that are fine.")
-                .range(2, 1'000'000)
-                .live(),
+                .range(2, 1'000'000),
             key("ban_duration", &Flapping::ban_duration, "How long the client id is banned.")
-                .range(1'000, std::uint64_t{30} * 86'400'000)
-                .live(),
+                .range(1'000, std::uint64_t{30} * 86'400'000),
         },
         &defaults};
     return shape;
