@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "mitu/identity/api_keys.hpp"
 #include "mitu/identity/credential.hpp"
 #include "mitu/identity/password_hash.hpp"
 #include "mitu/identity/scram_verifier.hpp"
@@ -134,66 +133,6 @@ TEST(user_table, a_decoy_is_somebodys_hash_and_always_the_same) {
     for (int i = 0; i < 20; ++i) EXPECT_FALSE(table.put(user("u" + std::to_string(i)), 1));
     EXPECT_TRUE(kind_of_hash(table.decoy_hash("nobody")));
     EXPECT_EQ(table.decoy_hash("nobody"), table.decoy_hash("nobody"));
-}
-
-TEST(api_keys, open_with_their_whole_text_only) {
-    std::string random(api_key_random_bytes, 'r');
-    NewApiKey made = make_api_key(random, 100);
-    EXPECT_EQ(made.text, "mitu_727272727272_cnJycnJycnJycnJycnJycnJycnJycnJycnJycnJycnI");
-    made.key.name = "CI";
-    made.key.tenant = "acme";
-    made.key.role = Role::operator_;
-    made.key.expires_at = 200;
-    ApiKeyTable table;
-    ASSERT_FALSE(table.add(made.key));
-    EXPECT_EQ(table.to_json().find(made.text.substr(20)), std::string::npos);
-    const auto key = table.check(made.text, 199);
-    ASSERT_TRUE(key);
-    EXPECT_EQ(*key, made.key);
-    EXPECT_EQ(table.check(made.text, 200), std::unexpected(ApiKeyError::expired));
-    for (std::size_t i = 0; i < made.text.size(); ++i) {
-        std::string changed = made.text;
-        changed[i] = changed[i] == 'a' ? 'b' : 'a';
-        EXPECT_EQ(table.check(changed, 150), std::unexpected(ApiKeyError::unknown)) << i;
-    }
-    EXPECT_EQ(table.check("", 150), std::unexpected(ApiKeyError::unknown));
-    EXPECT_EQ(table.check(made.text + "x", 150), std::unexpected(ApiKeyError::unknown));
-    EXPECT_TRUE(table.set_disabled(made.key.id, true));
-    EXPECT_EQ(table.check(made.text, 150), std::unexpected(ApiKeyError::disabled));
-    EXPECT_TRUE(table.remove(made.key.id));
-    EXPECT_FALSE(table.remove(made.key.id));
-    EXPECT_FALSE(table.set_disabled(made.key.id, true));
-    EXPECT_EQ(table.check(made.text, 150), std::unexpected(ApiKeyError::unknown));
-    EXPECT_EQ(table.revision(), 3u);
-}
-
-TEST(api_keys, are_the_same_after_writing_and_reading) {
-    ApiKeyTable table{2};
-    for (const char byte : {'a', 'b'}) {
-        NewApiKey made = make_api_key(std::string(api_key_random_bytes, byte), 5);
-        made.key.name = "k\"ey";
-        if (byte == 'b') made.key.expires_at = 9;
-        EXPECT_FALSE(table.add(made.key));
-        EXPECT_EQ(table.add(made.key), ApiKeyError::taken);
-    }
-    NewApiKey third = make_api_key(std::string(api_key_random_bytes, 'c'), 5);
-    EXPECT_EQ(table.add(third.key), ApiKeyError::bad_name);
-    third.key.name = "x";
-    EXPECT_EQ(table.add(third.key), ApiKeyError::full);
-    const auto again = ApiKeyTable::from_json(table.to_json());
-    ASSERT_TRUE(again) << again.error();
-    EXPECT_EQ(again->to_json(), table.to_json());
-    EXPECT_EQ(again->revision(), 2u);
-    EXPECT_FALSE(ApiKeyTable::from_json(table.to_json(), 1));
-    for (
-        const char* key :
-        {R"({"id":"727272727272","name":"a","role":"admin","hash":"AAAA"})",
-         R"({"id":"x","name":"a","role":"admin","hash":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="})",
-         R"({"id":"727272727272","name":"a","hash":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="})"}) {
-        EXPECT_FALSE(ApiKeyTable::from_json(
-            std::string{R"({"version":1,"revision":1,"api_keys":[)"} + key + "]}"))
-            << key;
-    }
 }
 
 }  // namespace
