@@ -95,7 +95,8 @@ std::optional<std::string> ServerProcess::start(const sim::scenario::ServerOptio
                                    "--shards",
                                    fmt::format("{}", options.shards),
                                    "--log-level",
-                                   "warn"};
+                                   "warn",
+                                   "--no-supervisor"};
     const auto add = [&](std::string option, std::string value) {
         words.push_back(std::move(option));
         words.push_back(std::move(value));

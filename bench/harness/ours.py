@@ -47,10 +47,14 @@ class Mitu(Broker):
 
     def command(self, folder, scenario):
         (folder / "data").mkdir()
+        # What is measured is the process that serves; its death is not to be healed over.
+        helped = subprocess.run([self.binary, "--help"], capture_output=True, text=True, check=False)
+        alone = ["--no-supervisor"] if "--no-supervisor" in helped.stdout else []  # older: has none
         return [str(self.binary), "--listen", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0",
                 "--data", str(folder / "data"), "--allow-anonymous",
                 "--port-file", str(folder / "port.json"),
-                *([] if self.shards is None else ["--shards", str(self.shards)]), *self.extra], None
+                *([] if self.shards is None else ["--shards", str(self.shards)]), *alone,
+                *self.extra], None
 
 
 # Debian's libraries that variants load, and the package each is in.

@@ -108,10 +108,19 @@ private:
     [[nodiscard]] std::vector<runtime::ShardPlace> place_shards(std::uint32_t count) const;
     [[nodiscard]] std::optional<std::string> open_doors(std::uint16_t count);
     [[nodiscard]] std::optional<std::string> open_http();
+    [[nodiscard]] std::string api_name() const { return "api tcp://" + options_.http; }
+    [[nodiscard]] std::string api_unix_name() const {
+        return "api unix:" + options_.api.unix_socket;
+    }
+    [[nodiscard]] runtime::HeldSockets& held() noexcept {
+        return options_.held_sockets != nullptr ? *options_.held_sockets : nothing_held_;
+    }
+    void hold(const std::string& name, int socket);
     [[nodiscard]] std::optional<std::string> start_http();
     [[nodiscard]] std::optional<std::string> write_port_file() const;
 
     NodeOptions options_;
+    runtime::HeldSockets nothing_held_;
     std::shared_ptr<const config::Config> config_;
     std::shared_ptr<const fleet::Catalog> catalog_;
     runtime::SystemClock clock_;
@@ -185,7 +194,10 @@ std::optional<std::string> Node::Impl::start() {
 }
 
 std::optional<std::string> Node::Impl::open_doors(std::uint16_t count) {
-    auto doors = Doors::open(config_->listeners, count, clock_.wall());
+    auto names = Doors::names(config_->listeners, count);
+    names.insert(names.end(), {api_name(), api_unix_name()});
+    held().forget_all_but(names);
+    auto doors = Doors::open(config_->listeners, count, clock_.wall(), held());
     if (!doors) return doors.error();
     doors_ = *std::move(doors);
     for (const Door& door : doors_->doors()) {
@@ -254,10 +266,20 @@ std::optional<std::string> Node::Impl::open_http() {
     server.tls = options_.api.tls;
     server.unix_path = options_.api.unix_socket;
     http_ = std::make_unique<http::Server>(server);
-    const auto port = http_->open();
+    http::ListeningSockets inherited;
+    for (auto& one : held().take(api_name())) inherited.tcp = one.release();
+    for (auto& one : held().take(api_unix_name())) inherited.unix_stream = one.release();
+    const auto port = http_->open(inherited);
     if (!port) return "--http: " + port.error();
     ports_.http = *port;
+    if (inherited.tcp < 0) hold(api_name(), http_->sockets().tcp);
     return std::nullopt;
+}
+
+void Node::Impl::hold(const std::string& name, int socket) {
+    runtime::UniqueFd borrowed[]{runtime::UniqueFd{socket}};
+    held().keep(name, borrowed);
+    static_cast<void>(borrowed[0].release());
 }
 
 std::optional<std::string> Node::Impl::start_http() {
@@ -271,7 +293,11 @@ std::optional<std::string> Node::Impl::start_http() {
     api_ = std::move(*api);
     add_watching(*http_, context);
     api_->add_to(*http_);
+    const bool has_unix = http_->sockets().unix_stream >= 0;
     if (const auto port = http_->start(); !port) return "--http: " + port.error();
+    if (const int socket = http_->sockets().unix_stream; socket >= 0 && !has_unix) {
+        hold(api_unix_name(), socket);
+    }
     return std::nullopt;
 }
 

@@ -11,6 +11,7 @@
 #include "mitu/broker/limits.hpp"
 #include "mitu/config/config.hpp"
 #include "mitu/http/tls.hpp"
+#include "mitu/runtime/held_sockets.hpp"
 #include "mitu/runtime/server_network.hpp"
 
 namespace mitu::node {
@@ -49,6 +50,8 @@ struct NodeOptions {
     /// and certificates) and before there is a thread, or anything is written: here a server that
     /// was started as root becomes somebody else. What it returns keeps the node from starting.
     std::function<std::optional<std::string>()> once_open;
+    /// Sockets that stand open while nobody serves. Null: there are none. Outlives the node.
+    runtime::HeldSockets* held_sockets = nullptr;
     /// Listeners, methods and chains, access. Null: `listen` and `allow_anonymous` say it all.
     std::shared_ptr<const config::Config> config;
 };

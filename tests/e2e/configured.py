@@ -46,12 +46,13 @@ class Authority:
 
 
 class ConfiguredServer:
-    """mitud started from `text`, a YAML configuration; `folder` stands for {folder} in it."""
+    """mitud started from `text`, a YAML configuration; `folder` stands for {folder} in it. As harness.Broker,
+    one process unless `supervised`."""
 
-    def __init__(self, text, folder=None, options=()):
+    def __init__(self, text, folder=None, options=(), supervised=False):
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="mitu-e2e-"))
         self.file = self.folder / "mitud.yaml"
-        self._options = list(options)
+        self._options = [*([] if supervised else ["--no-supervisor"]), *options]
         self.configure(text)
         self.process = None
         self.start()

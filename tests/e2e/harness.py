@@ -167,15 +167,22 @@ class Broker:
     """One running broker with a data directory of its own."""
 
     def __init__(
-        self, options=(), config_lines=(), environment=None, anonymous=True, files_max=None
+        self,
+        options=(),
+        config_lines=(),
+        environment=None,
+        anonymous=True,
+        files_max=None,
+        supervised=False,
     ):
-        """`options` are mitud's; `config_lines` say the same in mosquitto's words."""
+        """`options` are mitud's; `config_lines` say the same in mosquitto's words. Without
+        `supervised`, one process: it can be measured, and when it dies the test notices."""
         self.kind = BROKER
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="mitu-e2e-"))
         self.host, self.port, self.http_port = HOST, None, None
         self._options, self._config_lines = list(options), list(config_lines)
         self._environment, self._anonymous = environment, anonymous
-        self._files_max = files_max
+        self._files_max, self._supervised = files_max, supervised
         self.process = None
         self.start()
 
@@ -194,6 +201,7 @@ class Broker:
             *("--listen", f"tcp://{HOST}:{port}", "--http", f"{HOST}:0"),
             *("--data", self.directory / "data", "--shards", "2", "--port-file", port_file),
             *(["--allow-anonymous"] if self._anonymous else []),
+            *([] if self._supervised else ["--no-supervisor"]),
             *MITUD_OPTIONS,
             *self._options,
         ]
@@ -301,6 +309,12 @@ class BrokerCase(unittest.TestCase):
 
 
 # ---- what the kernel and the broker say of a running broker ----
+
+
+def worker_of(supervisor_pid):
+    """The process that serves, under a supervisor; None: there is none at this moment."""
+    children = pathlib.Path(f"/proc/{supervisor_pid}/task/{supervisor_pid}/children").read_text()
+    return int(children.split()[0]) if children.split() else None
 
 
 def open_file_count(pid):

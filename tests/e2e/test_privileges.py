@@ -158,7 +158,7 @@ class Privileges(unittest.TestCase):
             lambda: (folder / "data/ports.json").exists() or not server.is_running(), "mitud serves"
         )
         self.assertTrue(server.is_running(), server.output())
-        for task in tasks_of(server.pid):
+        for task in tasks_of(harness.worker_of(server.pid)):
             for capabilities in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
                 self.assertEqual(int(task[capabilities][0], 16), 0, (task["Name"], capabilities))
 
