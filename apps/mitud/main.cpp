@@ -19,6 +19,7 @@
 #include "mitu/runtime/process.hpp"
 #include "mitu/runtime/service_manager.hpp"
 #include "mitu/runtime/signals.hpp"
+#include "mitu/runtime/thread_trace.hpp"
 #include "mitu/supervisor/supervisor.hpp"
 #include "mitu/supervisor/worker_link.hpp"
 #include "mitu/trace/log.hpp"
@@ -209,20 +210,28 @@ int main(int argc, char** argv) {
 
     const runtime::SignalWaiter signals;  // before any thread, so that all hold them back
     runtime::install_fault_signals();
+    runtime::install_thread_trace();
     auto node = node::Node::create(options, *catalog);
     if (!node) return complain(node.error());
     const std::string status = fmt::format("serving; MQTT on port {}", (*node)->ports().mqtt);
     announce.ready(status);
-    for (;;) {
-        const runtime::Signal signal = signals.wait();
-        if (signal != runtime::Signal::hangup) break;
+    runtime::Signal signal{};
+    while ((signal = signals.wait()) != runtime::Signal::terminate &&
+           signal != runtime::Signal::interrupt) {
+        if (signal == runtime::Signal::upgrade && link != nullptr) break;
+        if (signal == runtime::Signal::upgrade) {
+            trace::log(
+                trace::Level::warn, "upgrade_refused",
+                {{"reason", "there is no supervisor: the server runs with --no-supervisor"}});
+            continue;
+        }
         announce.reloading();
         reload(**node, flags);
         announce.ready(status);
     }
     announce.stopping();
     trace::log(trace::Level::info, "stopping");
-    (*node)->stop();
+    signal == runtime::Signal::upgrade ? (*node)->drain() : (*node)->stop();
     trace::log(trace::Level::info, "stopped");
     trace::flush_log();
     return 0;

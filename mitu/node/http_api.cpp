@@ -38,14 +38,16 @@ void add_watching(http::Server& server, HttpApiContext context) {
             std::vector<const broker::Counters*> counters;
             std::vector<const runtime::NetworkCounters*> networks;
             std::vector<const fleet::ShardStatus*> status;
+            std::vector<ShardHealth> health;
             for (const ShardHost* host : shared->hosts) {
                 counters.push_back(&host->counters());
                 networks.push_back(&host->network_counters());
                 status.push_back(&host->status());
+                health.push_back({&host->pulse().delays(), host->stalls().read()});
             }
             return http::Response{200, "text/plain; version=0.0.4; charset=utf-8",
                                   metrics_text(*shared->catalog, counters, networks, status,
-                                               shared->clock.now(), shared->admission)};
+                                               shared->clock.now(), shared->admission, health)};
         },
         http::Runs::on_pool);
 }

@@ -19,6 +19,7 @@
 #include "mitu/node/http_api.hpp"
 #include "mitu/node/quotas.hpp"
 #include "mitu/node/shard_host.hpp"
+#include "mitu/node/watchdog.hpp"
 #include "mitu/runtime/account.hpp"
 #include "mitu/runtime/listener.hpp"
 #include "mitu/runtime/process.hpp"
@@ -97,6 +98,7 @@ public:
     /// Errors  a sentence; what was started is stopped by the destructor.
     [[nodiscard]] std::optional<std::string> start();
     void stop();
+    void drain();
     [[nodiscard]] NodePorts ports() const noexcept { return ports_; }
     [[nodiscard]] Result<std::vector<std::string>, std::string> reload(
         std::shared_ptr<const config::Config> config);
@@ -132,8 +134,10 @@ private:
     std::unique_ptr<Gatekeeper> gate_;
     std::unique_ptr<broker::Mailroom> mailroom_;
     std::vector<std::unique_ptr<ShardHost>> hosts_;
+    std::unique_ptr<Watchdog> watchdog_;
     std::unique_ptr<NodeApi> api_;
     std::unique_ptr<http::Server> http_;  // after what its handlers work with
+    http::Server::UnixFile api_file_ = http::Server::UnixFile::goes;
     NodePorts ports_;
     std::mutex house_mutex_;  // reload(), and what happens each second
     std::condition_variable house_wakes_;
@@ -181,6 +185,9 @@ std::optional<std::string> Node::Impl::start() {
     if (auto problem = start_shards(count)) return problem;
     if (auto problem = start_http()) return problem;
     if (auto problem = write_port_file()) return problem;
+    std::vector<ShardHost*> watched;
+    for (const auto& host : hosts_) watched.push_back(host.get());
+    watchdog_ = std::make_unique<Watchdog>(std::move(watched), clock_);
     house_ = std::thread{[this] { keep_house(); }};  // tidy-allow(threads): see house_
     log(Level::info, "serving",
         {{"mqtt_port", ports_.mqtt},
@@ -380,6 +387,35 @@ void Node::Impl::renew_profiles() {
     }
 }
 
+void Node::Impl::drain() {
+    // All are told within eight seconds, so that two are left for the slow ones.
+    constexpr std::uint64_t clients_per_s_min = 2'000;
+    constexpr std::uint64_t told_within_s = 8;
+    constexpr Duration time_max = Duration::seconds(10);
+    constexpr std::chrono::milliseconds period{5};
+    const auto connections = [this] {
+        std::uint64_t sum = 0;
+        for (const auto& host : hosts_) sum += host->counters().connections.read();
+        return sum;
+    };
+    const std::uint64_t count = connections();
+    const std::uint64_t per_s = std::max(clients_per_s_min, count / told_within_s);
+    log(Level::info, "draining", {{"connections", count}, {"clients_per_s", per_s}});
+    // The next process serves its sockets; the file of the API's is where it was.
+    api_file_ = http::Server::UnixFile::stays;
+    broker::Shard::Drain drain;
+    drain.clients_per_s = static_cast<std::uint32_t>(per_s / hosts_.size() + 1);
+    for (const auto& host : hosts_) host->request_drain(drain);
+    const Instant until = clock_.now() + time_max;
+    {
+        std::unique_lock lock{house_mutex_};
+        while (connections() != 0 && clock_.now() < until) {
+            house_wakes_.wait_for(lock, period, [this] { return house_ends_; });
+        }
+    }
+    stop();
+}
+
 void Node::Impl::stop() {
     {
         const std::lock_guard lock{house_mutex_};
@@ -387,7 +423,8 @@ void Node::Impl::stop() {
     }
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
-    if (http_) http_->stop();
+    if (http_) http_->stop(api_file_);
+    watchdog_.reset();
     for (const auto& host : hosts_) host->request_stop();
     for (const auto& host : hosts_) host->join();
     // Before the hosts, which their answers go to.
@@ -407,6 +444,7 @@ Node::Node(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
 Node::~Node() = default;
 NodePorts Node::ports() const noexcept { return impl_->ports(); }
 void Node::stop() { impl_->stop(); }
+void Node::drain() { impl_->drain(); }
 Result<std::vector<std::string>, std::string> Node::reload(
     std::shared_ptr<const config::Config> config) {
     return impl_->reload(std::move(config));

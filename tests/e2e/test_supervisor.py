@@ -2,6 +2,7 @@
 shows. Numbers are printed, since only a quiet machine makes promises about them."""
 
 import asyncio
+import ctypes
 import os
 import pathlib
 import signal
@@ -217,6 +218,78 @@ class SupervisorIsTold(SupervisedCase):
                                        environment={**os.environ, "MITUD_CHANNEL": value})
             self.assertEqual(status, 2)
             self.assertIn("unset it", said)
+
+
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
+
+
+class HeldThread:
+    """One thread of another process, stopped while the others go on, as a hang in the kernel is."""
+
+    def __init__(self, thread):
+        self.thread = thread
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+        self._ask(PTRACE_SEIZE)
+        self._ask(PTRACE_INTERRUPT)
+        os.waitpid(thread, 0x40000000)  # __WALL: until it stands
+
+    def _ask(self, request):
+        if self._libc.ptrace(request, self.thread, None, None) != 0:
+            raise unittest.SkipTest(f"ptrace is not allowed here: {os.strerror(ctypes.get_errno())}")
+
+    def await_end(self):
+        """Who traces a thread is who its end is told to."""
+        os.waitpid(self.thread, 0x40000000)
+
+    def let_go(self):
+        self._ask(PTRACE_DETACH)
+
+
+def thread_named(pid, name):
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().strip() == name:
+            return int(task.name)
+    raise AssertionError(f"{pid} has no thread {name}")
+
+
+@harness.only_mitud("its watchdog")
+class ShardStalls(SupervisedCase):
+    def test_is_logged_and_counted_and_the_delay_is_measured(self):
+        broker = self.serve()
+        harness.eventually(
+            lambda: harness.metric(broker, "mitu_event_loop_delay_seconds_count", shard="1") > 2,
+            "delays are measured")
+        held = HeldThread(thread_named(self.worker(broker), "shard-1"))
+        self.await_word(broker, "event=shard_stalls")
+        held.let_go()
+        self.await_word(broker, "event=shard_turns_again")
+        self.assertRegex(self.said(broker, "event=shard_stalls")[0], "shard=1 stalled_ms=2")
+        self.assertEqual(harness.metric(broker, "mitu_shard_stalls_total", shard="1"), 1)
+        self.assertEqual(harness.metric(broker, "mitu_shard_stalls_total", shard="0"), 0)
+        self.assertGreater(harness.metric(broker, "mitu_event_loop_delay_max_seconds", shard="1"), 1)
+        self.connected(broker)
+
+    def test_for_ten_seconds_and_the_worker_is_another_one(self):
+        broker = self.serve()
+        worker = self.worker(broker)
+        held = HeldThread(thread_named(worker, "shard-0"))
+        self.await_word(broker, "event=shard_hangs")
+        held.await_end()
+        self.await_word(broker, 'how="signal 6 (Aborted)')
+        self.await_word(broker, "event=worker_serves", 2)
+        self.assertNotEqual(self.worker(broker), worker)
+        self.connected(broker)
+
+    def test_and_one_that_the_whole_process_was_stopped_for_is_none(self):
+        broker = self.serve()
+        worker = self.worker(broker)
+        for _ in range(2):
+            os.kill(worker, signal.SIGSTOP)
+            harness.let_time_pass(3)
+            os.kill(worker, signal.SIGCONT)
+        self.connected(broker)
+        self.assertFalse(self.said(broker, "event=shard_stalls"))
 
 
 if __name__ == "__main__":
