@@ -3,14 +3,17 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "apps/mitud/configuration.hpp"
 #include "apps/mitud/privileges.hpp"
+#include "mitu/api/administration.hpp"
 #include "mitu/node/node.hpp"
 #include "mitu/node/options_from_config.hpp"
 #include "mitu/runtime/account.hpp"
@@ -75,6 +78,23 @@ std::string_view level_name(const mitu::config::Log& log) {
     static constexpr std::string_view names[]{"debug", "info", "warn", "error", "off"};
     return names[static_cast<std::size_t>(log.level)];
 }
+
+/// What the API knows of upgrades: the supervisor makes them.
+class SupervisedUpgrades final : public mitu::api::Upgrades {
+public:
+    explicit SupervisedUpgrades(mitu::supervisor::WorkerLink& link) : link_{link} {}
+    mitu::api::Answer<mitu::api::UpgradeState> state() override {
+        return mitu::api::UpgradeState{static_cast<std::uint64_t>(::getpid()), MITU_VERSION,
+                                       link_.upgrade_problem()};
+    }
+    mitu::api::Answer<mitu::api::UpgradeState> begin() override {
+        link_.ask_for_upgrade();
+        return mitu::api::UpgradeState{static_cast<std::uint64_t>(::getpid()), MITU_VERSION, {}};
+    }
+
+private:
+    mitu::supervisor::WorkerLink& link_;
+};
 
 void configure_log(const mitu::config::Log& log, const mitu::ports::Clock& clock) {
     using namespace mitu;
@@ -151,10 +171,12 @@ int main(int argc, char** argv) {
 
     const runtime::SystemClock clock;
     configure_log(config.log, clock);
+    std::optional<SupervisedUpgrades> upgrades;
     if (link != nullptr) {
         link->say_log(level_name(config.log),
                       config.log.format == config::LogFormat::json ? "json" : "text");
         options.held_sockets = &link->sockets();
+        options.api.upgrades = &upgrades.emplace(*link);
     }
     if (options.registry_file.empty()) {
         const std::string usual = config.node.data + "/devices.csv";

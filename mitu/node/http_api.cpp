@@ -86,7 +86,11 @@ public:
                    api::PasswordCost::normal},
           authenticator{accounts, context.clock},
           audit{std::move(audit_file)},
-          all{{{.broker = &broker}, accounts, authenticator, context.clock, audit.get()}} {}
+          all{{{.broker = &broker, .upgrades = options.upgrades},
+               accounts,
+               authenticator,
+               context.clock,
+               audit.get()}} {}
 
     runtime::SystemEntropy entropy;
     ShardBroker broker;

@@ -14,6 +14,10 @@
 #include "mitu/runtime/held_sockets.hpp"
 #include "mitu/runtime/server_network.hpp"
 
+namespace mitu::api {
+class Upgrades;
+}
+
 namespace mitu::node {
 
 /// Whether each shard stays on a processor of its own.
@@ -29,6 +33,7 @@ struct ApiOptions {
     std::string audit_file{};             // who changed what; empty: not kept
     std::string unix_socket{};            // its owner is an administrator; empty: none
     std::optional<http::TlsFiles> tls{};  // none: plain HTTP
+    api::Upgrades* upgrades = nullptr;    // outlives the node; null: 501
 };
 
 struct NodeOptions {

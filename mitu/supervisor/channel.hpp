@@ -24,6 +24,7 @@ enum class Word : char {
     begin = 'B',      // text: "serve" or "stand_by"; the sockets have been said
     forgotten = 'D',  // what it wanted forgotten is closed
     go = 'G',         // to who stands by: serve
+    failed = 'X',     // text: why the upgrade did not come to be
     // to the supervisor
     log = 'L',          // text: "json info": how to log
     forget = 'F',       // text: the name of a socket that nobody serves any more

@@ -208,16 +208,17 @@ private:
     void begin_upgrade() {
         if (is_stopping_) return;
         if (upgrade_ != Upgrade::none || !worker_ || !worker_->is_ready) {
-            log(Level::warn, "upgrade_refused",
-                {{"reason", upgrade_ != Upgrade::none ? "another one is under way"
-                                                      : "there is no worker that serves"}});
+            const std::string_view reason = upgrade_ != Upgrade::none
+                                                ? "another one is under way"
+                                                : "there is no worker that serves";
+            log(Level::warn, "upgrade_refused", {{"reason", reason}});
+            if (worker_) worker_->channel.send(Word::failed, reason);
             return;
         }
         log(Level::info, "upgrade_begins", {{"program", options_.program}});
         auto started = WorkerProcess::start(options_.program, options_.arguments, clock_.now());
         if (!started) {
-            return log(Level::error, "upgrade_failed",
-                       {{"reason", started.error()}, {"effect", "nothing has changed"}});
+            return upgrade_failed(started.error(), "nothing has changed");
         }
         next_.emplace(*std::move(started));
         upgrade_ = Upgrade::checking;
@@ -249,20 +250,23 @@ private:
         if (!worker_->channel.send(Word::go)) worker_->send(SIGKILL);
     }
 
+    void upgrade_failed(const std::string& why, std::string_view effect) {
+        log(Level::error, "upgrade_failed", {{"reason", why}, {"effect", effect}});
+        if (worker_) worker_->channel.send(Word::failed, why);
+    }
+
     void on_next_end(const std::string& how) {
         next_.reset();
         const bool drains = upgrade_ == Upgrade::draining;
-        log(Level::error, "upgrade_failed",
-            {{"reason", "the new worker ended: " + how},
-             {"effect", drains ? "the version before it starts again" : "nothing has changed"}});
+        upgrade_failed("the new worker ended: " + how,
+                       drains ? "the version before it starts again" : "nothing has changed");
         if (drains) return;
         upgrade_ = Upgrade::none;
         upgrade_until_ = Instant::never();
     }
 
     void give_up_upgrade(const std::string& why) {
-        log(Level::error, "upgrade_failed",
-            {{"reason", why}, {"effect", "the new worker ends; nothing else has changed"}});
+        upgrade_failed(why, "the new worker ends; nothing else has changed");
         next_->send(SIGKILL);
         next_.reset();
         upgrade_ = Upgrade::none;

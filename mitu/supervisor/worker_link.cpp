@@ -81,6 +81,19 @@ void WorkerLink::say_log(std::string_view level, std::string_view format) {
 void WorkerLink::say_ready(std::string_view status) { channel_->send(Word::ready, status); }
 void WorkerLink::say_reloading() { channel_->send(Word::reloading); }
 void WorkerLink::say_stopping() { channel_->send(Word::stopping); }
-void WorkerLink::ask_for_upgrade() { channel_->send(Word::upgrade); }
+void WorkerLink::ask_for_upgrade() {
+    static_cast<void>(upgrade_problem());  // of one before
+    const std::lock_guard lock{problem_->mutex};
+    problem_->text.clear();
+    channel_->send(Word::upgrade);
+}
+
+std::string WorkerLink::upgrade_problem() {
+    const std::lock_guard lock{problem_->mutex};
+    while (auto message = channel_->receive(Channel::Wait::no)) {
+        if (message->word == Word::failed) problem_->text = std::move(message->text);
+    }
+    return problem_->text;
+}
 
 }  // namespace mitu::supervisor

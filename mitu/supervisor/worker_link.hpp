@@ -2,6 +2,7 @@
 // WorkerLink: the worker's end of the channel to its supervisor.
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,7 +19,7 @@ inline constexpr const char* channel_variable = "MITUD_CHANNEL";
 
 /// Nothing of a peer goes through here: words of our own, in this order. begin, sockets that are
 /// kept or forgotten, [standing by], ready; then only that something happens.
-/// Threading  the owner; ask_for_upgrade(): any thread.
+/// Threading  the owner, but where it says any thread.
 class WorkerLink {
 public:
     /// Waits for what the supervisor hands over. nullopt: this process has no supervisor.
@@ -42,12 +43,21 @@ public:
     void say_ready(std::string_view status);
     void say_reloading();
     void say_stopping();
+    /// What has failed before is forgotten. Any thread, as the next.
     void ask_for_upgrade();
+    /// Why the upgrade that was asked for failed. Empty: it did not, so far.
+    [[nodiscard]] std::string upgrade_problem();
 
 private:
+    struct Problem {
+        std::mutex mutex;
+        std::string text;
+    };
+
     explicit WorkerLink(runtime::UniqueFd channel);
 
     std::shared_ptr<Channel> channel_;
+    std::unique_ptr<Problem> problem_ = std::make_unique<Problem>();
     std::unique_ptr<runtime::HeldSockets> sockets_;
     int supervisor_ = 0;
     bool stands_by_ = false;
