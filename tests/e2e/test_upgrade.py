@@ -242,11 +242,34 @@ class Upgrade(unittest.TestCase):
         self.ask()
         self.await_event("supervisor_upgraded")
 
+    def mitu_upgrade(self, *options):
+        return harness.run([harness.BIN_DIR / "mitu", "upgrade", *options,
+                            "--url", f"unix:{self.folder}/data/api.sock"], check=False)
+
+    def test_by_mitu_says_when_another_process_serves_or_why_none_does(self):
+        before = self.worker()
+        status, said = self.mitu_upgrade()
+        self.assertEqual(status, 0, said)
+        self.assertRegex(said, rf"\Aok  \S+ -> \S+  worker {self.worker()}\n")
+        self.assertNotEqual(self.worker(), before)
+        broken = self.folder / "broken"
+        broken.write_text("#!/bin/sh\nexit 1\n")
+        broken.chmod(0o755)
+        self.install(broken)
+        status, said = self.mitu_upgrade()
+        self.assertEqual(status, 1)
+        self.assertIn("the server goes on as it was: the new worker ended: exit code 1", said)
+        self.connected()
+
     def test_without_a_supervisor_is_refused_and_the_server_goes_on(self):
         alone = configured.ConfiguredServer(OPEN, harness.temporary_folder(self))
         self.addCleanup(alone.stop)
         os.kill(alone.process.pid, signal.SIGUSR2)
         harness.eventually(lambda: alone.events("upgrade_refused"), "it says so")
+        status, said = harness.run([harness.BIN_DIR / "mitu", "upgrade", "--url",
+                                    f"unix:{alone.folder}/data/api.sock"], check=False)
+        self.assertEqual(status, 1)
+        self.assertIn("this server has no supervisor", said)
         self.assertEqual(alone.process.terminate(), 0)
 
 
