@@ -47,6 +47,7 @@ void add_api_user_command(CLI::App& app, Outcome& outcome);
 void add_api_key_command(CLI::App& app, Outcome& outcome);
 void add_listener_command(CLI::App& app, Outcome& outcome);
 void add_tenant_command(CLI::App& app, Outcome& outcome);
+void add_upgrade_command(CLI::App& app, Outcome& outcome);
 void add_config_command(CLI::App& app, Outcome& outcome);
 void add_trace_command(CLI::App& app, Outcome& outcome);
 /// Below `mitu config`.

@@ -35,6 +35,7 @@ int main(int argc, char** argv) try {
     add_api_key_command(app, outcome);
     add_listener_command(app, outcome);
     add_tenant_command(app, outcome);
+    add_upgrade_command(app, outcome);
     add_config_command(app, outcome);
     // Last: commands inherit the footer that is there when they are made.
     app.footer(R"(

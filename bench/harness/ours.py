@@ -55,9 +55,13 @@ class Mitu(Broker):
         return "metrics" in self.features
 
     def command(self, folder, scenario):
+        # What is measured is the process that serves; its death is not to be healed over.
+        helped = subprocess.run([self.binary, "--help"], capture_output=True, text=True, check=False)
+        alone = ["--no-supervisor"] if "--no-supervisor" in helped.stdout else []  # older: has none
         return [str(self.binary), *configuration.write(folder, scenario, self.features),
                 "--port-file", str(folder / "port.json"),
-                *([] if self.shards is None else ["--shards", str(self.shards)]), *self.extra], None
+                *([] if self.shards is None else ["--shards", str(self.shards)]), *alone,
+                *self.extra], None
 
 
 # Debian's libraries that variants load, and the package each is in.

@@ -109,6 +109,23 @@ public:
     [[nodiscard]] virtual Answer<ReloadReport> reload() = 0;
 };
 
+/// The exchange of the server's program by the one that is installed now.
+struct UpgradeState {
+    std::uint64_t pid = 0;  // of the process that answers: another one when it is done
+    std::string version{};
+    std::string
+        problem{};  // why the last one failed that this process was asked for; empty: it did not
+};
+
+class Upgrades {
+public:
+    virtual ~Upgrades() = default;
+    [[nodiscard]] virtual Answer<UpgradeState> state() = 0;
+    /// Begins one; state() shows what becomes of it.
+    /// Errors  not_available: nobody is there who could start another process
+    [[nodiscard]] virtual Answer<UpgradeState> begin() = 0;
+};
+
 /// What a server has. Null: its endpoints answer 501. All outlive the API.
 struct Backends {
     Broker* broker = nullptr;  // never null
@@ -116,6 +133,7 @@ struct Backends {
     Users* users = nullptr;
     Listeners* listeners = nullptr;
     Configuration* configuration = nullptr;
+    Upgrades* upgrades = nullptr;
 };
 
 }  // namespace mitu::api

@@ -52,6 +52,8 @@ TEST(api_access, each_role_may_what_those_below_it_may) {
         {"POST", "/publish", message, Role::operator_role},
         {"POST", "/bans", R"({"kind":"user","value":"x"})", Role::operator_role},
         {"POST", "/config/reload", "", Role::admin},
+        {"GET", "/upgrade", "", Role::admin},
+        {"POST", "/upgrade", "", Role::admin},
         {"PATCH", "/listeners/mqtt", R"({"enabled":true})", Role::admin},
     });
     for (const auto& [method, target, body, needed] : table) {

@@ -53,6 +53,8 @@ constexpr Sample samples[] = {
     {"change_listener", "/listeners/mqtt", R"({"enabled":false})"},
     {"show_config", "/config"},
     {"reload_config", "/config/reload"},
+    {"show_upgrade", "/upgrade"},
+    {"begin_upgrade", "/upgrade"},
     {"openapi", "/openapi.json"},
     {"docs", "/docs"},
 };
@@ -144,7 +146,7 @@ void provoke(Rig& rig, const Operation& operation, const Sample& sample, Code co
         for (Failing* const part :
              {static_cast<Failing*>(&rig.broker), static_cast<Failing*>(&rig.bans),
               static_cast<Failing*>(&rig.users), static_cast<Failing*>(&rig.listeners),
-              static_cast<Failing*>(&rig.configuration)}) {
+              static_cast<Failing*>(&rig.configuration), static_cast<Failing*>(&rig.upgrades)}) {
             part->failure = failure;
         }
     };

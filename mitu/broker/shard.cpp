@@ -100,6 +100,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     run_timers();
     shed_slowest();
     run_things();
+    drain_some();
     bury_broken();
     flush_backlogs();
     flush_all();
@@ -153,6 +154,7 @@ Instant Shard::next_deadline() {
     if (ports_.things != nullptr) deadline = std::min(deadline, ports_.things->next_deadline());
     deadline = std::min(deadline, next_shedding());
     if (is_shutting_down_) deadline = std::min(deadline, shutdown_deadline_);
+    if (drain_ && !is_shutting_down_) deadline = std::min(deadline, drain_->next_at);
     if (has_lost_references_ || !lost_subscribers_.empty()) {
         deadline = std::min(deadline, mend_at_);
     }

@@ -105,6 +105,15 @@ public:
     /// Publishes on behalf of the server.
     void publish(const ServerPublish& publish, Instant now);
 
+    /// How clients are let go that another process will serve.
+    struct Drain {
+        Duration settle_time = Duration::milliseconds(200);  // what is acknowledged is delivered
+        std::uint32_t clients_per_s = 1'000;
+    };
+    /// From now on no PUBLISH is taken (nor acknowledged), and clients are told to come back, at
+    /// that pace; who has messages under way goes last. Whoever comes is served like the others. It
+    /// goes on until begin_shutdown().
+    void begin_drain(const Drain& drain, Instant now);
     /// Tells every client why and closes; new connections are refused. finished() once all is
     /// written, or after shutdown_timeout.
     void begin_shutdown(Instant now);
@@ -297,6 +306,18 @@ private:
                                            const Session& session) const;
     [[nodiscard]] Instant valid_until(const Connection& connection) const noexcept;
     void outlive(Connection& connection);
+
+    // shard_drain.cpp: clients go one after the other
+    struct Draining {
+        Duration interval;
+        Duration settle_time;
+        Instant next_at;
+        std::uint32_t round;                       // from 1
+        std::vector<ports::ConnectionId> waiting;  // of this round; the next one is the last
+    };
+    void drain_some();
+    [[nodiscard]] bool let_go(Connection& connection);
+    [[nodiscard]] bool holds_back(const Connection& connection, ByteView bytes) const noexcept;
 
     // shard_limits.cpp: who is let in, who is slowed down, who has to go
     struct Turnaway {
@@ -535,6 +556,7 @@ private:
     TrafficPace server_pace_;
     Instant shed_at_;
     std::uint32_t next_admission_serial_ = 1;
+    std::optional<Draining> drain_;
     bool is_shutting_down_ = false;
     Instant shutdown_deadline_ = Instant::never();
 };

@@ -43,16 +43,18 @@ void add_metrics(http::Server& server, HttpApiContext context, MetricsScopeOf sc
             std::vector<const broker::Counters*> counters;
             std::vector<const runtime::NetworkCounters*> networks;
             std::vector<const fleet::ShardStatus*> status;
+            std::vector<ShardHealth> health;
             for (const ShardHost* host : shared->hosts) {
                 counters.push_back(&host->counters());
                 networks.push_back(&host->network_counters());
                 status.push_back(&host->status());
+                health.push_back({&host->pulse().delays(), host->stalls().read()});
             }
             const auto keys = shared->key_status ? shared->key_status() : std::vector<KeyStatus>{};
             return http::Response{
                 200, "text/plain; version=0.0.4; charset=utf-8",
                 metrics_text(*shared->catalog, counters, networks, status, shared->clock.now(),
-                             shared->admission, keys, scope(request))};
+                             shared->admission, keys, health, scope(request))};
         },
         http::Runs::on_pool);
 }
@@ -107,7 +109,7 @@ public:
           audit{std::move(audit_file)},
           administration{context.live != nullptr ? std::make_unique<Administration>(context)
                                                  : nullptr},
-          all{{backends(), accounts, authenticator, context.clock, audit.get()}} {
+          all{{backends(options), accounts, authenticator, context.clock, audit.get()}} {
         configure(options.login_rate_per_minute, options.token_ttl);
     }
 
@@ -124,8 +126,8 @@ public:
     api::Api all;
 
 private:
-    [[nodiscard]] api::Backends backends() {
-        api::Backends backends{.broker = &broker};
+    [[nodiscard]] api::Backends backends(const ApiOptions& options) {
+        api::Backends backends{.broker = &broker, .upgrades = options.upgrades};
         if (administration) {
             backends.bans = &administration->bans;
             backends.users = &administration->users;

@@ -56,7 +56,7 @@ class Server:
         self._launched_at = time.monotonic()
         self.process = harness.Process(
             [
-                *(harness.BIN_DIR / "mitud", "--config", self._file),
+                *(harness.BIN_DIR / "mitud", "--config", self._file, "--no-supervisor"),
                 *("--listen", f"tcp://127.0.0.1:{self.port}", "--http", "127.0.0.1:0"),
                 *("--data", self.data, "--shards", self._shards, "--log-format", "json"),
                 *("--port-file", self._port_file),

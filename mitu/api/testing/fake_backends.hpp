@@ -295,4 +295,19 @@ public:
     }
 };
 
+class FakeUpgrades final : public Upgrades, public Failing {
+public:
+    UpgradeState now{4'711, "1.2.3", ""};
+    int begun = 0;
+    Answer<UpgradeState> state() override {
+        if (failure) return fail();
+        return now;
+    }
+    Answer<UpgradeState> begin() override {
+        if (failure) return fail();
+        ++begun;
+        return now;
+    }
+};
+
 }  // namespace mitu::api::testing
