@@ -74,7 +74,8 @@ enum class Parting : std::uint8_t {
     goodbye_with_will,  // DISCONNECT with another reason
     lost,               // the connection broke, timed out, or the client broke a rule
     taken_over,         // another connection with the same client id came
-    shutdown,           // the server stops: wills stay unpublished, the client will be back
+    shutdown,  // the server stops, and the client will be back: what is written down about it, its
+               // will too, stays as it was while it was here, for whoever serves next
 };
 
 /// A message for one client, as its home shard matched it.

@@ -306,7 +306,7 @@ void Shard::settle(const SessionRef& self) {
         sessions_.erase(self);
         return;
     }
-    if (!is_shutting_down_) keep_session(*session, notes);
+    if (session->last_parting() != Parting::shutdown) keep_session(*session, notes);
     // With a connection that is for flush() to do, once a turn.
     if (!guarded(self, [&] { session->shed_idle_parts(now_); })) return;
     arm(*session);

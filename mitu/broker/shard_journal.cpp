@@ -205,7 +205,7 @@ void Shard::forget_session(const SessionRef& ref, SessionNotes& notes) {
     if (session == nullptr) return;
     if (notes.kept != 0) {
         journal_->erase_session(notes.kept, notes.tenant, session->client_id());
-    } else if (session->has_kept_will() && !is_shutting_down_) {
+    } else if (session->has_kept_will() && session->last_parting() != Parting::shutdown) {
         journal_->erase_will(notes.tenant, session->client_id());
     }
 }

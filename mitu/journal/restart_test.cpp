@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -334,6 +335,40 @@ TEST_P(RestartTest, publishes_the_will_of_who_does_not_come_back) {
     const auto messages = watcher.take_messages();
     ASSERT_EQ(messages.size(), 1u);
     EXPECT_EQ(messages[0].topic, "will/a");
+}
+
+/// MQTT 5.0 section 3.1.2.5: a server that shuts down may leave wills to its next start.
+TEST_P(RestartTest, leaves_wills_to_whoever_serves_next_when_it_is_stopped_or_drained) {
+    for (const bool is_drained : {false, true}) {
+        World& first = start();
+        int number = 0;
+        Client* leaving = nullptr;
+        for (const char* name : {"lasting", "passing", "returning", "leaving"}) {
+            auto mortal = broker::testing::ConnectOptions{};
+            mortal.will = broker::testing::WillOptions{.topic = std::string{"will/"} + name};
+            mortal.session_expiry_s = number++ % 2 == 0 ? 3'600 : 0;
+            leaving = &first.client(name).connect(mortal);
+        }
+        if (is_drained) {
+            first.begin_drain({.settle_time = Duration::milliseconds(100), .clients_per_s = 1'000});
+            leaving->disconnect();
+            first.advance(Duration::seconds(1));
+        } else {
+            leaving->disconnect();
+        }
+        first.begin_shutdown();
+        first.advance(Duration::milliseconds(100));
+
+        World& second = start();
+        Client& watcher = second.client("watcher").connect();
+        watcher.subscribe("will/+");
+        second.client("returning").connect({.clean_start = false, .session_expiry_s = 3'600});
+        second.advance(Duration::seconds(60));
+        Strings topics;
+        for (const auto& message : watcher.take_messages()) topics.push_back(message.topic);
+        std::sort(topics.begin(), topics.end());
+        EXPECT_EQ(topics, (Strings{"will/lasting", "will/passing"})) << is_drained;
+    }
 }
 
 TEST_P(RestartTest, ends_a_session_whose_time_passed_meanwhile) {
