@@ -98,6 +98,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     if (journal_ != nullptr) run_journal();
     resume_all();
     run_timers();
+    if (!rebuilds_.empty()) run_rebuilds();
     shed_slowest();
     run_things();
     bury_broken();
@@ -152,6 +153,7 @@ Instant Shard::next_deadline() {
     Instant deadline = std::min(timers_.next(), retained_.next_deadline());
     if (ports_.things != nullptr) deadline = std::min(deadline, ports_.things->next_deadline());
     deadline = std::min(deadline, next_shedding());
+    deadline = std::min(deadline, next_rebuild());
     if (is_shutting_down_) deadline = std::min(deadline, shutdown_deadline_);
     if (has_lost_references_ || !lost_subscribers_.empty()) {
         deadline = std::min(deadline, mend_at_);

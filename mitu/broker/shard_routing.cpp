@@ -118,6 +118,9 @@ std::optional<ReasonCode> Shard::route_at_home(const MailedMessage& content, con
         const bool is_sys = message.retain && is_sys_topic(message.topic);
         const bool is_durable = journal_ != nullptr && !is_sys && keeps(message.tenant);
         const std::uint32_t rows = is_durable ? count_rows(message.qos) : 0;
+        // A publisher that is kept may repeat it, whoever it was for.
+        const bool has_number = is_durable && origin.kept != 0 && journal_->accepts();
+        const bool is_put_down = is_durable && (rows != 0 || message.retain || has_number);
         if (is_durable && (rows != 0 || message.retain)) [[unlikely]] {
             const bool is_new = rows != 0 || !message.payload.empty();
             if (is_new && !journal_->accepts()) {
@@ -145,7 +148,7 @@ std::optional<ReasonCode> Shard::route_at_home(const MailedMessage& content, con
                 return ReasonCode::quota_exceeded;
             }
         }
-        if (is_durable && (rows != 0 || message.retain)) [[unlikely]] {
+        if (is_put_down) [[unlikely]] {
             is_answered_later = keep_and_deliver(*handle, rows, origin, outcome);
         } else if (is_matched) {
             deliver_to(*handle, matches_.recipients, matches_.identifiers);

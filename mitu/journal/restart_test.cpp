@@ -3,15 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "mitu/broker/testing/client.hpp"
-#include "mitu/broker/testing/world.hpp"
-#include "mitu/journal/restore.hpp"
-#include "mitu/store/housekeeping.hpp"
-#include "mitu/store/memory_engine.hpp"
+#include "mitu/journal/testing/process.hpp"
 
 namespace mitu::journal {
 namespace {
@@ -19,118 +14,13 @@ namespace {
 using broker::Durability;
 using broker::testing::Client;
 using broker::testing::World;
-using broker::testing::WorldOptions;
 using mqtt::ReasonCode;
 using Strings = std::vector<std::string>;
 constexpr auto qos0 = mqtt::QoS::at_most_once;
 constexpr auto qos1 = mqtt::QoS::at_least_once;
 constexpr auto qos2 = mqtt::QoS::exactly_once;
 
-/// The wall runs with the world; it goes on over restarts.
-class WorldClock final : public ports::Clock {
-public:
-    [[nodiscard]] Instant now() const noexcept override {
-        return world != nullptr ? world->now() : Instant::from_ns(1'000'000'000);
-    }
-    [[nodiscard]] WallTime wall() const noexcept override {
-        return WallTime{base_ms + now().since_start_ns() / 1'000'000};
-    }
-    World* world = nullptr;
-    std::int64_t base_ms = 1'700'000'000'000;
-};
-
-/// One process: what it has in memory ends with it.
-class Process {
-public:
-    Process(store::Engine& engine, WorldClock& clock, WorldOptions options, Durability durability)
-        : clock_{clock} {
-        clock_.world = nullptr;
-        terms_.tenants = {{"default", durability}, {"other", durability}};
-        EXPECT_TRUE(begin_run(engine, terms_, 1));
-        const std::uint16_t shards = options.shards;
-        committer_ = std::make_unique<store::Committer>(
-            engine, store::CommitterOptions{.shards = shards},
-            [this](ShardId shard) { world_->network(shard.value).wake(); });
-        reader_ = std::make_unique<store::Reader>(
-            engine, committer_.get(), store::Reader::Options{.shards = shards},
-            [this](ShardId shard) { world_->network(shard.value).wake(); });
-        for (std::uint16_t i = 0; i < shards; ++i) {
-            journals_.push_back(
-                std::make_unique<StoreJournal>(ShardId{i}, terms_, *committer_, *reader_, clock_));
-        }
-        options.journal_of = [this](std::uint16_t shard) { return journals_[shard].get(); };
-        options.background = [this] { return step(); };
-        world_ = std::make_unique<World>(options);
-        clock_.world = world_.get();
-        std::vector<broker::Shard*> all;
-        for (std::uint16_t i = 0; i < shards; ++i) all.push_back(&world_->shard(i));
-        const auto restored = restore(engine, terms_, all, clock_);
-        EXPECT_TRUE(restored);
-        if (restored) report = *restored;
-    }
-    ~Process() {
-        clock_.base_ms += clock_.now().since_start_ns() / 1'000'000 - 1'000;
-        clock_.world = nullptr;
-    }
-    Process(const Process&) = delete;
-    Process& operator=(const Process&) = delete;
-
-    [[nodiscard]] World& world() { return *world_; }
-    /// Nothing is written from now on.
-    void stop_disk() { is_disk_stopped_ = true; }
-    void start_disk() { is_disk_stopped_ = false; }
-    RestoreReport report;
-
-private:
-    bool step() {
-        if (is_disk_stopped_) return false;
-        const std::uint64_t batches = committer_->counters().batches.read();
-        committer_->step(clock_.now(), clock_.wall());
-        const bool has_read = reader_->step(clock_.wall());
-        return has_read || committer_->counters().batches.read() != batches;
-    }
-
-    WorldClock& clock_;
-    JournalTerms terms_;
-    std::unique_ptr<store::Committer> committer_;
-    std::unique_ptr<store::Reader> reader_;
-    std::vector<std::unique_ptr<StoreJournal>> journals_;
-    std::unique_ptr<World> world_;
-    bool is_disk_stopped_ = false;
-};
-
-class RestartTest : public ::testing::TestWithParam<std::uint16_t> {
-protected:
-    /// Ends the process, if there is one, and begins another.
-    World& start() {
-        process.reset();
-        process = std::make_unique<Process>(engine, clock, options(), durability);
-        return process->world();
-    }
-    [[nodiscard]] WorldOptions options() const {
-        WorldOptions made{.seed = 7, .shards = GetParam()};
-        made.limits.queue_ahead_messages = 8;
-        return made;
-    }
-    static broker::testing::ConnectOptions lasting(bool clean_start = false) {
-        broker::testing::ConnectOptions wanted;
-        wanted.clean_start = clean_start;
-        wanted.session_expiry_s = 3'600;
-        return wanted;
-    }
-    [[nodiscard]] std::uint64_t rows(store::Family family) {
-        std::uint64_t count = 0;
-        const auto all = engine.scan(family, {}, {});
-        while (all->next()) ++count;
-        return count;
-    }
-
-    store::MemoryEngine engine;
-    WorldClock clock;
-    Durability durability = Durability::sync;
-    std::unique_ptr<Process> process;
-};
-
+class RestartTest : public testing::ProcessTest {};
 INSTANTIATE_TEST_SUITE_P(shards, RestartTest, ::testing::Values(1, 3));
 
 TEST_P(RestartTest, gives_an_absent_client_what_was_published_before_and_after) {
