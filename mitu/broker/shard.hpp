@@ -418,7 +418,10 @@ private:
     void deliver_to(MessageHandle message, std::span<const Recipient> recipients,
                     std::span<const std::uint32_t> identifiers);
     void deliver_local(MessageHandle message, const MessageView& view,
-                       const MailRecipient& recipient, std::span<const std::uint32_t> identifiers);
+                       const MailRecipient& recipient, std::span<const std::uint32_t> identifiers,
+                       StoredSessionId kept = 0);
+    void deliver_to_nobody(MessageHandle message, const MessageView& view,
+                           const MailRecipient& recipient, StoredSessionId kept);
     void dispatch_shared(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
                          const Origin& refused);
     void redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
@@ -430,8 +433,9 @@ private:
     void unsubscribe_here(const SubscriptionMail& mail);
     void send_subscription(ShardId to, MailKind kind, const SubscriptionMail& mail);
     void send_retained(const SubscriptionMail& mail);
+    /// `kept` not 0: the number under which it came stands in the store, as this session's.
     void complete(const SessionRef& session, Token token, mqtt::ReasonCode reason,
-                  bool is_kept = false);
+                  StoredSessionId kept = 0, std::uint16_t packet_id = 0);
     [[nodiscard]] std::optional<MessageHandle> store(const MailedMessage& content);
     [[nodiscard]] bool can_route();
     [[nodiscard]] bool has_credit();

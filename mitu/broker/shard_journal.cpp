@@ -69,8 +69,7 @@ bool Shard::keep_and_deliver(MessageHandle handle, std::uint32_t rows, const Ori
     if (!at_once.empty()) deliver_to(handle, at_once, later.identifiers);
 
     const bool is_answered_later = origin.token.serial != 0;
-    if (!is_answered_later && later.is_kept) complete(origin.session, origin.token, outcome, true);
-    if (later.recipients.empty() && !is_answered_later) return later.is_kept;
+    if (later.recipients.empty() && !is_answered_later) return false;
     later.batch = journal_->current();
     later.wants_sync = is_sync;
     later.reason = outcome;
@@ -79,7 +78,7 @@ bool Shard::keep_and_deliver(MessageHandle handle, std::uint32_t rows, const Ori
     later.message = handle;
     wants_sync_ |= is_sync;
     awaiting_.push_back(std::move(later));
-    return is_answered_later || awaiting_.back().is_kept;
+    return is_answered_later;
 }
 
 /// A message of a shared subscription for its next member, if one of the two has a queue in the
@@ -287,7 +286,9 @@ void Shard::settle_awaiting(Awaiting& awaiting) {
     } else if (!awaiting.recipients.empty()) {
         deliver_to(awaiting.message, awaiting.recipients, awaiting.identifiers);
     }
-    complete(awaiting.origin.session, awaiting.origin.token, awaiting.reason, awaiting.is_kept);
+    const Origin& origin = awaiting.origin;
+    complete(origin.session, origin.token, awaiting.reason, awaiting.is_kept ? origin.kept : 0,
+             origin.packet_id);
     messages_.release(awaiting.message);
 }
 

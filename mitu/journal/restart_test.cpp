@@ -368,5 +368,94 @@ TEST_P(RestartTest, what_is_on_its_way_is_sent_again_once_however_much_it_is) {
     EXPECT_EQ(rows(store::Family::flight), 0u);
 }
 
+// --- nothing is left over ---
+
+class LeftoverTest : public testing::ProcessTest {
+protected:
+    std::uint64_t rows_of_sessions() {
+        process->keep_house();
+        std::uint64_t count = 0;
+        for (const store::Family family :
+             {store::Family::queue, store::Family::flight, store::Family::inbound,
+              store::Family::messages, store::Family::references}) {
+            count += rows(family);
+        }
+        return count;
+    }
+};
+INSTANTIATE_TEST_SUITE_P(shards, LeftoverTest, ::testing::Values(3));
+
+TEST_P(LeftoverTest, a_row_for_a_session_that_has_just_ended_goes) {
+    World& world = start();
+    const std::string topic = world.topic_at(1, "t");
+    Client& device = world.client_at(0, "device");
+    device.connect(lasting()).subscribe(topic, {.qos = qos1});
+    Client& publisher = world.client_at(1, "publisher");
+    publisher.connect();
+    // The topic's home does not hear yet that the session is another one.
+    world.faults(1).probability[ports::Fault::mail_late] = 1.0;
+    device.connect_later(lasting(true));
+    world.run_some(2'000);
+    EXPECT_EQ(rows_of_sessions(), 0u);
+    static_cast<void>(publisher.publish_later(topic, "for the old one", {.qos = qos1}));
+    world.run_some(2'000);
+    world.faults(1).probability.clear();
+    world.run();
+    ASSERT_TRUE(device.is_connected());
+    EXPECT_FALSE(device.session_present());
+    EXPECT_EQ(publisher.unacknowledged_count(), 0u);
+    EXPECT_EQ(device.take_payloads(), Strings{});
+    EXPECT_EQ(rows_of_sessions(), 0u);
+}
+
+TEST_P(LeftoverTest, a_number_for_a_publisher_that_has_just_ended_goes) {
+    World& world = start();
+    const std::string topic = world.topic_at(1, "t");
+    world.client_at(1, "reader").connect().subscribe(topic, {.qos = qos2});
+    Client& publisher = world.client_at(0, "publisher");
+    publisher.connect(lasting());
+    world.faults(1).probability[ports::Fault::mail_late] = 1.0;
+    static_cast<void>(publisher.publish_later(topic, "x", {.qos = qos2}));
+    world.run_some(2'000);
+    publisher.resends = false;
+    publisher.connect_later(lasting(true));
+    world.run_some(2'000);
+    EXPECT_EQ(rows_of_sessions(), 0u);
+    world.faults(1).probability.clear();
+    world.run();
+    EXPECT_EQ(rows_of_sessions(), 0u);
+}
+
+TEST_P(LeftoverTest, what_a_crash_has_left_is_swept_and_nothing_else) {
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+        device.cut();
+        world.client("publisher").connect().publish("a/b", "owed", {.qos = qos1});
+    }
+    store::Batch batch;
+    for (std::uint64_t counter = 1; counter < 100; ++counter) {
+        const store::SessionId nobody{(std::uint64_t{1} << 44) + 5'000 + counter};
+        const store::MessageId shared{counter << 1 | 1};
+        store::MessageRecord record;
+        record.topic = "a/b";
+        store::QueueEntry entry;
+        entry.message = shared;
+        batch.put_message(shared, record);
+        batch.enqueue(nobody, shared.value, entry);
+        batch.put_flight(nobody, shared.value, {7, store::FlightState::sent});
+        batch.put_subscription(nobody, "a/b", {});
+        batch.put_inbound(nobody, 9);
+    }
+    ASSERT_TRUE(engine.write(batch.bytes(), true));
+    World& world = start();
+    EXPECT_EQ(rows_of_sessions(), 1u);
+    EXPECT_EQ(rows(store::Family::subscriptions), 1u);
+    Client& device = world.client("device");
+    device.connect(lasting());
+    EXPECT_EQ(device.take_payloads(), Strings{"owed"});
+}
+
 }  // namespace
 }  // namespace mitu::journal

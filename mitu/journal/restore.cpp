@@ -41,6 +41,8 @@ public:
           options_{options},
           now_{clock.now()},
           wall_{clock.wall()} {
+        report_.sweep.emplace();
+        report_.sweep->generation = terms.generation & 0xF'FFFFU;
         for (std::size_t i = 0; i < terms.tenants.size(); ++i) {
             if (terms.tenants[i].durability == broker::Durability::none) continue;
             tenants_.emplace(terms.tenants[i].name, TenantId{static_cast<std::uint16_t>(i)});
@@ -61,6 +63,7 @@ public:
             if (const auto done = step(family, take); !done) return std::unexpected(done.error());
         }
         for (const auto& [id, found] : sessions_) shard(found).restored(found);
+        if (report_.sweep) std::ranges::sort(report_.sweep->sessions);
         if (!expired_.is_empty()) {
             if (const auto done = engine_.write(expired_.bytes(), false); !done) {
                 return std::unexpected(done.error());
@@ -107,7 +110,12 @@ private:
         const auto name = store::name_of(key);
         const auto tenant = name ? tenant_of(name->tenant) : std::nullopt;
         const auto record = store::decode_session(value);
-        if (!tenant || !record) return leave();
+        if (!record) {
+            report_.sweep.reset();
+            return leave();
+        }
+        if (report_.sweep) report_.sweep->sessions.push_back(record->id.value);
+        if (!tenant) return leave();
         const bool ends = record->expiry_interval_s != never_expires_s;
         const std::int64_t ends_ms =
             record->last_seen_at.unix_ms + std::int64_t{record->expiry_interval_s} * 1'000;

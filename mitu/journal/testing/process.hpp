@@ -63,6 +63,7 @@ public:
         const auto restored = restore(engine, terms_, all, clock_);
         EXPECT_TRUE(restored);
         if (restored) report = *restored;
+        if (report.sweep) house_->sweep(*report.sweep);
     }
     ~Process() {
         clock_.base_ms += clock_.now().since_start_ns() / 1'000'000 - 1'000;
