@@ -98,6 +98,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     if (journal_ != nullptr) run_journal();
     resume_all();
     run_timers();
+    if (!rebuilds_.empty()) run_rebuilds();
     shed_slowest();
     run_things();
     drain_some();
@@ -153,6 +154,7 @@ Instant Shard::next_deadline() {
     Instant deadline = std::min(timers_.next(), retained_.next_deadline());
     if (ports_.things != nullptr) deadline = std::min(deadline, ports_.things->next_deadline());
     deadline = std::min(deadline, next_shedding());
+    deadline = std::min(deadline, next_rebuild());
     if (is_shutting_down_) deadline = std::min(deadline, shutdown_deadline_);
     if (drain_ && !is_shutting_down_) deadline = std::min(deadline, drain_->next_at);
     if (has_lost_references_ || !lost_subscribers_.empty()) {

@@ -41,6 +41,8 @@ public:
           options_{options},
           now_{clock.now()},
           wall_{clock.wall()} {
+        report_.sweep.emplace();
+        report_.sweep->generation = terms.generation & 0xF'FFFFU;
         for (std::size_t i = 0; i < terms.tenants.size(); ++i) {
             if (terms.tenants[i].durability == broker::Durability::none) continue;
             tenants_.emplace(terms.tenants[i].name, TenantId{static_cast<std::uint16_t>(i)});
@@ -61,6 +63,7 @@ public:
             if (const auto done = step(family, take); !done) return std::unexpected(done.error());
         }
         for (const auto& [id, found] : sessions_) shard(found).restored(found);
+        if (report_.sweep) std::ranges::sort(report_.sweep->sessions);
         if (!expired_.is_empty()) {
             if (const auto done = engine_.write(expired_.bytes(), false); !done) {
                 return std::unexpected(done.error());
@@ -107,19 +110,20 @@ private:
         const auto name = store::name_of(key);
         const auto tenant = name ? tenant_of(name->tenant) : std::nullopt;
         const auto record = store::decode_session(value);
-        if (!tenant || !record) return leave();
-        const bool was_connected = std::ranges::equal(record->extra, connected_mark);
+        if (!record) {
+            report_.sweep.reset();
+            return leave();
+        }
+        if (report_.sweep) report_.sweep->sessions.push_back(record->id.value);
+        if (!tenant) return leave();
         const bool ends = record->expiry_interval_s != never_expires_s;
         const std::int64_t ends_ms =
             record->last_seen_at.unix_ms + std::int64_t{record->expiry_interval_s} * 1'000;
-        KeptSession kept;
-        kept.id = record->id.value;
+        // Time that passed while the server was away counts for who was not connected.
+        KeptSession kept = kept_session(*record, instant_of(record->last_seen_at));
         kept.tenant = *tenant;
         kept.client_id = name->name;
-        kept.expiry_s = record->expiry_interval_s;
-        kept.version = static_cast<mqtt::ProtocolVersion>(record->protocol_version);
-        // Time that passed while the server was away counts for who was not connected.
-        if (!was_connected) kept.detached_at = instant_of(record->last_seen_at);
+        const bool was_connected = kept.detached_at.is_never();
         broker::MessageView will;
         Bytes will_bytes;
         if (const auto found = engine_.get(Family::wills, store::key_of(kept.id));
@@ -142,19 +146,6 @@ private:
         sessions_.emplace(kept.id, *ref);
         tenant_of_session_.emplace(kept.id, *tenant);
         ++report_.sessions;
-    }
-
-    void add_will(KeptSession& kept, broker::MessageView& will, ByteView value) const {
-        const auto record = store::decode_will(value);
-        if (!record) return;
-        will = view_of(record->message);
-        will.tenant = kept.tenant;
-        kept.will = &will;
-        kept.will_delay_s = record->delay_s;
-        if (record->message.expires_at != store::wall_never) {
-            kept.will_expiry_s =
-                static_cast<std::uint32_t>(record->message.expires_at.unix_ms / 1'000);
-        }
     }
 
     void take_subscription(ByteView key, ByteView value) {

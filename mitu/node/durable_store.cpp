@@ -105,9 +105,9 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
 
 std::optional<std::string> DurableStore::restore(std::span<broker::Shard* const> shards) {
     const Instant begun = clock_.now();
-    const auto report =
-        journal::restore(*engine_, terms_, shards, clock_, {.will_grace = will_grace_});
+    auto report = journal::restore(*engine_, terms_, shards, clock_, {.will_grace = will_grace_});
     if (!report) return "the store: " + report.error().detail;
+    if (report->sweep) service_->sweep(*std::move(report->sweep));
     log(Level::info, "store_restored",
         {{"sessions", report->sessions},
          {"subscriptions", report->subscriptions},

@@ -51,7 +51,10 @@ Result<void, std::string> VirtualStore::begin_process(std::function<void(ShardId
 }
 
 Result<RestoreReport, store::Error> VirtualStore::restore(std::span<broker::Shard* const> shards) {
-    return journal::restore(*engine_, terms_, shards, clock_, {.will_grace = options_.will_grace});
+    auto report =
+        journal::restore(*engine_, terms_, shards, clock_, {.will_grace = options_.will_grace});
+    if (report && report->sweep) housekeeping_->sweep(*std::move(report->sweep));
+    return report;
 }
 
 bool VirtualStore::commit() {
