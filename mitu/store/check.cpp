@@ -8,7 +8,6 @@
 #include "mitu/store/record.hpp"
 
 namespace mitu::store {
-namespace {
 
 std::string printable(ByteView key) {
     std::string text;
@@ -25,6 +24,8 @@ std::string printable(ByteView key) {
     return text;
 }
 
+namespace {
+
 class Checker {
 public:
     Checker(Engine& engine, const CheckOptions& options) : engine_{engine}, options_{options} {}
@@ -37,9 +38,13 @@ public:
                 report_.bytes[i] += rows->key().size() + rows->value().size();
                 look_at(family_at(i), rows->key(), rows->value());
             }
-            if (auto error = rows->error()) return std::unexpected(*error);
+            if (auto error = rows->error()) {
+                if (error->kind != ErrorKind::damaged) return std::unexpected(*error);
+                report_.is_complete = false;
+                find(family_at(i), {}, "the rows that follow cannot be read: " + error->detail);
+            }
         }
-        compare_counts();
+        if (report_.is_complete) compare_counts();
         return std::move(report_);
     }
 
@@ -48,8 +53,8 @@ private:
         ++report_.findings_total;
         report_.harmless_total += is_harmless;
         if (report_.findings.size() >= options_.findings_max) return;
-        report_.findings.push_back(
-            {family, printable(key) + ": " + std::string{what}, is_harmless});
+        const std::string row = key.empty() ? "" : printable(key) + ": ";
+        report_.findings.push_back({family, row + std::string{what}, is_harmless});
     }
 
     void look_at(Family family, ByteView key, ByteView value) {
@@ -110,7 +115,9 @@ private:
                 return belongs_to_session(family, key);
             case Family::stream_order:
                 if (key.size() != 24) return find(family, key, "cannot be read");
-                if (!cursors_.erase(to_bytes(key))) find(family, key, "no cursor stands there");
+                if (!cursors_.erase(to_bytes(key)) && report_.is_complete) {
+                    find(family, key, "no cursor stands there");
+                }
                 return;
             case Family::stream_names:
                 if (!name_of(key) || value.size() != 8) find(family, key, "cannot be read");
@@ -141,6 +148,7 @@ private:
     /// A session that has ended leaves rows for a while. Ids are never used again, so they are
     /// nobody's.
     void belongs_to_session(Family family, ByteView key) {
+        if (!report_.is_complete) return;  // it may be among what cannot be read
         const std::uint64_t session = id_of(key).value_or(0);
         if (sessions_.contains(session)) return;
         const auto discarded = engine_.get(Family::discards, key_of(session));
