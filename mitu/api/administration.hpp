@@ -109,6 +109,22 @@ public:
     [[nodiscard]] virtual Answer<ReloadReport> reload() = 0;
 };
 
+/// What the server keeps on disk. Answers are JSON, in the shapes of the schemas.
+class Store {
+public:
+    virtual ~Store() = default;
+    /// Shape   StoreNumbers
+    /// Errors  not_saved: it cannot be read
+    [[nodiscard]] virtual Answer<std::string> numbers() = 0;
+    /// Begins a check unless one is under way, and says how it is getting on: StoreCheck.
+    [[nodiscard]] virtual Answer<std::string> start_check() = 0;
+    [[nodiscard]] virtual Answer<std::string> last_check() = 0;
+    /// Shape   `directory`: an absolute path; the answer: StoreBackup
+    /// Errors  cannot_apply: it is there already, cannot be made, lies on another file system;
+    ///         not_saved
+    [[nodiscard]] virtual Answer<std::string> back_up(const std::string& directory) = 0;
+};
+
 /// What a server has. Null: its endpoints answer 501. All outlive the API.
 struct Backends {
     Broker* broker = nullptr;  // never null
@@ -116,6 +132,7 @@ struct Backends {
     Users* users = nullptr;
     Listeners* listeners = nullptr;
     Configuration* configuration = nullptr;
+    Store* store = nullptr;
 };
 
 }  // namespace mitu::api

@@ -26,6 +26,8 @@ std::string printable(ByteView key) {
 
 namespace {
 
+constexpr std::uint64_t rows_between_questions = 4'096;
+
 class Checker {
 public:
     Checker(Engine& engine, const CheckOptions& options) : engine_{engine}, options_{options} {}
@@ -34,7 +36,10 @@ public:
         for (std::size_t i = 0; i < family_count; ++i) {
             const auto rows = engine_.scan(family_at(i), {}, {});
             while (rows->next()) {
-                ++report_.rows[i];
+                if (++report_.rows[i] % rows_between_questions == 0 && options_.goes_on &&
+                    !options_.goes_on()) {
+                    return std::unexpected(Error{ErrorKind::closed, "the check was ended"});
+                }
                 report_.bytes[i] += rows->key().size() + rows->value().size();
                 look_at(family_at(i), rows->key(), rows->value());
             }

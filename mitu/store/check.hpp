@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,8 @@ struct CheckReport {
 
 struct CheckOptions {
     std::size_t findings_max = 100;
-    WallTime wall{};  // what has expired by then
+    WallTime wall{};                  // what has expired by then
+    std::function<bool()> goes_on{};  // asked now and then; false: it ends with ErrorKind::closed
 };
 
 /// A key as people can read it: what is no letter, digit or sign as \xNN.

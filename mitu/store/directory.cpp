@@ -56,7 +56,8 @@ std::optional<std::int64_t> holder_of(const std::string& directory) {
     return lock.l_pid;
 }
 
-Result<Inspection, Error> inspect(const std::string& directory, WallTime wall) {
+Result<Inspection, Error> inspect(const std::string& directory, WallTime wall,
+                                  const std::function<bool()>& goes_on) {
     DiskOptions options;
     options.directory = directory;
     options.read_only = true;
@@ -72,7 +73,7 @@ Result<Inspection, Error> inspect(const std::string& directory, WallTime wall) {
         inspection.problem = engine.error();
         return inspection;
     }
-    inspection.damaged = (*engine)->damaged_tables();
+    inspection.damaged = (*engine)->damaged_tables(goes_on);
     const auto identity = read_identity(**engine);
     if (!identity) {
         if (identity.error().kind != ErrorKind::damaged) return std::unexpected(identity.error());
@@ -80,7 +81,7 @@ Result<Inspection, Error> inspect(const std::string& directory, WallTime wall) {
         return inspection;
     }
     inspection.identity = *identity;
-    auto report = check(**engine, {.findings_max = 100, .wall = wall});
+    auto report = check(**engine, {.findings_max = 100, .wall = wall, .goes_on = goes_on});
     if (!report) return std::unexpected(report.error());
     inspection.report = std::move(*report);
     return inspection;
@@ -150,7 +151,7 @@ std::string to_json(const Inspection& inspection) {
                    {"remedies", remedies(inspection)}});
 }
 
-std::string stats_json(Engine& engine, const Identity& identity) {
+std::string stats_json(Engine& engine, const Identity& identity, std::optional<bool> accepts_new) {
     const EngineStats stats = engine.stats();
     const auto free = engine.free_bytes();
     OrderedJson families = OrderedJson::object();
@@ -168,7 +169,13 @@ std::string stats_json(Engine& engine, const Identity& identity) {
                    {"log_bytes", stats.log_bytes},
                    {"memory_bytes", stats.memory_bytes},
                    {"free_bytes", free ? OrderedJson(*free) : OrderedJson(nullptr)},
+                   {"accepts_new", accepts_new ? OrderedJson(*accepts_new) : OrderedJson(nullptr)},
                    {"families", std::move(families)}});
+}
+
+std::string to_json(const BackupReport& report) {
+    return dumped(
+        {{"directory", report.directory}, {"files", report.files}, {"bytes", report.bytes}});
 }
 
 Result<BackupReport, Error> back_up(RocksEngine& engine, const std::string& store_directory,
@@ -204,14 +211,14 @@ Result<BackupReport, Error> back_up(RocksEngine& engine, const std::string& stor
 }
 
 Result<Inspection, Error> inspect_open(RocksEngine& engine, const std::string& store_directory,
-                                       WallTime wall) {
+                                       WallTime wall, const std::function<bool()>& goes_on) {
     // Within the store's own directory: that is the file system where links to its files can be.
     const std::string copy = store_directory + "/checking";
     std::error_code failed;
     fs::remove_all(copy, failed);  // of one that a kill has ended
     const auto copied = back_up(engine, store_directory, copy);
     if (!copied) return std::unexpected(copied.error());
-    auto inspection = inspect(store_in(copy), wall);
+    auto inspection = inspect(store_in(copy), wall, goes_on);
     fs::remove_all(copy, failed);
     return inspection;
 }

@@ -3,6 +3,7 @@
 // copy of what a server has.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,23 +37,29 @@ struct Inspection {
 };
 
 /// Every checksum, every row, and whether the rows agree. Damage is what it reports, no error.
-/// Errors  in_use, unsupported, io_failed.
+/// `goes_on`: see CheckOptions.
+/// Errors  unsupported, io_failed, closed.
 /// Cost    reads the whole store; memory: see check(), and 16 MiB.
-[[nodiscard]] Result<Inspection, Error> inspect(const std::string& directory, WallTime wall);
-
-/// What to do about it, a sentence each; empty: nothing.
-[[nodiscard]] std::vector<std::string> remedies(const Inspection& inspection);
-
-/// As JSON: {"sound": ..., "schema": ..., "rows": {...}, "damaged": [...], ...}.
-[[nodiscard]] std::string to_json(const Inspection& inspection);
-/// The numbers of an open store as JSON. Units  bytes.
-[[nodiscard]] std::string stats_json(Engine& engine, const Identity& identity);
+[[nodiscard]] Result<Inspection, Error> inspect(const std::string& directory, WallTime wall,
+                                                const std::function<bool()>& goes_on = {});
 
 struct BackupReport {
     std::string directory;  // a data directory: a server starts on it
     std::uint64_t files = 0;
     std::uint64_t bytes = 0;  // as they are counted; linked files take no space of their own yet
 };
+
+/// What to do about it, a sentence each; empty: nothing.
+[[nodiscard]] std::vector<std::string> remedies(const Inspection& inspection);
+
+/// As JSON: {"sound": ..., "schema": ..., "rows": {...}, "damaged": [...], ...}.
+[[nodiscard]] std::string to_json(const Inspection& inspection);
+/// The numbers of an open store as JSON. `accepts_new`: as its committer says, if it has one.
+/// Units  bytes.
+[[nodiscard]] std::string stats_json(Engine& engine, const Identity& identity,
+                                     std::optional<bool> accepts_new = std::nullopt);
+/// A report of back_up() as JSON.
+[[nodiscard]] std::string to_json(const BackupReport& report);
 
 /// Makes `data_directory`, for its owner alone, and puts the store as of now into it: by hard
 /// links, so within a moment. All that was written before the call is in it.
@@ -68,6 +75,7 @@ struct BackupReport {
 /// Threading   any thread, one at a time.
 [[nodiscard]] Result<Inspection, Error> inspect_open(RocksEngine& engine,
                                                      const std::string& store_directory,
-                                                     WallTime wall);
+                                                     WallTime wall,
+                                                     const std::function<bool()>& goes_on = {});
 
 }  // namespace mitu::store

@@ -408,7 +408,7 @@ Result<void, Error> RocksEngine::verify_checksums() {
     return {};
 }
 
-std::vector<DamagedTable> RocksEngine::damaged_tables() {
+std::vector<DamagedTable> RocksEngine::damaged_tables(const std::function<bool()>& goes_on) {
     const std::shared_lock lock{database_->in_use};
     std::vector<DamagedTable> damaged;
     if (!database_->db) return damaged;
@@ -417,6 +417,7 @@ std::vector<DamagedTable> RocksEngine::damaged_tables() {
     const rocksdb::Options options{database_->setup.options,
                                    database_->setup.families.front().options};
     for (const rocksdb::LiveFileMetaData& file : files) {
+        if (goes_on && !goes_on()) break;
         rocksdb::SstFileReader reader{options};
         auto status = reader.Open(file.db_path + file.name);
         std::uint64_t rows = 0;

@@ -2,6 +2,7 @@
 // RocksEngine: the store on disk.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -96,8 +97,10 @@ public:
     /// Reads every block of every file against its checksum.
     /// Errors  damaged: which file.
     [[nodiscard]] Result<void, Error> verify_checksums();
-    /// The same, file by file, beside the cache: all that do not hold.
-    [[nodiscard]] std::vector<DamagedTable> damaged_tables();
+    /// The same, file by file, beside the cache: all that do not hold. `goes_on` is asked before
+    /// each; false: it ends there.
+    [[nodiscard]] std::vector<DamagedTable> damaged_tables(
+        const std::function<bool()>& goes_on = {});
 
 private:
     struct Database;

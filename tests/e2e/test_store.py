@@ -3,6 +3,7 @@
 import json
 import shutil
 import stat
+import threading
 import unittest
 
 import harness
@@ -34,12 +35,17 @@ def publish(connection, packet_id, topic, payload, retain=False):
 
 
 def queued_for(broker, name, count):
-    """What a session gets when it comes back. It is not acknowledged, so it stays."""
+    """What a session gets when it comes back."""
     with mqtt.Connection(broker) as back:
         lasting = mqtt.block(mqtt.prop.session_expiry(3600))
         answer = back.hello(client_id=name, clean=False, properties=lasting)
         assert answer.session_present, answer
-        return [back.expect(mqtt.PUBLISH).payload(5).decode() for _ in range(count)]
+        payloads = []
+        for _ in range(count):
+            message = back.expect(mqtt.PUBLISH)
+            payloads.append(message.payload(5).decode())
+            back.send(mqtt.ack(mqtt.PUBACK, message.packet_id))
+        return payloads
 
 
 def retained(broker, topic):
@@ -165,6 +171,121 @@ class OfAStoppedServer(StoreCase):
     def test_is_named_by_the_data_directory(self):
         self.assertIn(f"lies in: {self.data}", self.mitu("stats", self.data / "store", status=2))
         self.assertIn("holds no store", self.mitu("check", self.broker.directory, status=2))
+
+
+class Traffic(threading.Thread):
+    """Publishes to the session that is away, one after the other, until it is told to end."""
+
+    def __init__(self, broker):
+        super().__init__(daemon=True)
+        self._connection = mqtt.Connection(broker)
+        self._ends = threading.Event()
+        self.acknowledged = 0
+        self.failure = None
+
+    def run(self):
+        try:
+            with self._connection as publisher:
+                publisher.hello(client_id="traffic")
+                while not self._ends.is_set():
+                    number = self.acknowledged
+                    publish(publisher, number % 60_000 + 1, "load/1", f"t{number}".encode())
+                    self.acknowledged += 1
+        except Exception as error:  # shown by end()
+            self.failure = error
+
+    def end(self):
+        self._ends.set()
+        self.join(harness.PATIENCE_S)
+        if self.failure:
+            raise self.failure
+
+
+@only_mitud("its own store")
+class OfARunningServer(StoreCase):
+    def setUp(self):
+        super().setUp()
+        self.server = ("--url", f"unix:{self.data}/api.sock")
+
+    def test_is_counted_and_sound(self):
+        check = json.loads(self.mitu("check", *self.server, "--json"))
+        self.assertTrue(check["sound"], check)
+        self.assertEqual(check["families"]["queue"]["rows"], QUEUED)
+        self.assertRegex(self.mitu("check", *self.server), r"sound +0 findings in rows")
+        stats = json.loads(self.mitu("stats", *self.server, "--json"))
+        self.assertEqual(stats["families"]["queue"]["rows_estimate"], QUEUED)
+        self.assertIs(stats["accepts_new"], True)
+        self.assertRegex(self.mitu("stats", *self.server), r"started 1 times")
+        self.assertFalse((self.data / "store" / "checking").exists())
+
+    def test_is_sound_and_copied_while_messages_flow_with_all_that_was_acknowledged(self):
+        traffic = Traffic(self.broker)
+        traffic.start()
+        self.addCleanup(traffic.end)
+        copies = []
+        for number in range(3):
+            harness.eventually(lambda: traffic.acknowledged > 50 * (number + 1), "messages flow")
+            before = traffic.acknowledged
+            copy = self.broker.directory / f"copy{number}"
+            answer = json.loads(self.mitu("backup", copy, *self.server, "--json"))
+            self.assertEqual(answer["directory"], str(copy))
+            copies.append((copy, before, traffic.acknowledged))
+            self.assertTrue(json.loads(self.mitu("check", *self.server, "--json"))["sound"])
+        traffic.end()
+        self.broker.kill()
+        for copy, before, after in copies:
+            check = json.loads(self.mitu("check", copy, "--json"))
+            self.assertTrue(check["sound"], check)
+            rows = check["families"]["queue"]["rows"] - QUEUED
+            self.assertTrue(before <= rows <= after + 1, f"{before} <= {rows} <= {after} + 1")
+        self.put_in_place(copies[1][0])
+        self.broker.start()
+        wanted = [f"m{number}" for number in range(QUEUED)]
+        wanted += [f"t{number}" for number in range(copies[1][1])]
+        self.assertEqual(queued_for(self.broker, "away", len(wanted)), wanted)
+
+    def test_is_asked_for_by_the_api_where_the_directory_is_in_use(self):
+        for words in (("check", self.data), ("stats", self.data), ("export", self.data)):
+            output = self.mitu(*words, status=2)
+            self.assertIn(f"process {self.broker.process.pid} has its store open", output)
+        self.assertIn("the same command without DIR", self.mitu("check", self.data, status=2))
+        self.assertIn("mitu store backup", self.mitu("export", self.data, status=2))
+        copy = self.broker.directory / "copy"
+        self.assertIn("without --from", self.mitu("backup", copy, "--from", self.data, status=2))
+        self.assertFalse(copy.exists())
+
+    def test_is_not_copied_over_anything_nor_elsewhere_and_the_log_says_who_asked(self):
+        for target, why in (
+            (self.data, "there already"),
+            (self.broker.directory / "no" / "such", "make it first"),
+            ("/proc/copy", "another file system"),
+        ):
+            output = self.mitu("backup", target, *self.server, status=1)
+            self.assertIn(why, output)
+            self.assertIn("(error 1305)", output)
+        copy = self.broker.directory / "copy"
+        self.mitu("backup", copy, *self.server)
+        self.assertEqual(stat.S_IMODE(copy.stat().st_mode), 0o700)
+        audit = [json.loads(line) for line in (self.data / "audit.log").read_text().splitlines()]
+        copied = [entry for entry in audit if entry["operation"] == "back_up_store"]
+        self.assertEqual([entry["status"] for entry in copied], [409, 409, 409, 201])
+        self.assertIn(str(copy), json.dumps(copied[-1]))
+
+    def test_damage_is_found_while_it_runs(self):
+        self.mitu("check", *self.server)  # what is in buffers goes into tables
+        table = self.files(".sst")[-1]
+        damaged = bytearray(table.read_bytes())
+        damaged[30] ^= 1
+        table.write_bytes(damaged)
+        check = json.loads(self.mitu("check", *self.server, "--json", status=1))
+        self.assertEqual([found["file"] for found in check["damaged"]], [table.name])
+        self.assertTrue(self.broker.is_running())
+
+    def test_nobody_has_one_without_durability(self):
+        bare = harness.Broker()
+        self.addCleanup(bare.remove)
+        server = ("--url", f"unix:{bare.directory}/data/api.sock")
+        self.assertIn("this server has no store", self.mitu("stats", *server, status=1))
 
 
 if __name__ == "__main__":

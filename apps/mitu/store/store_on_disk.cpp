@@ -159,9 +159,7 @@ ExitCode back_up_directory(const StoreFlags& flags) {
     if (!engine) return ExitCode::failed;
     const auto made = store::back_up(*engine, store::store_in(flags.directory), flags.target);
     if (!made) return complain_of(made.error());
-    return print_backup(
-        Json{{"directory", made->directory}, {"files", made->files}, {"bytes", made->bytes}},
-        flags.api.json);
+    return print_backup(Json::parse(store::to_json(*made)), flags.api.json);
 }
 
 }  // namespace mitu::cli

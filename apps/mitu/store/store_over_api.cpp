@@ -1,6 +1,8 @@
 // `mitu store` of a server that runs.
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "apps/mitu/store/store_actions.hpp"
 
@@ -20,7 +22,19 @@ ExitCode ask(const StoreFlags& flags, const char* method, const char* path, cons
 }  // namespace
 
 ExitCode check_server(const StoreFlags& flags) {
-    return ask(flags, "POST", "/store/check", {}, print_check);
+    const auto client = ApiClient::make(flags.api);
+    if (!client) return complain(ExitCode::usage, client.error());
+    auto check = client->call("POST", "/store/check");
+    // A store may be large: the server goes on by itself, and is asked now and then.
+    while (check && check->at("state") == "running") {
+        std::this_thread::sleep_for(std::chrono::milliseconds{200});
+        check = client->call("GET", "/store/check");
+    }
+    if (!check) return complain(check.error().exit_code, check.error().text);
+    if (check->at("state") == "failed") {
+        return complain(ExitCode::failed, cell_of(check->at("error")));
+    }
+    return print_check(check->at("report"), flags.api.json);
 }
 
 ExitCode show_server_store(const StoreFlags& flags) {

@@ -71,7 +71,8 @@ ExitCode print_stats(const Json& stats, bool as_json) {
                stats.at("disk_bytes").get<std::uint64_t>(),
                stats.at("log_bytes").get<std::uint64_t>(), cell_of(stats.at("free_bytes")),
                stats.at("schema").get<std::uint64_t>(), stats.at("starts").get<std::uint64_t>());
-    if (stats.contains("accepts_new") && !stats.at("accepts_new").get<bool>()) {
+    if (const Json& accepts = stats.at("accepts_new");
+        accepts.is_boolean() && !accepts.get<bool>()) {
         fmt::print("nothing new is kept: the disk is full, or does not work; see the log\n");
     }
     return ExitCode::ok;

@@ -59,7 +59,7 @@ inline As unix_socket() { return {"", {"unix", "unix", false, true}}; }
 struct Rig {
     explicit Rig(bool has_people = true, bool has_all = true, LoginLimits limits = {})
         : authenticator{accounts, clock, {.limits = limits}},
-          api{{has_all ? Backends{&broker, &bans, &users, &listeners, &configuration}
+          api{{has_all ? Backends{&broker, &bans, &users, &listeners, &configuration, &store}
                        : Backends{&broker},
                accounts, authenticator, clock, &audit}} {
         if (!has_people) return;
@@ -110,6 +110,7 @@ struct Rig {
     FakeUsers users;
     FakeListeners listeners;
     FakeConfiguration configuration;
+    FakeStore store;
     StillClock clock;
     SeededEntropy entropy;
     MemoryAudit audit;
