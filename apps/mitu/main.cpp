@@ -23,6 +23,7 @@ int main(int argc, char** argv) try {
     add_fleet_command(app, outcome);
     add_device_command(app, outcome);
     add_passwd_command(app, outcome);
+    add_store_command(app, outcome);
     add_top_command(app, outcome);
     add_client_command(app, outcome);
     add_trace_command(app, outcome);

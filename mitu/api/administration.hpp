@@ -126,6 +126,22 @@ public:
     [[nodiscard]] virtual Answer<UpgradeState> begin() = 0;
 };
 
+/// What the server keeps on disk. Answers are JSON, in the shapes of the schemas.
+class Store {
+public:
+    virtual ~Store() = default;
+    /// Shape   StoreNumbers
+    /// Errors  not_saved: it cannot be read
+    [[nodiscard]] virtual Answer<std::string> numbers() = 0;
+    /// Begins a check unless one is under way, and says how it is getting on: StoreCheck.
+    [[nodiscard]] virtual Answer<std::string> start_check() = 0;
+    [[nodiscard]] virtual Answer<std::string> last_check() = 0;
+    /// Shape   `directory`: an absolute path; the answer: StoreBackup
+    /// Errors  cannot_apply: it is there already, cannot be made, lies on another file system;
+    ///         not_saved
+    [[nodiscard]] virtual Answer<std::string> back_up(const std::string& directory) = 0;
+};
+
 /// What a server has. Null: its endpoints answer 501. All outlive the API.
 struct Backends {
     Broker* broker = nullptr;  // never null
@@ -134,6 +150,7 @@ struct Backends {
     Listeners* listeners = nullptr;
     Configuration* configuration = nullptr;
     Upgrades* upgrades = nullptr;
+    Store* store = nullptr;
 };
 
 }  // namespace mitu::api

@@ -79,6 +79,7 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
     }
     if (!engine) return std::unexpected(say(engine.error(), disk.directory));
     made->engine_ = *std::move(engine);
+    made->directory_ = disk.directory;
     if (const auto counted = journal::begin_run(*made->engine_, made->terms_, random_number());
         !counted) {
         return std::unexpected(say(counted.error(), disk.directory));
@@ -123,8 +124,12 @@ void DurableStore::start() { service_->start(); }
 
 void DurableStore::stop() { service_->stop(); }
 
+bool DurableStore::accepts_growth() const noexcept {
+    return service_->committer().accepts_growth();
+}
+
 void DurableStore::watch() {
-    const bool accepts = service_->committer().accepts_growth();
+    const bool accepts = accepts_growth();
     if (accepts == accepts_) return;
     accepts_ = accepts;
     if (accepts) {

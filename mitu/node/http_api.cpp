@@ -10,6 +10,7 @@
 #include "mitu/node/administration.hpp"
 #include "mitu/node/ask.hpp"
 #include "mitu/node/metrics.hpp"
+#include "mitu/node/node_store.hpp"
 #include "mitu/node/shard_broker.hpp"
 #include "mitu/node/shard_host.hpp"
 #include "mitu/runtime/clock.hpp"
@@ -109,6 +110,9 @@ public:
           audit{std::move(audit_file)},
           administration{context.live != nullptr ? std::make_unique<Administration>(context)
                                                  : nullptr},
+          store{context.store != nullptr
+                    ? std::make_unique<NodeStore>(*context.store, context.clock)
+                    : nullptr},
           all{{backends(options), accounts, authenticator, context.clock, audit.get()}} {
         configure(options.login_rate_per_minute, options.token_ttl);
     }
@@ -123,11 +127,13 @@ public:
     api::Authenticator authenticator;
     std::unique_ptr<api::AuditFile> audit;
     std::unique_ptr<Administration> administration;  // null: without a configuration that lasts
+    std::unique_ptr<NodeStore> store;                // null: nothing is kept
     api::Api all;
 
 private:
     [[nodiscard]] api::Backends backends(const ApiOptions& options) {
-        api::Backends backends{.broker = &broker, .upgrades = options.upgrades};
+        api::Backends backends{
+            .broker = &broker, .upgrades = options.upgrades, .store = store.get()};
         if (administration) {
             backends.bans = &administration->bans;
             backends.users = &administration->users;

@@ -289,9 +289,14 @@ HttpApiContext Node::Impl::http_context() {
     std::vector<ShardHost*> hosts;
     hosts.reserve(hosts_.size());
     for (const auto& host : hosts_) hosts.push_back(host.get());
-    return {catalog_, clock_, std::move(hosts), admission_.get(), live_.get(), this, [this] {
-                return sources_.key_status();
-            }};
+    return {catalog_,
+            clock_,
+            std::move(hosts),
+            admission_.get(),
+            live_.get(),
+            this,
+            [this] { return sources_.key_status(); },
+            store_.get()};
 }
 
 std::optional<std::string> Node::Impl::start_http() {

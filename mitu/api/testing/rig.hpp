@@ -59,7 +59,8 @@ inline As unix_socket() { return {"", {"unix", "unix", false, true}}; }
 struct Rig {
     explicit Rig(bool has_people = true, bool has_all = true, LoginLimits limits = {})
         : authenticator{accounts, clock, {.limits = limits}},
-          api{{has_all ? Backends{&broker, &bans, &users, &listeners, &configuration, &upgrades}
+          api{{has_all ? Backends{&broker,        &bans,     &users, &listeners,
+                                  &configuration, &upgrades, &store}
                        : Backends{&broker},
                accounts, authenticator, clock, &audit}} {
         if (!has_people) return;
@@ -111,6 +112,7 @@ struct Rig {
     FakeListeners listeners;
     FakeConfiguration configuration;
     FakeUpgrades upgrades;
+    FakeStore store;
     StillClock clock;
     SeededEntropy entropy;
     MemoryAudit audit;
