@@ -224,9 +224,9 @@ private:
 
 }  // namespace
 
-Result<void, store::Error> begin_run(store::Engine& engine, JournalTerms& terms,
-                                     std::uint64_t node) {
-    const auto identity = store::begin_generation(engine, node);
+Result<void, store::Error> begin_run(store::Engine& engine, JournalTerms& terms, std::uint64_t node,
+                                     bool has_lost) {
+    const auto identity = store::begin_generation(engine, node, has_lost);
     if (!identity) return std::unexpected(identity.error());
     terms.generation = identity->generation;
     terms.first_microsecond = 0;

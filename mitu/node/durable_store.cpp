@@ -79,7 +79,9 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
     }
     if (!engine) return std::unexpected(say(engine.error(), disk.directory));
     made->engine_ = *std::move(engine);
-    if (const auto counted = journal::begin_run(*made->engine_, made->terms_, random_number());
+    const bool has_lost = !report.losses.empty();
+    if (const auto counted =
+            journal::begin_run(*made->engine_, made->terms_, random_number(), has_lost);
         !counted) {
         return std::unexpected(say(counted.error(), disk.directory));
     }

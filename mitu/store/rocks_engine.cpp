@@ -271,7 +271,7 @@ Result<std::optional<Bytes>, Error> RocksEngine::last(Family family, ByteView fr
     rocksdb::ReadOptions options;
     const rocksdb::Slice begin = to_slice(from);
     const rocksdb::Slice end = to_slice(to);
-    options.iterate_lower_bound = &begin;
+    if (!from.empty()) options.iterate_lower_bound = &begin;
     if (!to.empty()) options.iterate_upper_bound = &end;
     const std::unique_ptr<rocksdb::Iterator> rows{
         database_->db->NewIterator(options, database_->handle(family))};
