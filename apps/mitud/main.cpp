@@ -10,6 +10,7 @@
 
 #include "apps/mitud/configuration.hpp"
 #include "apps/mitud/privileges.hpp"
+#include "apps/mitud/trial.hpp"
 #include "mitu/node/node.hpp"
 #include "mitu/node/options_from_config.hpp"
 #include "mitu/runtime/account.hpp"
@@ -103,6 +104,7 @@ int main(int argc, char** argv) {
 
     const runtime::SystemClock clock;
     configure_log(config.log, clock);
+    if (const auto status = daemon::begin_trial()) return *status;
     if (options.registry_file.empty()) {
         const std::string usual = config.node.data + "/devices.csv";
         if (std::filesystem::exists(usual)) options.registry_file = usual;

@@ -4,6 +4,7 @@
 
 #include "mitu/broker/placement.hpp"
 #include "mitu/broker/shard.hpp"
+#include "mitu/ports/trial.hpp"
 #include "mitu/trace/log.hpp"
 
 namespace mitu::broker {
@@ -426,6 +427,7 @@ void Shard::flush(Connection& connection) {
     }
     if (batch_.total_bytes() != 0) {
         const std::size_t written = write_batch(connection);
+        ports::pass_trial(ports::TrialPoint::shard_sent);
         if (session != nullptr && ports_.admission != nullptr) {
             const std::uint64_t sent = counters_.messages_sent_total.read() - sent_before;
             admission::TenantTraffic& traffic = pace_of(tenant).traffic;

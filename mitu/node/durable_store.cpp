@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "mitu/ports/trial.hpp"
 #include "mitu/store/rocks_engine.hpp"
 #include "mitu/store/service.hpp"
 #include "mitu/trace/log.hpp"
@@ -73,7 +74,9 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
     disk.open_files_max = static_cast<int>(config.store.open_files_max);
     const Instant begun = made->clock_.now();
     store::OpenReport report;
+    ports::pass_trial(ports::TrialPoint::start_before_open);
     auto engine = store::RocksEngine::open(disk, report);
+    ports::pass_trial(ports::TrialPoint::start_opened);
     for (const std::string& loss : report.losses) {
         log(Level::error, "store_loss", {{"directory", disk.directory}, {"text", loss}});
     }
@@ -85,6 +88,7 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
         !counted) {
         return std::unexpected(say(counted.error(), disk.directory));
     }
+    ports::pass_trial(ports::TrialPoint::start_generation_counted);
     store::Service::Options options;
     options.committer.shards = shards;
     options.committer.async_delay = config.store.async_delay;
@@ -110,6 +114,7 @@ std::optional<std::string> DurableStore::restore(std::span<broker::Shard* const>
     const auto report =
         journal::restore(*engine_, terms_, shards, clock_, {.will_grace = will_grace_});
     if (!report) return "the store: " + report.error().detail;
+    ports::pass_trial(ports::TrialPoint::start_restored);
     log(Level::info, "store_restored",
         {{"sessions", report->sessions},
          {"subscriptions", report->subscriptions},
@@ -121,7 +126,10 @@ std::optional<std::string> DurableStore::restore(std::span<broker::Shard* const>
     return std::nullopt;
 }
 
-void DurableStore::start() { service_->start(); }
+void DurableStore::start() {
+    service_->start();
+    ports::pass_trial(ports::TrialPoint::start_store_serves);
+}
 
 void DurableStore::stop() { service_->stop(); }
 

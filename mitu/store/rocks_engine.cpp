@@ -9,6 +9,7 @@
 #include <shared_mutex>
 #include <utility>
 
+#include "mitu/ports/trial.hpp"
 #include "mitu/store/rocks_options.hpp"
 #include "mitu/store/rocks_repair.hpp"
 #include "mitu/store/rocks_status.hpp"
@@ -302,6 +303,7 @@ Result<void, Error> RocksEngine::recover() {
             database_->disk.directory + ": only " + std::to_string(*free) + " bytes are free"});
     }
     const std::unique_lock lock{database_->in_use};
+    ports::pass_trial(ports::TrialPoint::engine_before_reopen);
     database_->close();
     if (has_found_damage()) {
         OpenReport report;
@@ -317,6 +319,7 @@ Result<void, Error> RocksEngine::recover() {
         (void)database_->open(true);
         return opened;
     }
+    ports::pass_trial(ports::TrialPoint::engine_reopened);
     database_->broken.reset();
     return {};
 }
