@@ -42,14 +42,16 @@ public:
 /// One process: what it has in memory ends with it.
 class Process {
 public:
-    Process(store::Engine& engine, WorldClock& clock, WorldOptions options, Durability durability)
+    Process(store::Engine& engine, WorldClock& clock, WorldOptions options, Durability durability,
+            std::uint64_t bytes_in_flight_max)
         : clock_{clock} {
         clock_.world = nullptr;
         terms_.tenants = {{"default", durability}, {"other", durability}};
         EXPECT_TRUE(begin_run(engine, terms_, 1));
         const std::uint16_t shards = options.shards;
         committer_ = std::make_unique<store::Committer>(
-            engine, store::CommitterOptions{.shards = shards},
+            engine,
+            store::CommitterOptions{.shards = shards, .bytes_in_flight_max = bytes_in_flight_max},
             [this](ShardId shard) { world_->network(shard.value).wake(); });
         reader_ = std::make_unique<store::Reader>(
             engine, committer_.get(), store::Reader::Options{.shards = shards},
@@ -104,7 +106,8 @@ protected:
     /// Ends the process, if there is one, and begins another.
     World& start() {
         process.reset();
-        process = std::make_unique<Process>(engine, clock, options(), durability);
+        process =
+            std::make_unique<Process>(engine, clock, options(), durability, bytes_in_flight_max);
         return process->world();
     }
     [[nodiscard]] WorldOptions options() const {
@@ -128,6 +131,7 @@ protected:
     store::MemoryEngine engine;
     WorldClock clock;
     Durability durability = Durability::sync;
+    std::uint64_t bytes_in_flight_max = 8U << 20;
     std::unique_ptr<Process> process;
 };
 
@@ -223,6 +227,37 @@ TEST_P(RestartTest, async_answers_when_it_is_written_and_waits_for_no_disk) {
     world.network().wake();
     world.run();
     EXPECT_EQ(publisher.unacknowledged_count(), 0u);
+}
+
+TEST_P(RestartTest, publishers_wait_for_a_slow_disk_and_pings_do_not) {
+    bytes_in_flight_max = 1;
+    World& world = start();
+    Client& device = world.client("device");
+    device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+    Client& publisher = world.client("publisher");
+    publisher.connect();
+    // On the shard whose disk has no room, whatever the number of shards: beside the publisher.
+    Client& watcher = world.client("watcher");
+    watcher.connect().subscribe("plain", {.qos = qos0});
+    process->stop_disk();
+    EXPECT_EQ(publisher.publish("a/b", "on its way", {.qos = qos1}), std::nullopt);
+    EXPECT_EQ(publisher.publish("a/b", "held back", {.qos = qos1}), std::nullopt);
+    for (Client* const client : {&watcher, &device}) {
+        client->ping();
+        world.run();
+        EXPECT_EQ(client->count(mqtt::PacketType::pingresp), 1u);
+    }
+    if (GetParam() == 1) {  // else the topic's home may be one that waits
+        watcher.publish("plain", "needs no disk", {.qos = qos0});
+        EXPECT_EQ(watcher.take_payloads(), Strings{"needs no disk"});
+        watcher.publish("plain", "is kept", {.qos = qos0, .retain = true});
+        EXPECT_EQ(watcher.take_payloads(), Strings{});
+    }
+    process->start_disk();
+    world.network().wake();
+    world.run();
+    EXPECT_EQ(publisher.unacknowledged_count(), 0u);
+    EXPECT_EQ(device.take_payloads(), (Strings{"on its way", "held back"}));
 }
 
 TEST_P(RestartTest, leaves_no_number_behind_when_a_repeat_is_acknowledged) {
