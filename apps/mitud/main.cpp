@@ -13,6 +13,7 @@
 
 #include "apps/mitud/configuration.hpp"
 #include "apps/mitud/privileges.hpp"
+#include "apps/mitud/trial.hpp"
 #include "mitu/api/administration.hpp"
 #include "mitu/node/node.hpp"
 #include "mitu/node/options_from_config.hpp"
@@ -172,6 +173,7 @@ int main(int argc, char** argv) {
 
     const runtime::SystemClock clock;
     configure_log(config.log, clock);
+    if (const auto status = daemon::begin_trial()) return *status;
     std::optional<SupervisedUpgrades> upgrades;
     if (link != nullptr) {
         link->say_log(level_name(config.log),

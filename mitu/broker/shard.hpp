@@ -287,7 +287,8 @@ private:
     [[nodiscard]] std::optional<std::size_t> process_packet(Connection& connection, ByteView bytes);
     [[nodiscard]] std::optional<std::size_t> process_connect(Connection& connection,
                                                              ByteView bytes);
-    [[nodiscard]] bool may_read_on(Connection& connection);
+    [[nodiscard]] bool may_read_on(Connection& connection, ByteView next);
+    [[nodiscard]] bool is_held_back(ByteView packet);
     void pause(Connection& connection);
     void resume_later(Connection& connection);
     void resume_all();
@@ -459,7 +460,10 @@ private:
                   StoredSessionId kept = 0, std::uint16_t packet_id = 0);
     [[nodiscard]] std::optional<MessageHandle> store(const MailedMessage& content);
     [[nodiscard]] bool can_route();
+    [[nodiscard]] bool may_use_lanes();
+    [[nodiscard]] bool disk_has_room() const noexcept;
     [[nodiscard]] bool has_credit();
+    [[nodiscard]] bool lanes_have_room();
 
     // shard_journal.cpp: what is written down, and what waits for it
 

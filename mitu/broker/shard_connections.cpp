@@ -4,6 +4,7 @@
 
 #include "mitu/broker/placement.hpp"
 #include "mitu/broker/shard.hpp"
+#include "mitu/ports/trial.hpp"
 #include "mitu/trace/log.hpp"
 
 namespace mitu::broker {
@@ -138,14 +139,14 @@ void Shard::receive(Connection& connection, ByteView bytes) {
     }
 }
 
-bool Shard::may_read_on(Connection& connection) {
+bool Shard::may_read_on(Connection& connection, ByteView next) {
     const bool is_stopped =
         connection.is_blocked || (connection.work && connection.work->held_until != 0);
     if (is_stopped && connection.output_bytes() > limits_.output_backlog_bytes_max) {
         pause(connection);  // it sends, but does not read our answers; goes on when they leave
         return false;
     }
-    if (!can_route()) {
+    if (is_held_back(next)) {
         counters_.lane_stalls_total.add();
         pause(connection);
         resume_later(connection);
@@ -167,13 +168,25 @@ bool Shard::may_read_on(Connection& connection) {
     return false;
 }
 
+/// Whether this waits until what publishers have sent has gone on. A PING does not: a client takes
+/// silence for our death. QoS 0 that nobody keeps does not wait for the disk.
+bool Shard::is_held_back(ByteView packet) {
+    const bool has_way = may_use_lanes();
+    if (has_way && disk_has_room()) return false;
+    const unsigned first = packet.front();
+    const auto type = static_cast<mqtt::PacketType>(first >> 4);
+    if (type == mqtt::PacketType::pingreq) return false;
+    constexpr unsigned qos_and_retain = 0x07;
+    return !has_way || type != mqtt::PacketType::publish || (first & qos_and_retain) != 0;
+}
+
 std::size_t Shard::process(Connection& connection, ByteView bytes) {
     const ports::ConnectionId id = connection.id;
     std::size_t taken = 0;
     while (taken < bytes.size()) {
         if (connection.state == Connection::State::closing) return bytes.size();
         if (connection.state == Connection::State::admitting) return taken;
-        if (!may_read_on(connection)) return taken;
+        if (!may_read_on(connection, bytes.subspan(taken))) return taken;
         const ByteView rest = bytes.subspan(taken);
         if (holds_back(connection, rest)) {
             pause(connection);  // for good
@@ -430,6 +443,7 @@ void Shard::flush(Connection& connection) {
     }
     if (batch_.total_bytes() != 0) {
         const std::size_t written = write_batch(connection);
+        ports::pass_trial(ports::TrialPoint::shard_sent);
         if (session != nullptr && ports_.admission != nullptr) {
             const std::uint64_t sent = counters_.messages_sent_total.read() - sent_before;
             admission::TenantTraffic& traffic = pace_of(tenant).traffic;

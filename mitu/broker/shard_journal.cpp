@@ -5,6 +5,7 @@
 
 #include "mitu/broker/shard.hpp"
 #include "mitu/mqtt/topic.hpp"
+#include "mitu/ports/trial.hpp"
 
 namespace mitu::broker {
 
@@ -269,6 +270,7 @@ void Shard::run_journal() {
             continue;
         }
         connection->work->held_until = 0;
+        ports::pass_trial(ports::TrialPoint::shard_hold_ended);
         touch(*connection);
         if (connection->is_paused) resume_later(*connection);
     }
@@ -280,6 +282,7 @@ void Shard::run_journal() {
 
 void Shard::settle_awaiting(Awaiting& awaiting) {
     if (awaiting.announce.ticket != 0) return announce(awaiting.announce);
+    ports::pass_trial(ports::TrialPoint::shard_before_answer);
     if (awaiting.share_serial != 0) {
         deliver_to_member(awaiting.message, awaiting.share_serial, awaiting.attempts,
                           awaiting.recipients.front(), awaiting.identifiers);
@@ -289,6 +292,7 @@ void Shard::settle_awaiting(Awaiting& awaiting) {
     const Origin& origin = awaiting.origin;
     complete(origin.session, origin.token, awaiting.reason, awaiting.is_kept ? origin.kept : 0,
              origin.packet_id);
+    ports::pass_trial(ports::TrialPoint::shard_answered);
     messages_.release(awaiting.message);
 }
 

@@ -61,13 +61,18 @@ void Shard::route(const MessageView& message, const Origin& origin) {
 }
 
 /// Whether publishers may be read.
-bool Shard::can_route() {
-    if (peers_.size() == 1) return journal_ == nullptr || journal_->has_room();
-    return !ports_.faults.fire(ports::Fault::lane_full) && has_credit();
+bool Shard::can_route() { return may_use_lanes() && disk_has_room(); }
+
+bool Shard::may_use_lanes() {
+    return peers_.size() == 1 ||
+           (!ports_.faults.fire(ports::Fault::lane_full) && lanes_have_room());
 }
 
-bool Shard::has_credit() {
-    if (journal_ != nullptr && !journal_->has_room()) return false;
+bool Shard::disk_has_room() const noexcept { return journal_ == nullptr || journal_->has_room(); }
+
+bool Shard::has_credit() { return disk_has_room() && lanes_have_room(); }
+
+bool Shard::lanes_have_room() {
     if (peers_.size() == 1) return true;
     const std::uint32_t reserve = inline_bytes_max() * 2 + 1'024;
     for (std::uint16_t i = 0; i < peers_.size(); ++i) {

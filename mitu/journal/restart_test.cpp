@@ -116,6 +116,37 @@ TEST_P(RestartTest, async_answers_when_it_is_written_and_waits_for_no_disk) {
     EXPECT_EQ(publisher.unacknowledged_count(), 0u);
 }
 
+TEST_P(RestartTest, publishers_wait_for_a_slow_disk_and_pings_do_not) {
+    bytes_in_flight_max = 1;
+    World& world = start();
+    Client& device = world.client("device");
+    device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+    Client& publisher = world.client("publisher");
+    publisher.connect();
+    // On the shard whose disk has no room, whatever the number of shards: beside the publisher.
+    Client& watcher = world.client("watcher");
+    watcher.connect().subscribe("plain", {.qos = qos0});
+    process->stop_disk();
+    EXPECT_EQ(publisher.publish("a/b", "on its way", {.qos = qos1}), std::nullopt);
+    EXPECT_EQ(publisher.publish("a/b", "held back", {.qos = qos1}), std::nullopt);
+    for (Client* const client : {&watcher, &device}) {
+        client->ping();
+        world.run();
+        EXPECT_EQ(client->count(mqtt::PacketType::pingresp), 1u);
+    }
+    if (GetParam() == 1) {  // else the topic's home may be one that waits
+        watcher.publish("plain", "needs no disk", {.qos = qos0});
+        EXPECT_EQ(watcher.take_payloads(), Strings{"needs no disk"});
+        watcher.publish("plain", "is kept", {.qos = qos0, .retain = true});
+        EXPECT_EQ(watcher.take_payloads(), Strings{});
+    }
+    process->start_disk();
+    world.network().wake();
+    world.run();
+    EXPECT_EQ(publisher.unacknowledged_count(), 0u);
+    EXPECT_EQ(device.take_payloads(), (Strings{"on its way", "held back"}));
+}
+
 TEST_P(RestartTest, leaves_no_number_behind_when_a_repeat_is_acknowledged) {
     World& world = start();
     Client& device = world.client("device");

@@ -8,6 +8,7 @@
 
 #include "mitu/broker/placement.hpp"
 #include "mitu/mqtt/topic.hpp"
+#include "mitu/ports/trial.hpp"
 #include "mitu/store/key.hpp"
 #include "mitu/store/schema.hpp"
 
@@ -26,7 +27,10 @@ constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
 template <class Visit>
 Result<void, store::Error> for_each(store::Engine& engine, Family family, Visit visit) {
     const auto rows = engine.scan(family, {}, {});
-    while (rows->next()) visit(rows->key(), rows->value());
+    while (rows->next()) {
+        visit(rows->key(), rows->value());
+        ports::pass_trial(ports::TrialPoint::start_row_restored);
+    }
     if (auto error = rows->error()) return std::unexpected(*error);
     return {};
 }
@@ -61,6 +65,7 @@ public:
               std::pair{Family::inbound, &Restorer::take_incoming},
               std::pair{Family::values, &Restorer::take_will}}) {
             if (const auto done = step(family, take); !done) return std::unexpected(done.error());
+            ports::pass_trial(ports::TrialPoint::start_family_restored);
         }
         for (const auto& [id, found] : sessions_) shard(found).restored(found);
         if (report_.sweep) std::ranges::sort(report_.sweep->sessions);
@@ -215,9 +220,9 @@ private:
 
 }  // namespace
 
-Result<void, store::Error> begin_run(store::Engine& engine, JournalTerms& terms,
-                                     std::uint64_t node) {
-    const auto identity = store::begin_generation(engine, node);
+Result<void, store::Error> begin_run(store::Engine& engine, JournalTerms& terms, std::uint64_t node,
+                                     bool has_lost) {
+    const auto identity = store::begin_generation(engine, node, has_lost);
     if (!identity) return std::unexpected(identity.error());
     terms.generation = identity->generation;
     terms.first_microsecond = 0;

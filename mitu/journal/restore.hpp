@@ -15,10 +15,10 @@
 namespace mitu::journal {
 
 /// One more start: brings the store's layout to this version, and fills `terms` with what numbers
-/// begin from. `node`: for a store that has no name yet.
+/// begin from. `node`, `has_lost`: see store::begin_generation.
 /// Errors  as store::begin_generation: nothing was begun.
 [[nodiscard]] Result<void, store::Error> begin_run(store::Engine& engine, JournalTerms& terms,
-                                                   std::uint64_t node);
+                                                   std::uint64_t node, bool has_lost = false);
 
 struct RestoreOptions {
     /// The wills of clients without a kept session that were connected when the last process ended

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "mitu/base/check.hpp"
+#include "mitu/ports/trial.hpp"
 #include "mitu/store/codec.hpp"
 #include "mitu/store/key.hpp"
 #include "mitu/trace/log.hpp"
@@ -228,7 +229,9 @@ void StoreJournal::hand_over(bool sync) {
     if (batch_.is_empty()) return;
     batch_.require(store::Durability::async);
     // Refused: so much is in flight already. It goes on growing, and publishers wait.
+    ports::pass_trial(ports::TrialPoint::shard_before_hand_over);
     if (const auto ticket = committer_.submit(shard_, batch_)) submitted_ = *ticket;
+    ports::pass_trial(ports::TrialPoint::shard_handed_over);
 }
 
 broker::Journal::Progress StoreJournal::progress() const noexcept {

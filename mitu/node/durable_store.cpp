@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "mitu/ports/trial.hpp"
 #include "mitu/store/rocks_engine.hpp"
 #include "mitu/store/service.hpp"
 #include "mitu/trace/log.hpp"
@@ -73,17 +74,22 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
     disk.open_files_max = static_cast<int>(config.store.open_files_max);
     const Instant begun = made->clock_.now();
     store::OpenReport report;
+    ports::pass_trial(ports::TrialPoint::start_before_open);
     auto engine = store::RocksEngine::open(disk, report);
+    ports::pass_trial(ports::TrialPoint::start_opened);
     for (const std::string& loss : report.losses) {
         log(Level::error, "store_loss", {{"directory", disk.directory}, {"text", loss}});
     }
     if (!engine) return std::unexpected(say(engine.error(), disk.directory));
     made->engine_ = *std::move(engine);
     made->directory_ = disk.directory;
-    if (const auto counted = journal::begin_run(*made->engine_, made->terms_, random_number());
+    const bool has_lost = !report.losses.empty();
+    if (const auto counted =
+            journal::begin_run(*made->engine_, made->terms_, random_number(), has_lost);
         !counted) {
         return std::unexpected(say(counted.error(), disk.directory));
     }
+    ports::pass_trial(ports::TrialPoint::start_generation_counted);
     store::Service::Options options;
     options.committer.shards = shards;
     options.committer.async_delay = config.store.async_delay;
@@ -109,6 +115,7 @@ std::optional<std::string> DurableStore::restore(std::span<broker::Shard* const>
     auto report = journal::restore(*engine_, terms_, shards, clock_, {.will_grace = will_grace_});
     if (!report) return "the store: " + report.error().detail;
     if (report->sweep) service_->sweep(*std::move(report->sweep));
+    ports::pass_trial(ports::TrialPoint::start_restored);
     log(Level::info, "store_restored",
         {{"sessions", report->sessions},
          {"subscriptions", report->subscriptions},
@@ -120,7 +127,10 @@ std::optional<std::string> DurableStore::restore(std::span<broker::Shard* const>
     return std::nullopt;
 }
 
-void DurableStore::start() { service_->start(); }
+void DurableStore::start() {
+    service_->start();
+    ports::pass_trial(ports::TrialPoint::start_store_serves);
+}
 
 void DurableStore::stop() { service_->stop(); }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "mitu/base/check.hpp"
+#include "mitu/ports/trial.hpp"
 #include "mitu/store/key.hpp"
 
 namespace mitu::store {
@@ -147,7 +148,10 @@ Committer::Step Committer::step(Instant now, WallTime wall) {
     Step result;
     // A group that could not be written is kept, and comes first: what a shard has handed over is
     // never dropped.
-    if (shares_.empty()) result.has_more = gather();
+    if (shares_.empty()) {
+        result.has_more = gather();
+        if (!shares_.empty()) ports::pass_trial(ports::TrialPoint::committer_gathered);
+    }
     if (!shares_.empty() && !trouble_) number_group(now);
     if (!shares_.empty() && !trouble_) {
         if (const auto written = write_group(now); !written) {
@@ -159,8 +163,10 @@ Committer::Step Committer::step(Instant now, WallTime wall) {
         }
     }
     if (unsynced_since_ && now >= *unsynced_since_ + options_.async_delay && !trouble_) {
+        ports::pass_trial(ports::TrialPoint::committer_before_sync);
         const auto synced = engine_.sync();
         if (synced) {
+            ports::pass_trial(ports::TrialPoint::committer_synced);
             counters_.syncs.add();
             unsynced_since_.reset();
         } else {
@@ -198,7 +204,9 @@ Result<void, Error> Committer::write_group(Instant now) {
     const bool sync = group_.durability() == Durability::sync;
     // Empty batches have tickets too: they are markers, and cost no write.
     if (group_.is_empty() && !(sync && unsynced_since_)) return {};
+    ports::pass_trial(ports::TrialPoint::committer_before_write);
     if (const auto written = engine_.write(group_.bytes(), sync); !written) return written;
+    ports::pass_trial(ports::TrialPoint::committer_written);
     counters_.groups.add();
     counters_.bytes.add(group_.size_bytes());
     if (sync) {
@@ -211,14 +219,17 @@ Result<void, Error> Committer::write_group(Instant now) {
 }
 
 void Committer::report_group() {
+    ports::pass_trial(ports::TrialPoint::committer_before_report);
     for (const Share& share : shares_) {
         Lane& lane = *lanes_[share.lane];
         lane.bytes_in_flight.fetch_sub(share.bytes, std::memory_order_relaxed);
         lane.written_through.store(share.through, std::memory_order_release);
         counters_.batches.add(share.batches);
         report(lane, ShardId{static_cast<std::uint16_t>(share.lane)}, share.through);
+        ports::pass_trial(ports::TrialPoint::committer_one_reported);
     }
     shares_.clear();
+    ports::pass_trial(ports::TrialPoint::committer_reported);
 }
 
 Instant Committer::next_deadline() const noexcept {
@@ -232,7 +243,10 @@ Instant Committer::next_deadline() const noexcept {
 
 Result<void, Error> Committer::write_now(const Batch& batch) {
     if (trouble_) return std::unexpected(*trouble_);
-    return engine_.write(batch.bytes(), batch.durability() == Durability::sync);
+    ports::pass_trial(ports::TrialPoint::housekeeping_before_write);
+    auto written = engine_.write(batch.bytes(), batch.durability() == Durability::sync);
+    ports::pass_trial(ports::TrialPoint::housekeeping_written);
+    return written;
 }
 
 void Committer::finish(Instant now, WallTime wall) {

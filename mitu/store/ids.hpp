@@ -26,10 +26,11 @@ public:
         : next_{(std::uint64_t{generation & 0xF'FFFFU} << 44) |
                 (std::uint64_t{shard.value & 0xFFU} << 36) | 1U} {}
 
-    /// Of the run that made it.
+    /// Of an id that was made so.
     [[nodiscard]] static constexpr std::uint32_t generation_of(std::uint64_t id) noexcept {
         return static_cast<std::uint32_t>(id >> 44);
     }
+
     template <class Id>
     [[nodiscard]] constexpr Id next() noexcept {
         return Id{next_++};

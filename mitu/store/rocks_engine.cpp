@@ -11,6 +11,7 @@
 #include <shared_mutex>
 #include <utility>
 
+#include "mitu/ports/trial.hpp"
 #include "mitu/store/rocks_options.hpp"
 #include "mitu/store/rocks_repair.hpp"
 #include "mitu/store/rocks_status.hpp"
@@ -284,7 +285,7 @@ Result<std::optional<Bytes>, Error> RocksEngine::last(Family family, ByteView fr
     rocksdb::ReadOptions options;
     const rocksdb::Slice begin = to_slice(from);
     const rocksdb::Slice end = to_slice(to);
-    options.iterate_lower_bound = &begin;
+    if (!from.empty()) options.iterate_lower_bound = &begin;
     if (!to.empty()) options.iterate_upper_bound = &end;
     const std::unique_ptr<rocksdb::Iterator> rows{
         database_->db->NewIterator(options, database_->handle(family))};
@@ -315,6 +316,7 @@ Result<void, Error> RocksEngine::recover() {
             database_->disk.directory + ": only " + std::to_string(*free) + " bytes are free"});
     }
     const std::unique_lock lock{database_->in_use};
+    ports::pass_trial(ports::TrialPoint::engine_before_reopen);
     database_->close();
     if (has_found_damage()) {
         OpenReport report;
@@ -330,6 +332,7 @@ Result<void, Error> RocksEngine::recover() {
         (void)database_->open(true);
         return opened;
     }
+    ports::pass_trial(ports::TrialPoint::engine_reopened);
     database_->broken.reset();
     return {};
 }

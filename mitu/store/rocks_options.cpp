@@ -11,8 +11,10 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "mitu/ports/trial.hpp"
 #include "mitu/store/record.hpp"
 #include "mitu/store/rocks_status.hpp"
+#include "mitu/store/trial_env.hpp"
 
 namespace mitu::store {
 namespace {
@@ -116,7 +118,13 @@ RocksSetup make_rocks_setup(const DiskOptions& disk) {
     setup.cache = rocksdb::NewLRUCache(disk.block_cache_bytes, 2);
 
     rocksdb::DBOptions& options = setup.options;
-    if (disk.env != nullptr) options.env = disk.env;
+    if (disk.env != nullptr) {
+        options.env = disk.env;
+    } else if (ports::trial() != nullptr) {
+        setup.trial_env = make_trial_env();
+        options.env = setup.trial_env.get();
+        options.listeners.push_back(make_trial_listener());
+    }
     options.create_if_missing = true;
     options.create_missing_column_families = true;
     options.paranoid_checks = true;

@@ -36,6 +36,8 @@ private:
 };
 
 struct RocksSetup {
+    /// The files of a server on trial; else none. Outlives the database.
+    std::shared_ptr<rocksdb::Env> trial_env;
     rocksdb::DBOptions options;
     std::vector<rocksdb::ColumnFamilyDescriptor>
         families;  // in the order of Family, `default` last

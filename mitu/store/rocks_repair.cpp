@@ -6,6 +6,7 @@
 
 #include <string_view>
 
+#include "mitu/ports/trial.hpp"
 #include "mitu/store/rocks_status.hpp"
 
 namespace mitu::store {
@@ -26,6 +27,7 @@ bool quarantine(const std::string& directory, const std::string& name, rocksdb::
         return false;
     }
     report.quarantined.push_back(target);
+    ports::pass_trial(ports::TrialPoint::repair_file_put_aside);
     return true;
 }
 
@@ -59,6 +61,7 @@ void note_dropped_bytes(ComplaintLog& complaints, OpenReport& report) {
 }
 
 void repair(const std::string& directory, const RocksSetup& setup, OpenReport& report) {
+    ports::pass_trial(ports::TrialPoint::repair_began);
     rocksdb::Env& env = *setup.options.env;
     std::vector<std::string> names;
     (void)env.GetChildren(directory, &names);
@@ -79,6 +82,7 @@ void repair(const std::string& directory, const RocksSetup& setup, OpenReport& r
     const auto repaired = rocksdb::RepairDB(directory, setup.options, setup.families);
     if (!repaired.ok()) report.losses.push_back("repair: " + repaired.ToString());
     note_dropped_bytes(*setup.complaints, report);
+    ports::pass_trial(ports::TrialPoint::repair_done);
 }
 
 void set_aside_all(const std::string& directory, rocksdb::Env& env, OpenReport& report) {

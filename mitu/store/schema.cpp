@@ -1,9 +1,11 @@
 #include "mitu/store/schema.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
 #include "mitu/store/codec.hpp"
+#include "mitu/store/ids.hpp"
 #include "mitu/store/key.hpp"
 #include "mitu/store/record.hpp"
 
@@ -72,6 +74,30 @@ bool has_rows(Engine& engine) {
            engine.scan(Family::retained, {}, {})->next();
 }
 
+/// The last generation of which anything is found. A damaged table may have taken the count of
+/// starts along; counted anew, a session would get a number that another has had, and with it what
+/// is that one's.
+Result<std::uint32_t, Error> last_generation_found(Engine& engine, bool looks_at_sessions) {
+    std::uint32_t found = 0;
+    const auto note = [&found](std::uint64_t id) {
+        found = std::max(found, IdMint::generation_of(id));
+    };
+    for (const Family family :
+         {Family::subscriptions, Family::queue, Family::flight, Family::inbound, Family::wills,
+          Family::cursors, Family::discards}) {
+        const auto last = engine.last(family, {}, {});
+        if (!last) return std::unexpected(last.error());
+        if (*last) note(id_of(**last).value_or(0));
+    }
+    if (!looks_at_sessions) return found;
+    const auto rows = engine.scan(Family::sessions, {}, {});
+    while (rows->next()) {
+        if (const auto session = decode_session(rows->value())) note(session->id.value);
+    }
+    if (auto error = rows->error()) return std::unexpected(*error);
+    return found;
+}
+
 }  // namespace
 
 Result<Identity, Error> read_identity(Engine& engine) {
@@ -93,7 +119,7 @@ Result<Identity, Error> read_identity(Engine& engine) {
                     *node, 0};
 }
 
-Result<Identity, Error> begin_generation(Engine& engine, std::uint64_t node) {
+Result<Identity, Error> begin_generation(Engine& engine, std::uint64_t node, bool has_lost) {
     auto identity = read_identity(engine);
     if (!identity) return identity;
     if (identity->schema < schema_version) {
@@ -103,7 +129,9 @@ Result<Identity, Error> begin_generation(Engine& engine, std::uint64_t node) {
         }
         identity->schema = schema_version;
     }
-    ++identity->generation;
+    const auto found = last_generation_found(engine, has_lost || identity->generation == 0);
+    if (!found) return std::unexpected(found.error());
+    identity->generation = std::max(identity->generation, *found) + 1;
     if (identity->node == 0) identity->node = node;
     Batch batch;
     put_number(batch, "schema", identity->schema);

@@ -24,9 +24,11 @@ struct Identity {
 
 /// Brings the rows to this version, step by step, and begins a new generation. Everything is on the
 /// device when it returns; cut off at any moment, it begins again.
-/// Shape   `node`: for a store that has none yet.
+/// Shape   `node`: for a store that has none yet. `has_lost`: opening it lost something, perhaps
+///         the count of starts; then all sessions are looked at for it, else a few rows.
 /// Errors  unsupported: a newer version wrote it; nothing was changed. Else as Engine.
-[[nodiscard]] Result<Identity, Error> begin_generation(Engine& engine, std::uint64_t node);
+[[nodiscard]] Result<Identity, Error> begin_generation(Engine& engine, std::uint64_t node,
+                                                       bool has_lost = false);
 
 /// What is there, changing nothing; a store without rows has generation 0.
 /// Errors  as above.

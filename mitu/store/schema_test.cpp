@@ -52,6 +52,37 @@ TEST_P(Schema, a_new_store_gets_a_node_once_and_a_generation_each_start) {
     EXPECT_EQ(second->node, 77u);
 }
 
+TEST_P(Schema, numbers_go_on_when_the_count_of_starts_is_lost) {
+    constexpr std::uint32_t starts = 41;
+    const SessionId id = IdMint{starts, ShardId{3}}.next<SessionId>();
+    const auto lose_count = [&] {
+        Batch batch;
+        for (const char* name : {"generation", "node"}) batch.erase(Family::meta, as_bytes(name));
+        write(batch);
+    };
+    {
+        SCOPED_TRACE("one that has rows");
+        Batch batch;
+        batch.put_subscription(id, "a/#", {});
+        write(batch);
+        lose_count();
+        EXPECT_EQ(begin_generation(engine(), 1)->generation, starts + 1);
+    }
+    {
+        SCOPED_TRACE("one that has none, and an older count is there again");
+        const SessionId later = IdMint{starts + 100, ShardId{0}}.next<SessionId>();
+        SessionRecord record;
+        record.id = later;
+        Batch batch;
+        batch.put_session({"acme", "quiet"}, record);
+        write(batch);
+        EXPECT_EQ(begin_generation(engine(), 1)->generation, starts + 2) << "nothing was lost";
+        EXPECT_EQ(begin_generation(engine(), 1, true)->generation, starts + 101);
+        lose_count();
+        EXPECT_EQ(begin_generation(engine(), 1)->generation, starts + 101);
+    }
+}
+
 TEST_P(Schema, wills_of_version_1_get_rows_of_their_own) {
     write_version_1();
     const auto identity = begin_generation(engine(), 1);

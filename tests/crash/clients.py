@@ -40,6 +40,12 @@ class Link:
             raise ConnectionResetError
         self._writer.write(b"".join(pieces))
 
+    async def drain(self):
+        """Until the socket has taken what was sent."""
+        if self._writer.is_closing():
+            raise ConnectionResetError
+        await self._writer.drain()
+
     async def receive(self):
         first = (await self._reader.readexactly(1))[0]
         size = shift = 0

@@ -104,6 +104,7 @@ class Session:
     forgotten_at: list = dataclasses.field(default_factory=list)  # clean starts, as they were asked
     is_known: bool | None = False  # None: it may be there or not
     asks_clean: bool = False
+    is_unanswered: bool = False  # CONNECT, so far
 
     def interest(self, topic_filter):
         for found in reversed(self.interests):
@@ -171,6 +172,9 @@ class Checker:
     def _on_connecting(self, event):
         session = self._session(event)
         session.asks_clean = event.flag
+        if session.is_unanswered and session.is_known is False:
+            session.is_known = None  # the CONNECT before this one may have made it
+        session.is_unanswered = True
         if event.flag:
             session.forgotten_at.append(event.at)
             session.is_known = None
@@ -181,6 +185,7 @@ class Checker:
     def _on_connected(self, event):
         session = self._session(event)
         session.arrivals_at.append(event.at)
+        session.is_unanswered = False
         if session.asks_clean:
             if event.flag:
                 self._blame("session", f"{event.client} asked for a clean start and found a session")

@@ -281,6 +281,15 @@ class Sessions(Case):
                 self.connect("s", present=present)
                 self.expect()
 
+    def test_a_connect_without_an_answer_may_have_made_the_session(self):
+        for present in (False, True):
+            with self.subTest(present=present):
+                self.setUp()
+                self.add("connecting", "s", flag=False)
+                self.add("killed", "server")
+                self.connect("s", present=present)
+                self.expect()
+
     def test_a_session_that_nobody_had_is_found(self):
         self.connect("s", present=True)
         self.expect("session")

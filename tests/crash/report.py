@@ -1,8 +1,10 @@
 """What a run has survived, as a table and as JSON; and what there is to see when it has not."""
 
 import collections
+import datetime
 import json
 import pathlib
+import subprocess
 import tempfile
 
 import history as histories
@@ -55,11 +57,30 @@ class Report:
         lines += [f"| {name:{width}} | {value:>11,} |" for name, value in rows]
         return f"{self.name}\n\n" + "\n".join(lines)
 
-    def save(self, path):
-        if path:
-            pathlib.Path(path).write_text(
-                json.dumps({"name": self.name, **dict(self.rows())}, indent=2) + "\n"
-            )
+    def save(self, path, section):
+        """Beside what other tests have written there."""
+        if not path:
+            return
+        path = pathlib.Path(path)
+        sections = json.loads(path.read_text()) if path.exists() else {}
+        sections[section] = {
+            "name": self.name,
+            "date": datetime.date.today().isoformat(),
+            "commit": commit(),
+            "counts": dict(self.rows()),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(sections, indent=2) + "\n")
+
+
+def commit():
+    done = subprocess.run(
+        ["git", "-C", str(pathlib.Path(__file__).parent), "rev-parse", "--short=9", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
 
 
 def violations(checker, per_kind=5):
@@ -80,7 +101,8 @@ def keep(world, checker=None):
                 f"{event.at:.4f} {event.client} {event.kind} {event.message} {event.topic} "
                 f"qos={event.qos} flag={event.flag:d} id={event.packet_id} {event.data or ''}\n"
             )
-    (folder / "mitud.log").write_text("\n".join(world.server.process.lines) + "\n")
+    said = [*world.server.said, "", *world.server.process.lines]
+    (folder / "mitud.log").write_text("\n".join(said) + "\n")
     if checker is not None:
         (folder / "violations.txt").write_text("\n".join(map(str, checker.violations)) + "\n")
     return folder

@@ -16,7 +16,9 @@ import harness  # noqa: E402
 
 CONFIGURATION = """
 authentication: {allow_anonymous: always}
-store: {durability: %(durability)s, will_grace: 1s, free_bytes_min: %(free_bytes_min)s}
+store:
+  {durability: %(durability)s, will_grace: 1s, free_bytes_min: %(free_bytes_min)s,
+   write_buffer_bytes: %(write_buffer)s}
 flapping: {enabled: false}
 """
 
@@ -38,23 +40,38 @@ class Server:
 
     alone = ("--no-supervisor",)  # one process, which nobody starts again
 
-    def __init__(self, durability="sync", shards=2, data=None, preload=None, free_bytes_min="1MiB"):
+    def __init__(
+        self,
+        durability="sync",
+        shards=2,
+        data=None,
+        preload=None,
+        free_bytes_min="1MiB",
+        write_buffer="64MiB",
+    ):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mitu-crash-"))
         self.data = pathlib.Path(data) if data else self.folder / "data"
         self.port = free_port()
         self.preload = preload or {}
-        self.process = None
+        self.process, self.said = None, []  # what former processes have said
         self.starts, self.start_s = 0, []
         self._shards = shards
         self._file = self.folder / "mitud.yaml"
         self._file.write_text(
-            CONFIGURATION % {"durability": durability, "free_bytes_min": free_bytes_min}
+            CONFIGURATION
+            % {
+                "durability": durability,
+                "free_bytes_min": free_bytes_min,
+                "write_buffer": write_buffer,
+            }
         )
 
-    def launch(self):
-        """Only the process; see wait_until_it_serves()."""
+    def launch(self, trial=None):
+        """Only the process; see wait_until_it_serves(). `trial`: its MITU_TRIAL."""
         self._port_file = self.folder / "ports.json"
         self._port_file.unlink(missing_ok=True)
+        if self.process is not None:
+            self.said += ["", *self.process.lines]
         self._launched_at = time.monotonic()
         self.process = harness.Process(
             [
@@ -63,22 +80,36 @@ class Server:
                 *("--data", self.data, "--shards", self._shards, "--log-format", "json"),
                 *("--port-file", self._port_file),
             ],
-            {"ASAN_OPTIONS": "quarantine_size_mb=8", **self.preload},
+            {
+                "ASAN_OPTIONS": "quarantine_size_mb=8",
+                **({"MITU_TRIAL": trial} if trial else {}),
+                **self.preload,
+            },
         )
 
     def wait_until_it_serves(self):
         def serves():
             if not self.process.is_running():
                 raise AssertionError(f"mitud does not start:\n{self.process.output()}")
-            return self._port_file.exists()
+            return self.serves()
 
         harness.eventually(serves, lambda: f"mitud serves\n{self.process.output()}", 60)
+        self.note_start()
+
+    def serves(self):
+        return self._port_file.exists()
+
+    def note_start(self):
         self.start_s.append(time.monotonic() - self._launched_at)
         self.starts += 1
 
-    def start(self):
-        self.launch()
+    def start(self, trial=None):
+        self.launch(trial)
         self.wait_until_it_serves()
+
+    def struck(self, what):
+        """Whether the trial says so: "killed at POINT", "failed POINT"."""
+        return f"trial: {what}" in list(self.process.lines)
 
     @property
     def http_port(self):
@@ -112,6 +143,16 @@ class Server:
             key=lambda path: int(path.stem),
         )
         return logs[-1] if logs else None
+
+    def damage_table(self):
+        """Wipes the end of the newest table: it does not open any more. False: there is none."""
+        tables = sorted((self.data / "store").glob("*.sst"), key=lambda path: int(path.stem))
+        if not tables:
+            return False
+        with tables[-1].open("r+b") as file:
+            file.seek(-8, os.SEEK_END)
+            file.write(bytes(8))
+        return True
 
     def remove(self):
         if self.process is not None and self.process.is_running():

@@ -29,7 +29,7 @@ class Crash(unittest.TestCase):
             if KILLS > KILLS_PER_ROUND:
                 print(total.line(), flush=True)
         print("\n" + total.table(), flush=True)
-        total.save(os.environ.get("MITU_CRASH_REPORT"))
+        total.save(os.environ.get("MITU_CRASH_REPORT"), "kills")
 
     def play(self, seed, kills, total):
         under_test = server.Server(shards=1 + seed % 3)

@@ -37,14 +37,16 @@ public:
 /// One process: what it has in memory ends with it.
 class Process {
 public:
-    Process(store::Engine& engine, WorldClock& clock, WorldOptions options, Durability durability)
+    Process(store::Engine& engine, WorldClock& clock, WorldOptions options, Durability durability,
+            std::uint64_t bytes_in_flight_max)
         : clock_{clock} {
         clock_.world = nullptr;
         terms_.tenants = {{"default", durability}, {"other", durability}};
         EXPECT_TRUE(begin_run(engine, terms_, 1));
         const std::uint16_t shards = options.shards;
         committer_ = std::make_unique<store::Committer>(
-            engine, store::CommitterOptions{.shards = shards},
+            engine,
+            store::CommitterOptions{.shards = shards, .bytes_in_flight_max = bytes_in_flight_max},
             [this](ShardId shard) { world_->network(shard.value).wake(); });
         reader_ = std::make_unique<store::Reader>(
             engine, committer_.get(), store::Reader::Options{.shards = shards},
@@ -110,7 +112,7 @@ protected:
     /// Ends the process, if there is one, and begins another.
     World& start() {
         process.reset();
-        process = std::make_unique<Process>(engine, clock, options(), durability);
+        process = std::make_unique<Process>(engine, clock, options(), durability, bytes_in_flight_max);
         return process->world();
     }
     [[nodiscard]] WorldOptions options() const {
@@ -134,6 +136,7 @@ protected:
     store::MemoryEngine engine;
     WorldClock clock;
     Durability durability = Durability::sync;
+    std::uint64_t bytes_in_flight_max = 8U << 20;
     std::unique_ptr<Process> process;
 };
 
