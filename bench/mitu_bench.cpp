@@ -9,6 +9,7 @@
 #include "bench/connect_run.hpp"
 #include "bench/filters_run.hpp"
 #include "bench/handshake_run.hpp"
+#include "bench/kept_run.hpp"
 #include "bench/options.hpp"
 #include "bench/process_sample.hpp"
 #include "bench/report.hpp"
@@ -36,6 +37,9 @@ mitu::bench::Report run(const mitu::bench::Options& options) {
             return mitu::bench::RetainedRun{options}.run();
         case mitu::bench::Scenario::handshake:
             return mitu::bench::HandshakeRun{options}.run();
+        case mitu::bench::Scenario::queued:
+        case mitu::bench::Scenario::set_retained:
+            return mitu::bench::KeptRun{options}.run();
         case mitu::bench::Scenario::storm:
             return mitu::bench::StormRun{options}.run();
         default:

@@ -8,13 +8,19 @@
 namespace mitu::bench {
 namespace {
 
-const std::map<std::string, Scenario> scenarios{
-    {"connect", Scenario::connect},     {"fan-in", Scenario::fan_in},
-    {"fan-out", Scenario::fan_out},     {"pairs", Scenario::pairs},
-    {"heartbeat", Scenario::heartbeat}, {"shared", Scenario::shared},
-    {"slow", Scenario::slow},           {"filters", Scenario::filters},
-    {"retained", Scenario::retained},   {"handshake", Scenario::handshake},
-    {"storm", Scenario::storm}};
+const std::map<std::string, Scenario> scenarios{{"connect", Scenario::connect},
+                                                {"fan-in", Scenario::fan_in},
+                                                {"fan-out", Scenario::fan_out},
+                                                {"pairs", Scenario::pairs},
+                                                {"heartbeat", Scenario::heartbeat},
+                                                {"shared", Scenario::shared},
+                                                {"slow", Scenario::slow},
+                                                {"filters", Scenario::filters},
+                                                {"retained", Scenario::retained},
+                                                {"handshake", Scenario::handshake},
+                                                {"storm", Scenario::storm},
+                                                {"queued", Scenario::queued},
+                                                {"set-retained", Scenario::set_retained}};
 
 const std::map<std::string, mqtt::ProtocolVersion> versions{{"4", mqtt::ProtocolVersion::v3_1_1},
                                                             {"5", mqtt::ProtocolVersion::v5}};
@@ -47,6 +53,10 @@ const char* to_text(Scenario scenario) noexcept {
             return "handshake";
         case Scenario::storm:
             return "storm";
+        case Scenario::queued:
+            return "queued";
+        case Scenario::set_retained:
+            return "set-retained";
     }
     return "unknown";
 }
@@ -64,7 +74,7 @@ Result<Options, int> parse_options(int argc, char** argv) {
     CLI::App app{"mitu-bench: loads an MQTT broker and prints what it saw as one line of JSON."};
     app.add_option("scenario", scenario,
                    "connect, fan-in, fan-out, pairs, heartbeat, shared, slow, filters, "
-                   "retained, handshake or storm")
+                   "retained, handshake, storm, queued or set-retained")
         ->required()
         ->check(CLI::IsMember(scenarios));
     app.add_option("--host", options.host, "address of the broker, in 127.0.0.0/8")
@@ -137,6 +147,13 @@ Result<Options, int> parse_options(int argc, char** argv) {
     key->needs(certificate);
     app.add_option("--keep-alive", options.keep_alive_s, "seconds that CONNECT asks for")
         ->capture_default_str();
+    app.add_flag("--keep-sessions", options.keep_sessions,
+                 "sessions outlive connections, for ever, and are resumed");
+    app.add_option("--sync-counts", options.sync_counts_file,
+                   "file of a broker that has mitu-count-syncs.so loaded (MITU_SYNC_COUNTS)");
+    app.add_option("--disk", options.disk_folder,
+                   "measure a bare fsync in this folder, before and after the load")
+        ->check(CLI::ExistingDirectory);
     app.add_flag("--spin", options.spin, "poll without sleeping");
     app.add_flag("--quiet", options.quiet, "no progress on stderr");
 
@@ -171,6 +188,14 @@ Result<Options, int> parse_options(int argc, char** argv) {
         options.qos != mqtt::QoS::at_most_once) {
         std::fprintf(stderr, "mitu-bench: %s is of QoS 0; leave out --qos\n", scenario.c_str());
         return std::unexpected(2);
+    }
+    if (options.scenario == Scenario::queued || options.scenario == Scenario::set_retained) {
+        if (options.qos == mqtt::QoS::at_most_once || options.open_loop()) {
+            std::fprintf(stderr, "mitu-bench: %s needs --qos 1 or 2 and goes by --window\n",
+                         scenario.c_str());
+            return std::unexpected(2);
+        }
+        if (options.scenario == Scenario::queued) options.keep_sessions = true;
     }
     if (options.tls == Tls::none &&
         (options.resume || !options.ca_file.empty() || !options.certificate_file.empty())) {

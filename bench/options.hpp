@@ -11,17 +11,19 @@
 namespace mitu::bench {
 
 enum class Scenario : std::uint8_t {
-    connect,    // N connections are set up, then idle
-    fan_in,     // many publishers, one subscriber to all
-    fan_out,    // one publisher, many subscribers
-    pairs,      // publisher k to subscriber k
-    heartbeat,  // N devices, each a PINGREQ and a PUBLISH now and then; one subscriber to all
-    shared,     // many publishers, one shared subscription with many members
-    slow,       // fan_out beside subscribers that read slowly or not at all
-    filters,    // publishes past very many wildcard filters
-    retained,   // very many retained messages, set and then subscribed to
-    handshake,  // connections that log in and are cut, one after the other
-    storm,      // N connections that are cut and come back at once
+    connect,       // N connections are set up, then idle
+    fan_in,        // many publishers, one subscriber to all
+    fan_out,       // one publisher, many subscribers
+    pairs,         // publisher k to subscriber k
+    heartbeat,     // N devices, each a PINGREQ and a PUBLISH now and then; one subscriber to all
+    shared,        // many publishers, one shared subscription with many members
+    slow,          // fan_out beside subscribers that read slowly or not at all
+    filters,       // publishes past very many wildcard filters
+    retained,      // very many retained messages, set and then subscribed to
+    handshake,     // connections that log in and are cut, one after the other
+    storm,         // N connections that are cut and come back at once
+    queued,        // publishes to sessions whose clients are away
+    set_retained,  // publishes that replace retained messages
 };
 
 enum class Tls : std::uint8_t { none, v1_2, v1_3 };
@@ -72,6 +74,13 @@ struct Options {
     std::string certificate_file;  // of the clients; empty: they show none
     std::string key_file;
     std::uint16_t keep_alive_s = 3'600;  // of those that do not subscribe
+
+    /// Clients ask for their sessions to be kept (for ever) and to be resumed.
+    bool keep_sessions = false;
+    /// Where the broker's syncs are counted (mitu-count-syncs.so); empty: nowhere.
+    std::string sync_counts_file;
+    /// Where a bare fsync is measured, beside what the broker does; empty: it is not.
+    std::string disk_folder;
 
     /// Connections being set up at the same time.
     std::uint32_t connect_burst = 32;

@@ -18,6 +18,15 @@ Json latency_json(const LatencyHistogram& latency) {
             {"p999", at(0.999)},        {"max", static_cast<double>(latency.max_ns()) / 1e3}};
 }
 
+/// How many bare fsyncs an acknowledgement took, by percentile.
+Json ack_ratios_json(const Report& report) {
+    const auto at = [&](double fraction) {
+        return static_cast<double>(report.ack_latency.percentile_ns(fraction)) /
+               static_cast<double>(report.disk_latency.percentile_ns(fraction));
+    };
+    return {{"p50", at(0.5)}, {"p99", at(0.99)}};
+}
+
 /// What the growth of memory is divided by.
 struct Stored {
     const char* name = nullptr;
@@ -100,6 +109,7 @@ Json parameters_json(const Options& options) {
             {"websocket", options.websocket},
             {"keep_alive_s", options.keep_alive_s},
             {"warmup_s", options.warmup.as_seconds()},
+            {"keep_sessions", options.keep_sessions},
             {"spin", options.spin}};
 }
 
@@ -129,6 +139,18 @@ std::string to_json(const Options& options, const Report& report) {
         }
     }
     if (report.latency.count() > 0) json["latency_us"] = latency_json(report.latency);
+    if (report.ack_latency.count() > 0) json["ack_latency_us"] = latency_json(report.ack_latency);
+    if (report.disk_latency.count() > 0) json["fsync_us"] = latency_json(report.disk_latency);
+    if (report.syncs) {
+        json["syncs"] = *report.syncs;
+        if (report.delivered > 0) {
+            json["syncs_per_message"] =
+                static_cast<double>(*report.syncs) / static_cast<double>(report.delivered);
+        }
+    }
+    if (report.ack_latency.count() > 0 && report.disk_latency.count() > 0) {
+        json["acks_per_fsync"] = ack_ratios_json(report);
+    }
     if (report.pss_before_bytes && report.pss_after_bytes) {
         json["memory"] = memory_json(options, report);
     }

@@ -27,6 +27,12 @@ struct Report {
     /// From when a message was due until it was read, of messages that were due in the window.
     /// Empty where the window is full by design and latency says nothing.
     LatencyHistogram latency;
+    /// From when a message was due until PUBACK or PUBREC, of the same messages; in queued and
+    /// set_retained from when it was sent.
+    LatencyHistogram ack_latency;
+    /// A bare write and fdatasync, before and after the load; empty: not asked for.
+    LatencyHistogram disk_latency;
+    std::optional<std::uint64_t> syncs;  // that the broker asked for
 
     /// Over the whole run, warm-up and drain included.
     std::uint64_t published = 0;

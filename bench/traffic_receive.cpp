@@ -30,7 +30,7 @@ bool Traffic::on_frame(Link& link, const Frame& frame, Instant now) {
         case PacketType::pubrec:
         case PacketType::pubrel:
         case PacketType::pubcomp:
-            return on_ack(link, frame);
+            return on_ack(link, frame, now);
         case PacketType::pingresp:
             ++pings_answered_;
             return true;
@@ -110,7 +110,7 @@ void Traffic::on_first_copy(std::uint32_t number, std::uint64_t sequence) {
     }
 }
 
-bool Traffic::on_ack(Link& link, const Frame& frame) {
+bool Traffic::on_ack(Link& link, const Frame& frame, Instant now) {
     if (frame.body_bytes < 2) return wrong("sent an acknowledgement without a packet id");
     if (frame.body_bytes > 2 && frame.body[2] >= 0x80) return wrong("refused a message");
     const std::uint16_t id = read_u16(frame.body);
@@ -126,6 +126,7 @@ bool Traffic::on_ack(Link& link, const Frame& frame) {
         if (publisher.received == publisher.sent || id != packet_id_of(publisher.received)) {
             return wrong("sent a PUBREC out of order");
         }
+        note_first_ack(publisher, publisher.received, now);
         ++publisher.received;
         send_ack(link, pubrel_first, id);
         return true;
@@ -136,10 +137,18 @@ bool Traffic::on_ack(Link& link, const Frame& frame) {
         id != packet_id_of(publisher.acked)) {
         return wrong("sent an acknowledgement out of order");
     }
+    if (!complete) note_first_ack(publisher, publisher.acked, now);
     ++publisher.acked;
     ++acked_;
     list(number);
     return true;
+}
+
+void Traffic::note_first_ack(const Publisher& publisher, std::uint64_t sequence, Instant now) {
+    if (!latency_wanted_) return;
+    const std::int64_t due = options_.open_loop() ? due_ns(publisher, sequence) : publisher.sent_ns;
+    if (due < measure_begin_ns_ || due >= measure_end_ns_) return;
+    report_.ack_latency.record(now.since_start_ns() - due);
 }
 
 void Traffic::send_ack(Link& link, std::uint8_t first, std::uint16_t packet_id) {

@@ -72,6 +72,9 @@ class Broker:
     name = ""
     is_scraped = False   # whether /metrics is asked for while it is measured
     cores_wanted = None  # as many as all brokers have
+    # In which scenarios: those in which nothing has to be kept, those in which it has, or both.
+    KEPT_NEVER, KEPT_ONLY, KEPT_TOO = range(3)
+    takes_part = KEPT_NEVER
 
     def command(self, folder, scenario):
         """The arguments, and the port, or None where the broker chooses it itself."""
@@ -85,6 +88,11 @@ class Broker:
         """Why it cannot do this scenario; None: it can."""
         return None
 
+    def is_meant_for(self, scenario):
+        """Whether it is to be compared there; if not, it is no news."""
+        return self.takes_part in (Broker.KEPT_ONLY if scenario.kept else Broker.KEPT_NEVER,
+                                   Broker.KEPT_TOO)
+
     def version(self):
         return None
 
@@ -96,13 +104,14 @@ class Broker:
         """What its environment has beside ours."""
         return {}
 
-    def start(self, folder, cores, scenario):
+    def start(self, folder, cores, scenario, variables=None):
+        """`variables`: of its environment, beside its own."""
         command, port = self.command(folder, scenario)
         log = folder / "broker.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment()},
+                env={**os.environ, **joined(self.environment(), variables or {})},
                 preexec_fn=lambda: os.sched_setaffinity(0, cores))
         running = Running(self.name, process, port, log)
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -125,6 +134,12 @@ class Broker:
             return json.loads((folder / "port.json").read_text())[door]
         except (OSError, ValueError, KeyError):
             return None
+
+
+def joined(first, second):
+    """Two environments; what both preload is loaded."""
+    preload = " ".join(one["LD_PRELOAD"] for one in (first, second) if "LD_PRELOAD" in one)
+    return {**first, **second, **({"LD_PRELOAD": preload} if preload else {})}
 
 
 def data_folder(parent, name):

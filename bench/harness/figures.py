@@ -21,6 +21,17 @@ def has_wire(entry):
     return any(word.startswith(("--tls=", "--websocket")) for word in entry["arguments"])
 
 
+def is_kept(entry):
+    """What is sent is to survive; other brokers take part."""
+    return "--keep-sessions" in entry["arguments"]
+
+
+def split(summary):
+    """Those in which messages are kept, and the others."""
+    return ([entry for entry in summary if is_kept(entry)],
+            [entry for entry in summary if not is_kept(entry)])
+
+
 def is_one_at_a_time(entry):
     return "--window=1" in entry["arguments"]
 
@@ -47,6 +58,12 @@ METRICS = {
     "p99_us": at("latency_us.p99"),
     "p999_us": at("latency_us.p999"),
     "max_us": at("latency_us.max"),
+    "ack_p50_us": at("ack_latency_us.p50"),
+    "ack_p99_us": at("ack_latency_us.p99"),
+    "fsync_p50_us": at("fsync_us.p50"),
+    "fsync_p99_us": at("fsync_us.p99"),
+    "acks_per_fsync": at("acks_per_fsync.p99"),
+    "syncs_per_1000": lambda run: run.get("syncs_per_message") and 1000 * run["syncs_per_message"],
     "bytes_per_connection": at("memory.bytes_per_connection"),
     "bytes_per_filter": at("memory.bytes_per_filter"),
     "bytes_per_retained": at("memory.bytes_per_retained"),

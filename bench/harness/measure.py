@@ -14,6 +14,7 @@ from harness import certificates, machine
 
 
 SCRAPE_PERIOD_SECONDS = 1
+SYNC_COUNTER = "mitu-count-syncs.so"
 
 
 class Scraper:
@@ -59,21 +60,25 @@ class Bench:
         """One run of one broker: the generator's report; `failure` in it says what went wrong."""
         with tempfile.TemporaryDirectory(prefix="mitu-bench-") as parent:
             folder = broker_kinds.data_folder(parent, broker.name)
+            variables = {"LD_PRELOAD": str(self.generator.parent / SYNC_COUNTER),
+                         "MITU_SYNC_COUNTS": str(folder / "syncs")} if scenario.kept else {}
             try:
                 cores = self.cores.of_broker(broker.cores_wanted)
-                running = broker.start(folder, cores, scenario)
+                running = broker.start(folder, cores, scenario, variables)
             except (broker_kinds.StartFailure, OSError) as error:
                 return {"ok": False, "failure": str(error)}
             try:
-                return self.load(running, scenario, cores)
+                return self.load(running, scenario, cores, folder)
             finally:
                 running.stop()
 
-    def load(self, running, scenario, broker_cores):
+    def load(self, running, scenario, broker_cores, folder):
         command = [str(self.generator), *scenario.arguments(),
                    *certificates.generator_words(scenario), f"--port={running.port}",
                    f"--broker-pid={running.pid}", f"--warmup={self.warmup:g}",
                    f"--seconds={self.seconds:g}", "--quiet"]
+        if scenario.kept:
+            command += [f"--sync-counts={folder / 'syncs'}", f"--disk={folder}"]
         # With few thousand connections and nothing to send, polling would only heat the room.
         # Polling would also take away a core that the broker wants, and hide how busy the
         # generator is, which says what a broker with several cores could do.
@@ -129,6 +134,8 @@ def summary(report):
     if "broker_cpu_us_per_message" in report:
         words.append(f'{report["broker_cpu_us_per_message"]:.3g} us')
     words.append(f'{report.get("delivered_per_s", 0):,.0f}/s')
+    if "syncs_per_message" in report:
+        words.append(f'{1000 * report["syncs_per_message"]:.3g} fsyncs per 1,000')
     if "latency_us" in report:
         words.append(f'p99 {report["latency_us"]["p99"]:,.0f} us')
     if not report["ok"]:
@@ -140,14 +147,16 @@ def measure(bench, scenarios, brokers, repeat, say):
     """All runs: {scenario: {broker: [report, ...]}}. Within a repeat the brokers take turns, and
     each repeat starts with another, so that drift of the machine meets all of them."""
     results = {}
-    able = {scenario: [broker for broker in brokers if broker.cannot(scenario) is None]
+    meant = {scenario: [broker for broker in brokers if broker.is_meant_for(scenario)]
+             for scenario in scenarios}
+    able = {scenario: [broker for broker in meant[scenario] if broker.cannot(scenario) is None]
             for scenario in scenarios}
     total = repeat * sum(map(len, able.values()))
     done = 0
     begin = time.monotonic()
     for scenario in scenarios:
         say(f"\n{scenario.name}")
-        for broker in brokers:
+        for broker in meant[scenario]:
             if broker not in able[scenario]:
                 say(f"  left out: {broker.name}: {broker.cannot(scenario)}")
         runs = results[scenario] = {broker.name: [] for broker in able[scenario]}

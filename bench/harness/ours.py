@@ -33,6 +33,7 @@ class Mitu(Broker):
     words = ""  # what makes it differ from mitu
     shards = 1
     features = configuration.FEATURES
+    durability = None  # the default
 
     def __init__(self, bin_folder, extra=()):
         self.binary = bin_folder / "mitud"
@@ -55,7 +56,7 @@ class Mitu(Broker):
         return "metrics" in self.features
 
     def command(self, folder, scenario):
-        return [str(self.binary), *configuration.write(folder, scenario, self.features),
+        return [str(self.binary), *configuration.write(folder, scenario, self.features, self.durability),
                 "--port-file", str(folder / "port.json"),
                 *([] if self.shards is None else ["--shards", str(self.shards)]), *self.extra], None
 

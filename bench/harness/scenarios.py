@@ -24,6 +24,7 @@ class Scenario:
     client_certificates: bool = False
     resume: bool = False
     websocket: bool = False
+    kept: bool = False       # sessions and their messages are to survive: see durability.py
     seconds_spare: int = 90  # connecting thousands, draining, a busy machine
     quick: bool = False
 
@@ -57,6 +58,7 @@ class Scenario:
         words += [f"--tls={self.tls}"] if self.tls else []
         words += ["--websocket"] if self.websocket else []
         words += ["--resume"] if self.resume else []
+        words += ["--keep-sessions"] if self.kept else []
         words.append(f"--rate={self.rate:g}" if self.open_loop else f"--window={self.window}")
         return words
 
@@ -165,6 +167,19 @@ def fleets(open_files_max, quick):
                    quick=True)
 
 
+def durable():
+    """Nothing acknowledged is lost: what that costs, beside not caring."""
+    for qos in (1, 2):
+        yield Scenario(f"durable: pairs 100 QoS {qos}, 64 B", "pairs", 100, qos, kept=True, quick=True)
+    yield Scenario("durable: queued 100 QoS 1, 64 B", "queued", 100, 1, kept=True, quick=True)
+    yield Scenario("durable: retained writes 100 QoS 1, 64 B", "set-retained", 100, 1, kept=True,
+                   quick=True)
+    yield Scenario("durable: pairs 100 QoS 1, 1 KiB", "pairs", 100, 1, 1024, kept=True)
+    for rate in (1_000, 10_000):
+        yield Scenario(f"durable: pairs 100 QoS 1, 64 B at {rate:,}/s", "pairs", 100, 1, rate=rate,
+                       kept=True, quick=rate == 10_000)
+
+
 WIRES = {
     "TLS 1.3": {"tls": "1.3"}, "TLS 1.2": {"tls": "1.2"},
     "mutual TLS 1.3": {"tls": "1.3", "client_certificates": True},
@@ -210,5 +225,5 @@ def wide_windows():
 def all_of(open_files_max, quick, wide=False):
     """`wide`: those with wide windows, too."""
     every = [*fleets(open_files_max, quick), *saturated(), *one_at_a_time(), *fixed_rates(),
-             *shared(), *slow(), *stored(), *wires(), *(wide_windows() if wide else ())]
+             *shared(), *slow(), *stored(), *wires(), *durable(), *(wide_windows() if wide else ())]
     return [scenario for scenario in every if scenario.quick or not quick]

@@ -3,10 +3,11 @@
 import dataclasses
 import re
 
-from harness.figures import OURS, YARDSTICK
+from harness.figures import OURS, YARDSTICK, is_at_rate, is_kept
 from harness.report import kept_up, number, table
 
 MOSQUITTO = "mosquitto"
+SYNC = f"{OURS} sync"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Target:
     most: float    # times what `against` has in the same turn; without it, in the metric's unit
     against: str | None = YARDSTICK
     metric: str = "cpu_us"
+    broker: str = OURS
 
 
 TARGETS = (
@@ -39,13 +41,20 @@ TARGETS = (
            "bytes_per_filter"),
     Target("retained message of 64 B, bytes", r"100,000 retained, 64 B", 400, None,
            "bytes_per_retained"),
+    *(Target(f"fsyncs per 1,000 messages, {label}", f"durable: {scenario}, 64 B", 50, None,
+             "syncs_per_1000", SYNC)
+      for label, scenario in (("pairs QoS 1", "pairs 100 QoS 1"), ("pairs QoS 2", "pairs 100 QoS 2"),
+                              ("queued", "queued 100 QoS 1"),
+                              ("retained writes", "retained writes 100 QoS 1"))),
+    Target("PUBACK p99 in bare fsyncs' p99, sync", r"durable: pairs 100 QoS 1, 64 B at 10,000/s", 3, None,
+           "acks_per_fsync", SYNC),
 )
 
 
 def latency_targets(summary):
     """CPU is not bought with delay: at each fixed rate p50 and p99 are at most mosquitto's."""
     for entry in summary:
-        if not any(word.startswith("--rate=") for word in entry["arguments"]):
+        if not is_at_rate(entry) or is_kept(entry):
             continue
         for metric, label in (("p50_us", "p50"), ("p99_us", "p99")):
             yield Target(f"{label}, {entry['name']}", re.escape(entry["name"]), 1.0, MOSQUITTO,
@@ -59,8 +68,8 @@ def is_of(target, name):
 def found_by(entry, target):
     """What Mitu has, as median and spread; None: it was not measured."""
     if target.against is None:
-        return entry["brokers"].get(OURS, {}).get("metrics", {}).get(target.metric)
-    return entry["ratios"].get(f"{OURS} / {target.against}", {}).get(target.metric)
+        return entry["brokers"].get(target.broker, {}).get("metrics", {}).get(target.metric)
+    return entry["ratios"].get(f"{target.broker} / {target.against}", {}).get(target.metric)
 
 
 def judge(summary):
@@ -69,14 +78,14 @@ def judge(summary):
     for target in (*TARGETS, *latency_targets(summary)):
         entry = next((one for one in summary if is_of(target, one["name"])), None)
         found = found_by(entry, target) if entry else None
-        parts = [OURS] + ([target.against] if target.against else [])
+        parts = [target.broker] + ([target.against] if target.against else [])
         if found is None:
             verdict = "not measured"
         elif not all(entry["brokers"][name]["sound"] for name in parts):
             verdict = "unsound"
         else:
             # Who falls behind has not reached anything, whatever those that fell behind more say.
-            reached = found["median"] <= target.most and kept_up(entry, OURS)
+            reached = found["median"] <= target.most and kept_up(entry, target.broker)
             verdict = "met" if reached else "missed"
         judged.append({"row": target.row, "scenario": entry["name"] if entry else None,
                        "metric": target.metric, "against": target.against, "most": target.most,
@@ -84,10 +93,15 @@ def judge(summary):
     return judged
 
 
+UNITS = {"syncs_per_1000": "fsyncs", "acks_per_fsync": "times a bare fsync"}
+
+
 def unit(row):
     if row["against"]:
         return f"times {row['against']}"
-    return "bytes" if row["metric"].startswith("bytes_") else row["metric"]
+    if row["metric"].startswith("bytes_"):
+        return "bytes"
+    return UNITS.get(row["metric"], row["metric"])
 
 
 def cells(row):
