@@ -14,13 +14,7 @@ namespace {
 using mqtt::PacketType;
 using mqtt::QoS;
 
-constexpr std::uint8_t puback_byte = 0x40;
-constexpr std::uint8_t pubrec_byte = 0x50;
-constexpr std::uint8_t pubrel_byte = 0x62;
-constexpr std::uint8_t pubcomp_byte = 0x70;
-constexpr std::array<std::uint8_t, 2> disconnect_packet{0xE0, 0x00};
-
-std::string topic_of(Scenario scenario, std::uint32_t k) {
+std::string kept_topic(Scenario scenario, std::uint32_t k) {
     return fmt::format("{}/d{:05}/telemetry", scenario == Scenario::queued ? "pair" : "all", k);
 }
 
@@ -28,13 +22,13 @@ std::string topic_of(Scenario scenario, std::uint32_t k) {
 
 KeptRun::KeptRun(const Options& options) : options_{options}, swarm_{options} {
     for (std::uint32_t k = 0; k < readers(); ++k) {
-        swarm_.plan(fmt::format("s{:05}", k), is_queued() ? topic_of(options.scenario, k) : "");
+        swarm_.plan(fmt::format("s{:05}", k), is_queued() ? kept_topic(options.scenario, k) : "");
     }
     received_.resize(readers());
     seen_.resize(options.clients);
     for (std::uint32_t k = 0; k < options.clients; ++k) {
         swarm_.plan(fmt::format("d{:05}", k), "");
-        publishers_.push_back({.pattern = {topic_of(options.scenario, k), options.qos,
+        publishers_.push_back({.pattern = {kept_topic(options.scenario, k), options.qos,
                                            options.payload_bytes, options.version, !is_queued()},
                                .sent_ns = std::vector<std::int64_t>(options.window)});
         free_.push_back(k);
@@ -183,7 +177,7 @@ bool KeptRun::on_frame(Link& link, const Frame& frame, Instant now) {
         case PacketType::pubcomp:
             if (frame.body_bytes < 2) return wrong("sent an acknowledgement without a packet id");
             if (frame.type() == PacketType::pubrel) {
-                answer(link, pubcomp_byte, read_u16(frame.body));
+                answer(link, pubcomp_first, read_u16(frame.body));
                 return true;
             }
             if (link.index < readers()) return wrong("acknowledged what was never sent");
@@ -209,7 +203,7 @@ bool KeptRun::on_ack(std::uint32_t number, Link& link, const Frame& frame, Insta
     }
     ++count;
     if (frame.type() == PacketType::pubrec) {
-        answer(link, pubrel_byte, id);
+        answer(link, pubrel_first, id);
         return true;
     }
     ++acked_;
@@ -229,8 +223,8 @@ bool KeptRun::on_publish(Link& link, const Frame& frame) {
         stamp.publisher >= publishers_.size() || (is_queued() && stamp.publisher != link.index)) {
         return wrong("delivered a message that was not for this client");
     }
-    if (frame.qos() == QoS::at_least_once) answer(link, puback_byte, delivery.packet_id);
-    if (frame.qos() == QoS::exactly_once) answer(link, pubrec_byte, delivery.packet_id);
+    if (frame.qos() == QoS::at_least_once) answer(link, puback_first, delivery.packet_id);
+    if (frame.qos() == QoS::exactly_once) answer(link, pubrec_first, delivery.packet_id);
     report_.bytes_delivered += frame.size_bytes;
     if (is_queued()) {
         report_.received += received_[link.index].on_received(stamp.sequence);
@@ -246,11 +240,7 @@ bool KeptRun::on_publish(Link& link, const Frame& frame) {
 }
 
 void KeptRun::answer(Link& link, std::uint8_t first, std::uint16_t packet_id) {
-    std::uint8_t* out = swarm_.append(link, 4);
-    out[0] = first;
-    out[1] = 2;
-    out[2] = static_cast<std::uint8_t>(packet_id >> 8);
-    out[3] = static_cast<std::uint8_t>(packet_id);
+    write_ack(swarm_.append(link, ack_bytes), first, packet_id);
 }
 
 void KeptRun::sum_up() {

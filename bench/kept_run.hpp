@@ -66,7 +66,6 @@ private:
     std::vector<bool> seen_;               // set-retained: the last of each publisher
     std::vector<std::uint32_t> free_;      // publishers with room in their windows
     std::uint64_t acked_ = 0;
-    std::uint64_t read_ = 0;
     std::uint64_t progress_ = 0;
     Instant progress_at_;
     bool sending_ = false;

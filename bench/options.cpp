@@ -20,10 +20,14 @@ const std::map<std::string, Scenario> scenarios{{"connect", Scenario::connect},
                                                 {"handshake", Scenario::handshake},
                                                 {"storm", Scenario::storm},
                                                 {"queued", Scenario::queued},
-                                                {"set-retained", Scenario::set_retained}};
+                                                {"set-retained", Scenario::set_retained},
+                                                {"offline", Scenario::offline},
+                                                {"comeback", Scenario::comeback}};
 
 const std::map<std::string, mqtt::ProtocolVersion> versions{{"4", mqtt::ProtocolVersion::v3_1_1},
                                                             {"5", mqtt::ProtocolVersion::v5}};
+
+const std::map<std::string, Phase> phases{{"fill", Phase::fill}, {"back", Phase::back}};
 
 const std::map<std::string, Tls> tls_versions{{"1.2", Tls::v1_2}, {"1.3", Tls::v1_3}};
 
@@ -57,6 +61,10 @@ const char* to_text(Scenario scenario) noexcept {
             return "queued";
         case Scenario::set_retained:
             return "set-retained";
+        case Scenario::offline:
+            return "offline";
+        case Scenario::comeback:
+            return "comeback";
     }
     return "unknown";
 }
@@ -66,6 +74,8 @@ Result<Options, int> parse_options(int argc, char** argv) {
     std::string scenario;
     std::string version = "4";
     std::string tls;
+    std::string phase = "fill";
+    double reconnect_s = options.reconnect.as_seconds();
     unsigned qos = 0;
     double warmup_s = options.warmup.as_seconds();
     double measure_s = options.measure.as_seconds();
@@ -74,7 +84,7 @@ Result<Options, int> parse_options(int argc, char** argv) {
     CLI::App app{"mitu-bench: loads an MQTT broker and prints what it saw as one line of JSON."};
     app.add_option("scenario", scenario,
                    "connect, fan-in, fan-out, pairs, heartbeat, shared, slow, filters, "
-                   "retained, handshake, storm, queued or set-retained")
+                   "retained, handshake, storm, queued, set-retained, offline or comeback")
         ->required()
         ->check(CLI::IsMember(scenarios));
     app.add_option("--host", options.host, "address of the broker, in 127.0.0.0/8")
@@ -149,6 +159,21 @@ Result<Options, int> parse_options(int argc, char** argv) {
         ->capture_default_str();
     app.add_flag("--keep-sessions", options.keep_sessions,
                  "sessions outlive connections, for ever, and are resumed");
+    app.add_option("--backlog", options.backlog, "offline, comeback: messages that wait for each")
+        ->capture_default_str()
+        ->check(CLI::Range(0u, 1'000u));
+    app.add_option("--probes", options.probes,
+                   "offline: devices that come back in the end; comeback: devices that ping")
+        ->capture_default_str()
+        ->check(CLI::Range(1u, 1'000'000u));
+    app.add_option("--phase", phase, "offline: fill, or back: the server has been started again")
+        ->check(CLI::IsMember(phases));
+    app.add_option("--begin-ns", options.begin_ns,
+                   "offline: when it was started, on CLOCK_MONOTONIC");
+    app.add_option("--kill", options.kill_pid, "comeback: who gets SIGKILL; 0: cut connections");
+    app.add_option("--reconnect", reconnect_s, "comeback: seconds within which devices come back")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 3600.0));
     app.add_option("--sync-counts", options.sync_counts_file,
                    "file of a broker that has mitu-count-syncs.so loaded (MITU_SYNC_COUNTS)");
     app.add_option("--disk", options.disk_folder,
@@ -167,6 +192,12 @@ Result<Options, int> parse_options(int argc, char** argv) {
     options.version = versions.at(version);
     if (!tls.empty()) options.tls = tls_versions.at(tls);
     options.qos = static_cast<mqtt::QoS>(qos);
+    options.phase = phases.at(phase);
+    options.reconnect = Duration::from_seconds(reconnect_s);
+    if (options.scenario == Scenario::offline || options.scenario == Scenario::comeback) {
+        options.qos = mqtt::QoS::at_least_once;  // nothing else is kept, or makes them differ
+        options.keep_sessions = true;
+    }
     options.warmup = Duration::from_seconds(warmup_s);
     options.measure = Duration::from_seconds(measure_s);
     options.patience = Duration::from_seconds(patience_s);

@@ -24,7 +24,12 @@ enum class Scenario : std::uint8_t {
     storm,         // N connections that are cut and come back at once
     queued,        // publishes to sessions whose clients are away
     set_retained,  // publishes that replace retained messages
+    offline,       // very many sessions whose clients are away, with messages
+    comeback,      // a fleet whose server is killed
 };
+
+/// Of offline: before the server is started again, and after.
+enum class Phase : std::uint8_t { fill, back };
 
 enum class Tls : std::uint8_t { none, v1_2, v1_3 };
 
@@ -81,6 +86,18 @@ struct Options {
     std::string sync_counts_file;
     /// Where a bare fsync is measured, beside what the broker does; empty: it is not.
     std::string disk_folder;
+
+    /// offline, comeback: messages that wait for each.
+    std::uint32_t backlog = 10;
+    /// offline: devices that come back in the end; comeback: devices that ping when they are back.
+    std::uint32_t probes = 100;
+    Phase phase = Phase::fill;
+    /// offline, Phase::back: when the server was started, on the monotonic clock.
+    std::int64_t begin_ns = 0;
+    /// comeback: who gets SIGKILL; 0: nobody, and the connections are cut.
+    int kill_pid = 0;
+    /// comeback: devices come back within this time, each at its own moment.
+    Duration reconnect = Duration::seconds(1);
 
     /// Connections being set up at the same time.
     std::uint32_t connect_burst = 32;

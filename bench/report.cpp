@@ -39,6 +39,8 @@ Stored stored_of(const Options& options) noexcept {
             return {.name = "connection", .count = static_cast<double>(options.clients)};
         case Scenario::filters:
             return {.name = "filter", .count = static_cast<double>(options.count)};
+        case Scenario::offline:
+            return {.name = "session", .count = static_cast<double>(options.count)};
         case Scenario::retained:
             return {.name = "retained", .count = static_cast<double>(options.count)};
         default:
@@ -110,6 +112,9 @@ Json parameters_json(const Options& options) {
             {"keep_alive_s", options.keep_alive_s},
             {"warmup_s", options.warmup.as_seconds()},
             {"keep_sessions", options.keep_sessions},
+            {"backlog", options.backlog},
+            {"probes", options.probes},
+            {"reconnect_s", options.reconnect.as_seconds()},
             {"spin", options.spin}};
 }
 
@@ -151,7 +156,7 @@ std::string to_json(const Options& options, const Report& report) {
     if (report.ack_latency.count() > 0 && report.disk_latency.count() > 0) {
         json["acks_per_fsync"] = ack_ratios_json(report);
     }
-    if (report.pss_before_bytes && report.pss_after_bytes) {
+    if (report.pss_after_bytes && (report.pss_before_bytes || options.phase == Phase::back)) {
         json["memory"] = memory_json(options, report);
     }
     if (options.tls != Tls::none) json["tls"] = wires_json(report.wires);
@@ -160,7 +165,9 @@ std::string to_json(const Options& options, const Report& report) {
         json["logins_per_core_s"] =
             static_cast<double>(report.delivered) / report.broker_cpu->as_seconds();
     }
-    if (options.scenario == Scenario::storm) json["storm"] = storm_json(report);
+    if (!report.figures.empty()) json["figures"] = report.figures;
+    if (options.scenario == Scenario::storm || options.scenario == Scenario::comeback)
+        json["storm"] = storm_json(report);
     if (report.store_cpu) json["store"] = store_json(options, report);
     if (options.scenario == Scenario::slow) json["slow"] = slow_json(report);
     if (report.idle_cpu && report.idle_s > 0) {

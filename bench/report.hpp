@@ -44,7 +44,8 @@ struct Report {
     /// Open loop: messages that were due but not yet sent when the window ended.
     std::uint64_t backlog = 0;
 
-    /// connect: of the connections; filters, retained: of as many of those; slow: of the run.
+    /// connect: of the connections; filters, retained, offline: of as many of those; slow: of the
+    /// run.
     std::optional<std::uint64_t> pss_before_bytes;
     std::optional<std::uint64_t> pss_after_bytes;
     /// filters: to subscribe to all; retained: to set all.
@@ -60,7 +61,10 @@ struct Report {
     std::optional<Duration> idle_cpu;
     double idle_s = 0;
 
-    /// storm: why those that came back had to come again, and how often.
+    /// offline, comeback: by name, with the unit last.
+    std::map<std::string, double> figures;
+
+    /// storm, comeback: why those that came back had to come again, and how often.
     std::map<std::string, std::uint64_t> turned_away;
 
     WireCounts wires;

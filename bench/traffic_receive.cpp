@@ -10,11 +10,6 @@ namespace {
 using mqtt::PacketType;
 using mqtt::QoS;
 
-constexpr std::uint8_t puback_first = 0x40;
-constexpr std::uint8_t pubrec_first = 0x50;
-constexpr std::uint8_t pubrel_first = 0x62;
-constexpr std::uint8_t pubcomp_first = 0x70;
-
 }  // namespace
 
 bool Traffic::wrong(const char* what) {
@@ -152,11 +147,7 @@ void Traffic::note_first_ack(const Publisher& publisher, std::uint64_t sequence,
 }
 
 void Traffic::send_ack(Link& link, std::uint8_t first, std::uint16_t packet_id) {
-    std::uint8_t* out = swarm_.append(link, 4);
-    out[0] = first;
-    out[1] = 2;
-    out[2] = static_cast<std::uint8_t>(packet_id >> 8);
-    out[3] = static_cast<std::uint8_t>(packet_id);
+    write_ack(swarm_.append(link, ack_bytes), first, packet_id);
 }
 
 }  // namespace mitu::bench

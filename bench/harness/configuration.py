@@ -54,6 +54,7 @@ LISTENER_LIMITS = """    limits:
       packet_bytes_max: 1MiB
 """
 SERVER_LIMITS = """limits:
+  shard_sessions_max: 4000000
   connect_rate_per_s: 1000000
   retained_messages_max: 4000000000
   retained_bytes_max: 16GiB
@@ -65,8 +66,8 @@ QUOTAS = ("connections_max", "connect_rate_per_s", "messages_per_s", "subscripti
 BYTE_QUOTAS = ("bytes_per_s", "retained_bytes_max", "queue_bytes_max")
 
 
-def listener(scenario, features):
-    lines = ["listeners:", "  - name: bench", '    bind: "127.0.0.1:0"']
+def listener(scenario, features, port):
+    lines = ["listeners:", "  - name: bench", f'    bind: "127.0.0.1:{port}"']
     if scenario.websocket:
         lines += ["    protocol: websocket", "    websocket: {path: /mqtt}"]
     if scenario.tls:
@@ -105,16 +106,17 @@ def policy(scenario, features):
             f"{client_limits(scenario) if 'limits' in features else ''}")
 
 
-def write(folder, scenario, features, durability=None):
-    """mitud.yaml and what it names, in `folder`. Returns the words that make mitud read it."""
-    (folder / "data").mkdir()
-    parts = [listener(scenario, features), "authentication: {allow_anonymous: always}\n",
+def write(folder, scenario, features, durability=None, port=0):
+    """mitud.yaml and what it names, in `folder`, whose data stay as they are. Returns the words that
+    make mitud read it. `port`: 0: any."""
+    (folder / "data").mkdir(exist_ok=True)
+    parts = [listener(scenario, features, port), "authentication: {allow_anonymous: always}\n",
              'api: {bind: "127.0.0.1:0"}\n', f"node: {{data: {folder / 'data'}}}\n"]
     parts += [f"store: {{durability: {durability}}}\n"] if durability else []
     parts += [SERVER_LIMITS] if "limits" in features else []
     parts += [tenants()] if "tenants" in features else []
     if {"access", "limits", "tenants"} & set(features):
-        (folder / "policies").mkdir()
+        (folder / "policies").mkdir(exist_ok=True)
         (folder / "policies" / "bench.yaml").write_text(policy(scenario, features))
         parts.append(f"policies: {{directory: {folder / 'policies'}}}\n")
     path = folder / "mitud.yaml"

@@ -3,11 +3,12 @@ which has them in memory and writes its whole database from time to time."""
 
 from harness import report
 from harness.brokers import Broker
-from harness.figures import METRICS, metric_of
+from harness.figures import METRICS, RESTART_FIGURES, metric_of
 from harness.ours import Mitu
 from harness.peers import Mosquitto
 
 LEVELS = ("none", "async", "sync")
+RESTARTING = ("offline", "comeback")
 
 
 class Durable(Mitu):
@@ -28,7 +29,6 @@ class Persistent(Mosquitto):
     """mosquitto with persistence. It acknowledges at once, and writes all it has afterwards."""
 
     takes_part = Broker.KEPT_ONLY
-    durability = None
 
     def __init__(self, label, settings, means):
         super().__init__()
@@ -63,6 +63,9 @@ NOTES = (
     "without a word it has no persistence",
     "fsyncs are counted in the process (mitu-count-syncs.so, preloaded into every broker); a bare fsync is 4 "
     "KiB appended and fdatasync, on the same file system, for half a second before and after the load",
+    "bytes of a session that is away are the growth of the process above what it had when idle, the store's "
+    "cache and write buffers included; these are bounded (store.cache_bytes and store.write_buffer_bytes, 64 MiB "
+    "each), and so weigh less the more sessions there are",
 )
 
 COLUMNS = (
@@ -106,12 +109,31 @@ def latency_rows(summary, names):
     return rows
 
 
-def tables(summary):
+RESTART_HEAD = ["", "Mitu", "least..greatest"]
+
+
+def restart_rows(summary):
+    rows = []
+    for entry in summary:
+        for name in names_of([entry]):
+            for metric, means in RESTART_FIGURES.items():
+                found = metric_of(entry, name, metric)
+                if found:
+                    text = report.state(entry, name, report.number(found["median"]))
+                    rows.append([f"{entry['name']}: {means}", text,
+                                 f'{report.number(found["min"])}..{report.number(found["max"])}'])
+    return rows
+
+
+def tables(everything):
     """Titles, heads and rows, for a terminal or for a page."""
+    summary = [entry for entry in everything if entry["arguments"][0] not in RESTARTING]
     names = names_of(summary)
     found = [(title, ["", *names], rows_of(summary, names, metric)) for title, metric in COLUMNS]
     found.append(("Durability: microseconds from when a message was due until its PUBACK; medians",
                   LATENCY_HEAD, latency_rows(summary, names)))
+    found.append(("Restarts, with sync",
+                  RESTART_HEAD, restart_rows([one for one in everything if one not in summary])))
     return [one for one in found if one[2]]
 
 

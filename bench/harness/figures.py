@@ -76,6 +76,27 @@ METRICS = {
 }
 
 
+# Of scenarios in which the broker ends and comes again, and what they mean.
+RESTART_FIGURES = {
+    "bytes_per_session_without_messages": "bytes (PSS) of a session that is away, nothing waits for it",
+    "filled_bytes_per_session": "the same with its messages",
+    "restarted_bytes_per_session": "the same after the server was started again",
+    "first_served_s": "s from the start, or the kill, to the first CONNACK with a session",
+    "first_message_s": "s from the start to the first message of that session",
+    "first_has_all_s": "s from the start until it has all of them",
+    "half_back_s": "s from the kill until half of them are back",
+    "last_back_s": "s from the kill until all are back",
+    "late_p99_s": "s from when a device wanted to be back until it was, 99 of 100",
+    "late_max_s": "the same, the last",
+    "backlog_drained_s": "s from the kill until all have all their messages",
+    "device_drained_p99_s": "s from a device's CONNACK to its last message, 99 of 100",
+    "device_drained_max_s": "the same, the longest",
+    "early_wait_p99_s": "s that those who were back first waited for a PINGRESP, 99 of 100",
+    "early_wait_max_s": "the same, the longest",
+}
+METRICS |= {name: at(f"figures.{name}") for name in RESTART_FIGURES}
+
+
 # Shares are of a core, and the rest may well be 0 or less.
 NO_RATIO = {"broker_share", "generator_share", "idle_share", "left_bytes", "slow_received",
             "slow_closed"}

@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 from harness import brokers as broker_kinds
-from harness import certificates, machine
+from harness import certificates, machine, restarts
 
 
 SCRAPE_PERIOD_SECONDS = 1
@@ -64,6 +64,8 @@ class Bench:
                          "MITU_SYNC_COUNTS": str(folder / "syncs")} if scenario.kept else {}
             try:
                 cores = self.cores.of_broker(broker.cores_wanted)
+                if scenario.restarts:
+                    return restarts.RUNS[scenario.shape](self, broker, scenario, folder, cores)
                 running = broker.start(folder, cores, scenario, variables)
             except (broker_kinds.StartFailure, OSError) as error:
                 return {"ok": False, "failure": str(error)}
@@ -85,25 +87,14 @@ class Bench:
         polls = len(broker_cores) == 1 and not self.cores.shares(broker_cores)
         if self.spin and scenario.shape != "connect" and polls:
             command.append("--spin")
-        cores = self.cores.of_generator(broker_cores)
         busy_before, stolen_before = machine.busy_seconds()
         children_before = os.times()
         broker_before = running.cpu_seconds()
         begin = time.monotonic()
-        try:
-            with Scraper(running.http_port) as scraper:
-                done = subprocess.run(
-                    command, capture_output=True, text=True, check=False,
-                    timeout=self.warmup * 2 + self.seconds + scenario.seconds_spare,
-                    preexec_fn=lambda: os.sched_setaffinity(0, cores))
-        except subprocess.TimeoutExpired:
-            return {"ok": False, "failure": "the generator did not end in time"}
+        with Scraper(running.http_port) as scraper:
+            report = self.generate(command, broker_cores,
+                                   self.warmup * 2 + self.seconds + scenario.seconds_spare)
         elapsed = time.monotonic() - begin
-        try:
-            report = json.loads(done.stdout)
-        except ValueError:
-            return {"ok": False, "failure": f"the generator ended with {done.returncode}: "
-                                            f"{done.stderr.strip()}"}
         if running.http_port is not None:
             report["scrapes"] = scraper.count
             if scraper.count == 0 and not report.get("failure"):
@@ -123,6 +114,22 @@ class Bench:
         return report
 
 
+    def generate(self, command, broker_cores, seconds_max):
+        """What the generator says at its end."""
+        cores = self.cores.of_generator(broker_cores)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False,
+                                  timeout=seconds_max,
+                                  preexec_fn=lambda: os.sched_setaffinity(0, cores))
+        except subprocess.TimeoutExpired:
+            return {"ok": False, "failure": "the generator did not end in time"}
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            return {"ok": False, "failure": f"the generator ended with {done.returncode}: "
+                                            f"{done.stderr.strip()}"}
+
+
 def summary(report):
     """One run as a few words, for the progress line."""
     if report.get("failure"):
@@ -133,6 +140,8 @@ def summary(report):
                   for key, value in report["memory"].items() if not key.startswith("pss_")]
     if "broker_cpu_us_per_message" in report:
         words.append(f'{report["broker_cpu_us_per_message"]:.3g} us')
+    words += [f'{key.removesuffix("_s").replace("_", " ")} {value:.3g}{" s" if key.endswith("_s") else ""}'
+              for key, value in report.get("figures", {}).items()]
     words.append(f'{report.get("delivered_per_s", 0):,.0f}/s')
     if "syncs_per_message" in report:
         words.append(f'{1000 * report["syncs_per_message"]:.3g} fsyncs per 1,000')
@@ -151,7 +160,7 @@ def measure(bench, scenarios, brokers, repeat, say):
              for scenario in scenarios}
     able = {scenario: [broker for broker in meant[scenario] if broker.cannot(scenario) is None]
             for scenario in scenarios}
-    total = repeat * sum(map(len, able.values()))
+    total = sum(min(repeat, scenario.turns_max) * len(able[scenario]) for scenario in scenarios)
     done = 0
     begin = time.monotonic()
     for scenario in scenarios:
@@ -160,7 +169,7 @@ def measure(bench, scenarios, brokers, repeat, say):
             if broker not in able[scenario]:
                 say(f"  left out: {broker.name}: {broker.cannot(scenario)}")
         runs = results[scenario] = {broker.name: [] for broker in able[scenario]}
-        for turn in range(repeat):
+        for turn in range(min(repeat, scenario.turns_max)):
             shift = turn % max(len(able[scenario]), 1)
             for broker in able[scenario][shift:] + able[scenario][:shift]:
                 report = bench.run(broker, scenario)

@@ -25,6 +25,8 @@ class Scenario:
     resume: bool = False
     websocket: bool = False
     kept: bool = False       # sessions and their messages are to survive: see durability.py
+    backlog: int = 10        # offline, comeback: messages that wait for each
+    turns_max: int = 1_000   # of each broker, whatever --repeat says
     seconds_spare: int = 90  # connecting thousands, draining, a busy machine
     quick: bool = False
 
@@ -38,11 +40,20 @@ class Scenario:
         return bool(self.tls) or self.websocket
 
     @property
+    def restarts(self):
+        """Whether the broker ends and comes again in it."""
+        return self.shape in ("offline", "comeback")
+
+    @property
     def needs_broker(self):
         """Whether it takes matching of topics, or memory: more than the null relay has."""
         return self.shape in ("filters", "retained")
 
     def arguments(self):
+        if self.restarts:
+            return [self.shape, f"--clients={self.clients}", f"--backlog={self.backlog}",
+                    f"--window={self.window}", "--keep-sessions",
+                    *([f"--count={self.count}"] if self.shape == "offline" else [])]
         words = [self.shape, f"--qos={self.qos}", f"--payload={self.payload}",
                  f"--mqtt={self.mqtt}"]
         if self.needs_broker:
@@ -180,6 +191,17 @@ def durable():
                        kept=True, quick=rate == 10_000)
 
 
+def restarted(open_files_max, quick):
+    """What sessions take that are away, and how soon all is as it was."""
+    for count in (100_000, 1_000_000):
+        yield Scenario(f"durable: {count:,} sessions away, 10 messages each", "offline", 512, count=count,
+                       window=1000, kept=True, quick=count == 100_000, turns_max=1,
+                       seconds_spare=300 if count == 100_000 else 1_800)
+    clients = min(5_000 if quick else 19_000, open_files_max - FILES_KEPT)
+    yield Scenario(f"durable: {clients:,} come back after a kill, 10 messages each", "comeback", clients,
+                   window=1000, kept=True, quick=True, seconds_spare=300)
+
+
 WIRES = {
     "TLS 1.3": {"tls": "1.3"}, "TLS 1.2": {"tls": "1.2"},
     "mutual TLS 1.3": {"tls": "1.3", "client_certificates": True},
@@ -225,5 +247,6 @@ def wide_windows():
 def all_of(open_files_max, quick, wide=False):
     """`wide`: those with wide windows, too."""
     every = [*fleets(open_files_max, quick), *saturated(), *one_at_a_time(), *fixed_rates(),
-             *shared(), *slow(), *stored(), *wires(), *durable(), *(wide_windows() if wide else ())]
+             *shared(), *slow(), *stored(), *wires(), *durable(),
+             *restarted(open_files_max, quick), *(wide_windows() if wide else ())]
     return [scenario for scenario in every if scenario.quick or not quick]

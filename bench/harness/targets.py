@@ -18,6 +18,7 @@ class Target:
     against: str | None = YARDSTICK
     metric: str = "cpu_us"
     broker: str = OURS
+    quick: bool = True  # whether its scenario is among the quick ones
 
 
 TARGETS = (
@@ -48,6 +49,16 @@ TARGETS = (
                               ("retained writes", "retained writes 100 QoS 1"))),
     Target("PUBACK p99 in bare fsyncs' p99, sync", r"durable: pairs 100 QoS 1, 64 B at 10,000/s", 3, None,
            "acks_per_fsync", SYNC),
+    Target("session away with 10 messages, bytes", r"durable: 1,000,000 sessions away, .*", 450, None,
+           "filled_bytes_per_session", SYNC, quick=False),
+    Target("the same after a start", r"durable: 1,000,000 sessions away, .*", 450, None,
+           "restarted_bytes_per_session", SYNC, quick=False),
+    Target("first served after a start, 100,000 sessions", r"durable: 100,000 sessions away, .*", 1.0, None,
+           "first_served_s", SYNC),
+    Target("first served after a kill", r"durable: [\d,]+ come back after a kill, .*", 0.3, None,
+           "first_served_s", SYNC),
+    Target("last back after it wanted to be", r"durable: [\d,]+ come back after a kill, .*", 1.0, None,
+           "late_max_s", SYNC),
 )
 
 
@@ -93,13 +104,13 @@ def judge(summary):
     return judged
 
 
-UNITS = {"syncs_per_1000": "fsyncs", "acks_per_fsync": "times a bare fsync"}
+UNITS = {"first_served_s": "s", "late_max_s": "s", "syncs_per_1000": "fsyncs", "acks_per_fsync": "times a bare fsync"}
 
 
 def unit(row):
     if row["against"]:
         return f"times {row['against']}"
-    if row["metric"].startswith("bytes_"):
+    if row["metric"].startswith("bytes_") or row["metric"].endswith("bytes_per_session"):
         return "bytes"
     return UNITS.get(row["metric"], row["metric"])
 
