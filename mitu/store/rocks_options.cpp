@@ -116,7 +116,10 @@ RocksSetup make_rocks_setup(const DiskOptions& disk) {
     setup.cache = rocksdb::NewLRUCache(disk.block_cache_bytes, 2);
 
     rocksdb::DBOptions& options = setup.options;
-    if (disk.env != nullptr) options.env = disk.env;
+    if (disk.env != nullptr) {
+        options.env = disk.env;
+        options.max_file_opening_threads = 1;  // who reads first is not to be chance
+    }
     options.create_if_missing = true;
     options.create_missing_column_families = true;
     options.paranoid_checks = true;
