@@ -151,7 +151,7 @@ void provoke(Rig& rig, const Operation& operation, const Sample& sample, Code co
              {static_cast<Failing*>(&rig.broker), static_cast<Failing*>(&rig.bans),
               static_cast<Failing*>(&rig.users), static_cast<Failing*>(&rig.listeners),
               static_cast<Failing*>(&rig.configuration), static_cast<Failing*>(&rig.upgrades),
-               static_cast<Failing*>(&rig.store)}) {
+              static_cast<Failing*>(&rig.store)}) {
             part->failure = failure;
         }
     };

@@ -62,6 +62,9 @@ struct RocksEngine::Database {
         if (!db) return;
         for (auto* handle : handles) (void)db->DestroyColumnFamilyHandle(handle);
         handles.clear();
+        // What is queued is done here and now, so that nothing is left for the second thread: a
+        // simulation repeats itself, also where the files are opened anew.
+        if (disk.jobs != nullptr) disk.jobs->run();
         const JobsWait wait{disk.jobs};
         (void)db->Close();
         db.reset();

@@ -112,7 +112,8 @@ protected:
     /// Ends the process, if there is one, and begins another.
     World& start() {
         process.reset();
-        process = std::make_unique<Process>(engine, clock, options(), durability, bytes_in_flight_max);
+        process =
+            std::make_unique<Process>(engine, clock, options(), durability, bytes_in_flight_max);
         return process->world();
     }
     [[nodiscard]] WorldOptions options() const {
