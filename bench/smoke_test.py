@@ -13,7 +13,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import certificates, configuration, scenarios  # noqa: E402
+from harness import brokers, certificates, configuration, durability, machine  # noqa: E402
+from harness import measure, restarts, scenarios  # noqa: E402
 
 RELAY_RUNS = [
     ["connect", "--clients=50"],
@@ -115,6 +116,22 @@ def run_durable(bench, mitud, counter, folder):
                 {"LD_PRELOAD": counter, "MITU_SYNC_COUNTS": str(counts)}, check)
 
 
+def run_restarts(bench, mitud, folder):
+    """Sessions are there after an end, and after a kill, with their messages."""
+    restarts.SETTLE_SECONDS = 0.1
+    broker = durability.Durable(pathlib.Path(mitud).parent, "sync")
+    made = measure.Bench(pathlib.Path(bench), machine.Cores(sorted(os.sched_getaffinity(0))), 0.1, 0.2, False)
+    cores = made.cores.available
+    for scenario in (scenarios.Scenario("away", "offline", 16, count=300, backlog=3, kept=True),
+                     scenarios.Scenario("back", "comeback", 50, backlog=3, kept=True)):
+        inner = folder / scenario.name
+        inner.mkdir()
+        report = restarts.RUNS[scenario.shape](made, broker, scenario, inner, cores)
+        if not report["ok"] or "first_served_s" not in report["figures"]:
+            sys.exit(f"failed: {scenario.shape}: {report}\n{(inner / brokers.LOG).read_text()}")
+        print(f"ok  {scenario.shape:60} {report['figures']}")
+
+
 def main():
     bench, relay, mitud, counter = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
@@ -124,6 +141,7 @@ def main():
                         str(folder / "data"), "--shards", "1", "--allow-anonymous", "--log-level",
                         "warn"], folder / "mitud.json", MITUD_RUNS)
         run_durable(bench, mitud, counter, folder)
+        run_restarts(bench, mitud, folder)
         for label, wire in scenarios.WIRES.items():
             print(label)
             scenario = scenarios.Scenario(label, "pairs", 5, **wire)
