@@ -12,8 +12,8 @@
 
 namespace mitu::broker {
 
-/// One text is a block of its own: most sessions have no second one. More stand one behind the
-/// other, 2 bytes beside each; from the ninth on there is a table of their offsets. A session
+/// A set of texts. One alone is a block of its own, as most sessions have it; more stand one behind
+/// the other, 2 bytes beside each; from the ninth on there is a table of their offsets. A session
 /// without subscriptions has 8 bytes of this.
 /// Threading  shard-local.
 /// Lifetime   its memory is the session's, named at each call, and goes with it.
