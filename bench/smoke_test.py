@@ -94,6 +94,11 @@ def run_all(bench, broker, port_file, runs, variables=None, check=lambda run, re
         process.wait(timeout=10)
 
 
+def beside_a_sanitizer():
+    """GCC's AddressSanitizer wants to be loaded first, and what is preloaded does not mind."""
+    return {"ASAN_OPTIONS": f'{os.environ.get("ASAN_OPTIONS", "")}:verify_asan_link_order=0'.lstrip(":")}
+
+
 def run_durable(bench, mitud, counter, folder):
     """Syncs are counted, and there are as many as the durability says."""
     for durability in ("none", "async", "sync"):
@@ -113,7 +118,7 @@ def run_durable(bench, mitud, counter, folder):
         disk = [f"--disk={inner}", f"--sync-counts={counts}"]
         run_all(bench, [mitud, *words, "--shards", "2", "--log-level", "warn"], inner / "port.json",
                 [run + disk for run in DURABLE_RUNS],
-                {"LD_PRELOAD": counter, "MITU_SYNC_COUNTS": str(counts)}, check)
+                {"LD_PRELOAD": counter, "MITU_SYNC_COUNTS": str(counts), **beside_a_sanitizer()}, check)
 
 
 def run_restarts(bench, mitud, folder):
