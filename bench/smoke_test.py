@@ -13,7 +13,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import certificates, configuration, scenarios  # noqa: E402
+from harness import brokers, certificates, configuration, durability, machine  # noqa: E402
+from harness import measure, restarts, scenarios  # noqa: E402
 
 RELAY_RUNS = [
     ["connect", "--clients=50"],
@@ -93,6 +94,11 @@ def run_all(bench, broker, port_file, runs, variables=None, check=lambda run, re
         process.wait(timeout=10)
 
 
+def beside_a_sanitizer():
+    """GCC's AddressSanitizer wants to be loaded first, and what is preloaded does not mind."""
+    return {"ASAN_OPTIONS": f'{os.environ.get("ASAN_OPTIONS", "")}:verify_asan_link_order=0'.lstrip(":")}
+
+
 def run_durable(bench, mitud, counter, folder):
     """Syncs are counted, and there are as many as the durability says."""
     for durability in ("none", "async", "sync"):
@@ -112,7 +118,23 @@ def run_durable(bench, mitud, counter, folder):
         disk = [f"--disk={inner}", f"--sync-counts={counts}"]
         run_all(bench, [mitud, *words, "--shards", "2", "--log-level", "warn"], inner / "port.json",
                 [run + disk for run in DURABLE_RUNS],
-                {"LD_PRELOAD": counter, "MITU_SYNC_COUNTS": str(counts)}, check)
+                {"LD_PRELOAD": counter, "MITU_SYNC_COUNTS": str(counts), **beside_a_sanitizer()}, check)
+
+
+def run_restarts(bench, mitud, folder):
+    """Sessions are there after an end, and after a kill, with their messages."""
+    restarts.SETTLE_SECONDS = 0.1
+    broker = durability.Durable(pathlib.Path(mitud).parent, "sync")
+    made = measure.Bench(pathlib.Path(bench), machine.Cores(sorted(os.sched_getaffinity(0))), 0.1, 0.2, False)
+    cores = made.cores.available
+    for scenario in (scenarios.Scenario("away", "offline", 16, count=300, backlog=3, kept=True),
+                     scenarios.Scenario("back", "comeback", 50, backlog=3, kept=True)):
+        inner = folder / scenario.name
+        inner.mkdir()
+        report = restarts.RUNS[scenario.shape](made, broker, scenario, inner, cores)
+        if not report["ok"] or "first_served_s" not in report["figures"]:
+            sys.exit(f"failed: {scenario.shape}: {report}\n{(inner / brokers.LOG).read_text()}")
+        print(f"ok  {scenario.shape:60} {report['figures']}")
 
 
 def main():
@@ -124,6 +146,7 @@ def main():
                         str(folder / "data"), "--shards", "1", "--allow-anonymous", "--log-level",
                         "warn"], folder / "mitud.json", MITUD_RUNS)
         run_durable(bench, mitud, counter, folder)
+        run_restarts(bench, mitud, folder)
         for label, wire in scenarios.WIRES.items():
             print(label)
             scenario = scenarios.Scenario(label, "pairs", 5, **wire)

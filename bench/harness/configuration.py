@@ -112,7 +112,8 @@ def write(folder, scenario, features, durability=None, port=0):
     (folder / "data").mkdir(exist_ok=True)
     parts = [listener(scenario, features, port), "authentication: {allow_anonymous: always}\n",
              'api: {bind: "127.0.0.1:0"}\n', f"node: {{data: {folder / 'data'}}}\n"]
-    parts += [f"store: {{durability: {durability}}}\n"] if durability else []
+    small = ", cache_bytes: 8MiB, write_buffer_bytes: 16MiB" if scenario.small_store else ""
+    parts += [f"store: {{durability: {durability}{small}}}\n"] if durability else []
     parts += [SERVER_LIMITS] if "limits" in features else []
     parts += [tenants()] if "tenants" in features else []
     if {"access", "limits", "tenants"} & set(features):

@@ -64,8 +64,8 @@ NOTES = (
     "fsyncs are counted in the process (mitu-count-syncs.so, preloaded into every broker); a bare fsync is 4 "
     "KiB appended and fdatasync, on the same file system, for half a second before and after the load",
     "bytes of a session that is away are the growth of the process above what it had when idle, the store's "
-    "cache and write buffers included; these are bounded (store.cache_bytes and store.write_buffer_bytes, 64 MiB "
-    "each), and so weigh less the more sessions there are",
+    "cache and write buffers included; these do not grow with the sessions (store.cache_bytes and "
+    "store.write_buffer_bytes, 64 MiB each; `a small store`: 8 and 16 MiB)",
 )
 
 COLUMNS = (
