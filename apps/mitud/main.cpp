@@ -159,6 +159,7 @@ int main(int argc, char** argv) {
     if (!worker) return complain(worker.error());
     supervisor::WorkerLink* const link = *worker ? &**worker : nullptr;
     if (link == nullptr && !no_supervisor && !check_config) return supervise(argc, argv);
+    runtime::map_large_blocks();
     if (link != nullptr) runtime::name_thread("mitud");  // it was started as /proc/self/exe
     const Announcer announce{link};
 

@@ -1,5 +1,6 @@
 #include "mitu/runtime/process.hpp"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -59,6 +60,11 @@ bool is_debugged() {
     }
     std::fclose(file);
     return tracer != 0;
+}
+
+void map_large_blocks() noexcept {
+    ::mallopt(M_MMAP_THRESHOLD, 128 * 1'024);
+    ::mallopt(M_TRIM_THRESHOLD, 1'024 * 1'024);
 }
 
 std::size_t usable_cores() {

@@ -25,6 +25,11 @@ OpenFilesLimit raise_open_files_limit(std::uint64_t wanted);
 /// Whether a debugger is attached to this process (its first thread).
 [[nodiscard]] bool is_debugged();
 
+/// Blocks of the general allocator from 128 KiB on are mappings of their own, and go back to the
+/// system when they are freed: by itself it would raise that bound for ever with the first large
+/// block, and keep what was large once between what is small and lives. Before there are threads.
+void map_large_blocks() noexcept;
+
 /// Cores that this process may run on.
 [[nodiscard]] std::size_t usable_cores();
 

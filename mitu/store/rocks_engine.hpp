@@ -30,8 +30,8 @@ struct DiskOptions {
     // Memory: caches and buffers together take these two and little more.
     std::uint64_t block_cache_bytes = 64ULL << 20;
     std::uint64_t write_buffer_bytes = 64ULL << 20;
-    std::uint64_t log_bytes_max = 128ULL
-                                  << 20;  // of the write-ahead log; above it buffers are flushed
+    // Of the write-ahead log; above it buffers are flushed. A start reads it, some 10 ms a MiB.
+    std::uint64_t log_bytes_max = 32ULL << 20;
     int open_files_max = 256;
     int background_jobs = 2;
     // Changes nothing, repairs nothing, and may look at a store that a server has open: as it is
