@@ -224,7 +224,8 @@ const Shape& shape_of<Store>() {
                 .range(1u << 20, store_bytes_max),
             key("free_bytes_min", &Store::free_bytes_min,
                 "With less free space on the disk nothing new is taken (0x97); what is "
-                "acknowledged or ends still is.")
+                "acknowledged or ends still is. Half of it, 32MiB at most, lies in a file that a "
+                "start on a full disk gives up.")
                 .as_size()
                 .range(0, store_bytes_max),
             key("open_files_max", &Store::open_files_max, "Files of the store that are open.")

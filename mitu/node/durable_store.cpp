@@ -41,6 +41,10 @@ std::vector<journal::TenantTerms> terms_of(const config::Config& config,
     return terms;
 }
 
+// What a start on a full disk has: for the lists of files that it writes, and then for what ends or
+// is acknowledged. At most half of what is kept free anyway, so that making it fills nothing.
+constexpr std::uint64_t reserve_bytes_max = 32ULL << 20;
+
 std::uint64_t random_number() {
     std::uint64_t number = 0;
     const std::string bytes = runtime::random_bytes(sizeof number);
@@ -72,6 +76,7 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
     disk.block_cache_bytes = config.store.cache_bytes;
     disk.write_buffer_bytes = config.store.write_buffer_bytes;
     disk.open_files_max = static_cast<int>(config.store.open_files_max);
+    disk.reserve_bytes = std::min(reserve_bytes_max, config.store.free_bytes_min / 2);
     const Instant begun = made->clock_.now();
     store::OpenReport report;
     ports::pass_trial(ports::TrialPoint::start_before_open);
@@ -79,6 +84,12 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
     ports::pass_trial(ports::TrialPoint::start_opened);
     for (const std::string& loss : report.losses) {
         log(Level::error, "store_loss", {{"directory", disk.directory}, {"text", loss}});
+    }
+    if (report.used_reserve) {
+        log(Level::error, "store_reserve_used",
+            {{"directory", disk.directory},
+             {"bytes", disk.reserve_bytes},
+             {"effect", "the disk is full: what is stored is served, nothing new is kept"}});
     }
     if (!engine) return std::unexpected(say(engine.error(), disk.directory));
     made->engine_ = *std::move(engine);

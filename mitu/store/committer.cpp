@@ -136,7 +136,12 @@ void Committer::watch_space(Instant now) {
     const auto free = engine_.free_bytes();
     const std::uint64_t wanted =
         is_short_of_space_ ? enough_again(options_.free_bytes_min) : options_.free_bytes_min;
-    is_short_of_space_ = free && *free < wanted;
+    // The reserve is part of what is to be kept free: making it must not look like a loss.
+    const std::uint64_t kept = engine_.reserved_bytes();
+    is_short_of_space_ = free && *free + kept < wanted;
+    if (kept == 0 && free && *free >= enough_again(options_.free_bytes_min)) {
+        engine_.refill_reserve();
+    }
     accepts_growth_.store(!is_short_of_space_ && !trouble_, std::memory_order_relaxed);
 }
 

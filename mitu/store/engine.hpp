@@ -75,6 +75,11 @@ public:
     [[nodiscard]] virtual Result<void, Error> recover() = 0;
     /// What can still be written; nullopt: nobody knows, or there is no bound.
     [[nodiscard]] virtual std::optional<std::uint64_t> free_bytes() = 0;
+    /// There is plenty of room: whoever keeps some of it for a start on a full disk may take that
+    /// now. The writer's.
+    virtual void refill_reserve() {}
+    /// What lies in that reserve: neither free nor needed.
+    [[nodiscard]] virtual std::uint64_t reserved_bytes() { return 0; }
     /// Rows that have expired by now may be dropped by the engine on its own.
     virtual void set_time(WallTime now) = 0;
     /// What was lost, in words, since the last time: see recover().

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "mitu/ports/trial.hpp"
+#include "mitu/store/reserve.hpp"
 #include "mitu/store/rocks_options.hpp"
 #include "mitu/store/rocks_repair.hpp"
 #include "mitu/store/rocks_status.hpp"
@@ -39,7 +40,9 @@ private:
 
 struct RocksEngine::Database {
     explicit Database(const DiskOptions& options)
-        : disk{options}, setup{make_rocks_setup(options)} {}
+        : disk{options},
+          setup{make_rocks_setup(options)},
+          reserve{options.directory + "/reserve", options.reserve_bytes} {}
     ~Database() { close(); }
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
@@ -76,6 +79,7 @@ struct RocksEngine::Database {
 
     DiskOptions disk;
     RocksSetup setup;
+    Reserve reserve;
     std::unique_ptr<rocksdb::DB> db;
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::WriteBatch batch;
@@ -180,6 +184,7 @@ Result<std::unique_ptr<RocksEngine>, Error> RocksEngine::open(const DiskOptions&
         return std::unexpected(made.error());
     }
     report.is_new = env->FileExists(options.directory + "/CURRENT").IsNotFound();
+    report.used_reserve = prepare_for_space(*database);
     auto status = database->open();
     note_dropped_bytes(*database->setup.complaints, report);
     const auto is_damaged = [&status] {
@@ -216,6 +221,22 @@ Result<std::unique_ptr<RocksEngine>, Error> RocksEngine::open_read_only(
     database->broken = Error{ErrorKind::unsupported, directory + " is open for reading only"};
     return std::unique_ptr<RocksEngine>{new RocksEngine{std::move(database)}};
 }
+
+/// Opening turns the log into files of rows, which takes as much again. Where that may not fit,
+/// the log is kept, and the rows stay in memory; and where there is next to nothing, the reserve
+/// goes. True: it went.
+bool RocksEngine::prepare_for_space(Database& database) {
+    std::uint64_t free = 0;
+    const DiskOptions& disk = database.disk;
+    if (!database.setup.options.env->GetFreeSpace(disk.directory, &free).ok()) return false;
+    database.setup.options.avoid_flush_during_recovery =
+        free < disk.write_buffer_bytes + disk.reserve_bytes;
+    return free < database.reserve.bytes() && database.reserve.release();
+}
+
+void RocksEngine::refill_reserve() { (void)database_->reserve.refill(); }
+
+std::uint64_t RocksEngine::reserved_bytes() { return database_->reserve.held_bytes(); }
 
 void RocksEngine::run_jobs() {
     if (database_->disk.jobs != nullptr) database_->disk.jobs->run();
@@ -321,6 +342,7 @@ Result<void, Error> RocksEngine::recover() {
     const std::unique_lock lock{database_->in_use};
     ports::pass_trial(ports::TrialPoint::engine_before_reopen);
     database_->close();
+    (void)prepare_for_space(*database_);
     if (has_found_damage()) {
         OpenReport report;
         repair(database_->disk.directory, database_->setup, report);

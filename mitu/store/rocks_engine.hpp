@@ -33,6 +33,9 @@ struct DiskOptions {
     // Of the write-ahead log; above it buffers are flushed. A start reads it, some 10 ms a MiB.
     std::uint64_t log_bytes_max = 32ULL << 20;
     int open_files_max = 256;
+    // A file beside the others that is given up for a start on a full disk; 0: none. Not on a
+    // virtual disk.
+    std::uint64_t reserve_bytes = 0;
     int background_jobs = 2;
     // Changes nothing, repairs nothing, and may look at a store that a server has open: as it is
     // now.
@@ -47,6 +50,7 @@ struct DiskOptions {
 /// What opening found.
 struct OpenReport {
     bool is_new = false;
+    bool used_reserve = false;  // the disk was full
     /// In words, one a line: a torn tail that was cut, a file that was put aside.
     std::vector<std::string> losses;
     std::vector<std::string> quarantined;  // files, as they are called now
@@ -86,6 +90,8 @@ public:
     [[nodiscard]] bool has_found_damage() const noexcept override;
     [[nodiscard]] Result<void, Error> recover() override;
     [[nodiscard]] std::optional<std::uint64_t> free_bytes() override;
+    void refill_reserve() override;
+    [[nodiscard]] std::uint64_t reserved_bytes() override;
     void set_time(WallTime now) override;
     [[nodiscard]] std::vector<std::string> take_losses() override;
     [[nodiscard]] EngineStats stats() override;
@@ -108,6 +114,7 @@ private:
     [[nodiscard]] static Result<std::unique_ptr<RocksEngine>, Error> open_read_only(
         std::unique_ptr<Database> database, OpenReport& report);
     void run_jobs();
+    static bool prepare_for_space(Database& database);
     [[nodiscard]] Error no_database() const;
     std::unique_ptr<Database> database_;
 };

@@ -131,6 +131,9 @@ RocksSetup make_rocks_setup(const DiskOptions& disk) {
     options.paranoid_checks = true;
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
     options.max_open_files = disk.open_files_max;
+    // Each part of the cache of open tables holds one at least: with the usual 64 parts a bound
+    // below 64 would be none.
+    options.table_cache_numshardbits = 3;
     options.max_total_wal_size = disk.log_bytes_max;
     options.write_buffer_manager =
         std::make_shared<rocksdb::WriteBufferManager>(disk.write_buffer_bytes);
@@ -180,6 +183,8 @@ RocksSetup make_rocks_setup(const DiskOptions& disk) {
     }
     rocksdb::ColumnFamilyOptions unused;
     unused.table_factory = factory;
+    // The log is given room for the largest buffer of any family, as soon as it is made.
+    unused.write_buffer_size = setup.families.front().options.write_buffer_size;
     setup.families.emplace_back(rocksdb::kDefaultColumnFamilyName, unused);
     return setup;
 }

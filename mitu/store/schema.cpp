@@ -50,9 +50,40 @@ std::optional<ByteView> will_of_v1(ByteView row) noexcept {
     return decoder.rest();
 }
 
+/// Writes what is gathered once it is enough.
+Result<void, Error> write_if_large(Engine& engine, Batch& batch) {
+    if (batch.size_bytes() < step_bytes_max) return {};
+    return write(engine, batch, false);
+}
+
+/// A row for each holder instead of a count, from the entries of queues and streams, which both
+/// begin with whose they are. Done twice it changes nothing.
+Result<void, Error> migrate_references(Engine& engine) {
+    Batch batch;
+    for (const Family family : {Family::queue, Family::streams}) {
+        const auto rows = engine.scan(family, {}, {});
+        while (rows->next()) {
+            const auto entry = decode_queue_entry(rows->value());
+            const auto holder = id_of(rows->key());
+            if (!entry || !holder || entry->message.value == 0) continue;
+            batch.put(Family::references, key_of(entry->message.value, *holder), {});
+            if (const auto written = write_if_large(engine, batch); !written) return written;
+        }
+        if (auto error = rows->error()) return std::unexpected(*error);
+    }
+    const auto rows = engine.scan(Family::references, {}, {});
+    while (rows->next()) {
+        if (rows->key().size() != 8) continue;
+        batch.erase(Family::references, rows->key());
+        if (const auto written = write_if_large(engine, batch); !written) return written;
+    }
+    if (auto error = rows->error()) return std::unexpected(*error);
+    return batch.is_empty() ? Result<void, Error>{} : write(engine, batch, false);
+}
+
 /// Cut off in the middle, some rows are new and some old: the new ones have nothing behind their
 /// fields.
-Result<void, Error> migrate_1_to_2(Engine& engine) {
+Result<void, Error> migrate_wills(Engine& engine) {
     Batch batch;
     const auto rows = engine.scan(Family::sessions, {}, {});
     while (rows->next()) {
@@ -62,11 +93,15 @@ Result<void, Error> migrate_1_to_2(Engine& engine) {
         batch.put(Family::wills, key_of(session->id.value), *will);
         batch.put(Family::sessions, rows->key(),
                   rows->value().first(rows->value().size() - will->size()));
-        if (batch.size_bytes() < step_bytes_max) continue;
-        if (const auto written = write(engine, batch, false); !written) return written;
+        if (const auto written = write_if_large(engine, batch); !written) return written;
     }
     if (auto error = rows->error()) return std::unexpected(*error);
     return batch.is_empty() ? Result<void, Error>{} : write(engine, batch, false);
+}
+
+Result<void, Error> migrate_1_to_2(Engine& engine) {
+    if (const auto migrated = migrate_references(engine); !migrated) return migrated;
+    return migrate_wills(engine);
 }
 
 bool has_rows(Engine& engine) {

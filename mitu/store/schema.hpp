@@ -9,9 +9,10 @@
 
 namespace mitu::store {
 
-/// 1  the will of a session lay in its row, behind the other fields
+/// 1  the will of a session lay in its row, behind the other fields; a message that several entries
+///    name had one row in `references`, their count
 /// 2  wills have rows of their own, by session: they are found at start without reading all
-/// sessions
+///    sessions; each holder of such a message has a row in `references`
 inline constexpr std::uint32_t schema_version = 2;
 
 /// What a store knows of itself.

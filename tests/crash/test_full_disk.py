@@ -95,18 +95,25 @@ class FullDisk(unittest.TestCase):
         try:
             await one.open()
             await one._until(lambda: one.publishers[0].serial > 50, "messages flow")
-            for over_a_kill in (False, True):
+            reserve = under_test.data / "store" / "reserve"
+            for over_a_kill in (False, True, True):
+                await one._until(reserve.exists, "a reserve for a start is set aside")
                 refused = one.reasons[QUOTA_EXCEEDED]
-                # A start needs some: it writes what the log has into tables.
-                self.fill(ballast, leave=12 << 20 if over_a_kill else 0)
+                self.fill(ballast)
                 await one._until(
                     lambda: one.reasons[QUOTA_EXCEEDED] > refused + 5, "new messages are refused"
                 )
                 await exchange_without_store(one.port)
                 one.faults["disks filled"] += 1
                 if over_a_kill:
-                    await one.kill_and_start()
+                    await one.kill_and_start(between=lambda: self.fill_up(disk, ballast))
+                    self.assertFalse(reserve.exists(), "it is given up")
                     await exchange_without_store(one.port)
+                    refused = one.reasons[QUOTA_EXCEEDED]
+                    await one._until(
+                        lambda: one.reasons[QUOTA_EXCEEDED] > refused + 5, "still refused"
+                    )
+                    one.faults["starts without a byte free"] += 1
                 ballast.unlink()
                 acknowledged = self.acknowledged(one)
                 await one._until(
@@ -127,16 +134,19 @@ class FullDisk(unittest.TestCase):
         if checker.violations:
             self.fail(f"{report.violations(checker)}\nall of it: {report.keep(one, checker)}")
 
+    def fill_up(self, disk, ballast):
+        self.fill(ballast)
+        self.assertEqual(os.statvfs(disk).f_bavail, 0, "nothing is free")
+
     @staticmethod
-    def fill(ballast, leave):
-        with ballast.open("wb") as file:
-            try:
-                while True:
-                    file.write(bytes(1 << 16))
-                    file.flush()
-            except OSError:
-                pass  # full
-            file.truncate(max(0, file.tell() - leave))
+    def fill(ballast):
+        with ballast.open("ab", buffering=0) as file:
+            for size in (1 << 16, 1 << 12, 1):
+                try:
+                    while True:
+                        file.write(bytes(size))
+                except OSError:
+                    pass  # full
 
     @staticmethod
     def acknowledged(one):
