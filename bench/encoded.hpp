@@ -14,6 +14,7 @@
 namespace mitu::bench {
 
 inline constexpr std::array<std::uint8_t, 2> pingreq{0xC0, 0x00};
+inline constexpr std::array<std::uint8_t, 2> disconnect_packet{0xE0, 0x00};  // v5: reason 0
 
 [[nodiscard]] Bytes encoded(const mqtt::Packet& packet, mqtt::ProtocolVersion version);
 

@@ -11,7 +11,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from harness import allocations, figures, flame, machine, ours, peers, performance  # noqa: E402
-from harness import configuration, price, profiles, report, scenarios  # noqa: E402
+from harness import configuration, durability, price, profiles, report, scenarios  # noqa: E402
 from harness import shards, targets  # noqa: E402
 
 OPEN_FILES = 20_000
@@ -26,6 +26,13 @@ def a_run(scenario, cpu_us, ok=True):
     if scenario.open_loop:
         run["latency_us"] = {"p50": 10 * cpu_us, "p99": 90 * cpu_us, "p999": 95 * cpu_us,
                              "max": 99 * cpu_us}
+    if scenario.kept:
+        run |= {"syncs_per_message": cpu_us / 1000, "fsync_us": {"p50": 10, "p99": 30}}
+    if scenario.kept and scenario.open_loop:
+        run |= {"ack_latency_us": {"p50": 20 * cpu_us, "p99": 30 * cpu_us},
+                "acks_per_fsync": {"p50": 2 * cpu_us, "p99": cpu_us}}
+    if scenario.restarts:
+        run["figures"] = {name: cpu_us for name in figures.RESTART_FIGURES}
     kinds = {"connect": "connection", "filters": "filter", "retained": "retained"}
     if scenario.shape == "handshake":
         run["logins_per_core_s"] = 1e6 / cpu_us
@@ -60,7 +67,7 @@ class Targets(unittest.TestCase):
             self.assertEqual(len(names), len(set(names)))
             for target in targets.TARGETS:
                 matching = [name for name in names if targets.is_of(target, name)]
-                self.assertEqual(len(matching), 1, (target, quick))
+                self.assertEqual(len(matching), target.quick or not quick, (target, quick))
 
     def test_a_median_at_the_target_is_met_and_one_above_is_missed(self):
         row, name = "pairs QoS 1, 64 B", "pairs 100 QoS 1, 64 B, v3.1.1"
@@ -95,6 +102,58 @@ def about(**words):
     """What a document says of mitu and of variants with these words."""
     return {"mitu": {"version": None, "words": ""},
             **{f"mitu {name}": {"version": None, "words": text} for name, text in words.items()}}
+
+
+class Durability(unittest.TestCase):
+    NAME = "durable: pairs 100 QoS 1, 64 B"
+    AT_RATE = "durable: pairs 100 QoS 1, 64 B at 10,000/s"
+
+    def test_fsyncs_are_judged_of_sync_alone(self):
+        row = "fsyncs per 1,000 messages, pairs QoS 1"
+        self.assertEqual(verdict_of(a_summary({"mitu sync": 40, "mitu none": 90}, {self.NAME}), row), "met")
+        self.assertEqual(verdict_of(a_summary({"mitu sync": 51, "mitu none": 1}, {self.NAME}), row), "missed")
+        self.assertEqual(verdict_of(a_summary({"mitu none": 1}, {self.NAME}), row), "not measured")
+
+    def test_an_acknowledgement_takes_some_bare_fsyncs_of_the_same_run(self):
+        row = "PUBACK p99 in bare fsyncs' p99, sync"
+        self.assertEqual(verdict_of(a_summary({"mitu sync": 3}, {self.AT_RATE}), row), "met")
+        self.assertEqual(verdict_of(a_summary({"mitu sync": 3.1}, {self.AT_RATE}), row), "missed")
+
+    def test_restarts_are_of_sync_alone_and_every_figure_is_told(self):
+        kill = next(one.name for one in scenarios.all_of(OPEN_FILES, False) if one.shape == "comeback")
+        row = "first served after a kill"
+        summary = a_summary({"mitu sync": 0.3}, {kill})
+        self.assertEqual(verdict_of(summary, row), "met")
+        self.assertEqual(verdict_of(a_summary({"mitu sync": 0.31}, {kill}), row), "missed")
+        text = durability.section(summary)
+        for means in figures.RESTART_FIGURES.values():
+            self.assertIn(f"{kill}: {means}", text)
+        restarting = next(one for one in scenarios.all_of(OPEN_FILES, True) if one.restarts)
+        self.assertEqual([kind.name for kind in durability.brokers(pathlib.Path("bin"))
+                          if kind.is_meant_for(restarting)], ["mitu sync"])
+
+    def test_every_broker_is_in_either_kind_of_scenario_or_in_both(self):
+        one = {kept: next(each for each in scenarios.all_of(OPEN_FILES, True) if each.kept == kept)
+               for kept in (False, True)}
+        kinds = [ours.Mitu(pathlib.Path("bin")), peers.Mosquitto(),
+                 *durability.brokers(pathlib.Path("bin"))]
+        meant = {kept: [kind.name for kind in kinds if kind.is_meant_for(one[kept])] for kept in one}
+        self.assertEqual(meant[False], ["mitu", "mosquitto"])
+        self.assertEqual(meant[True], ["mosquitto", "mitu none", "mitu async", "mitu sync",
+                                       "mosquitto autosave", "mosquitto on change"])
+
+    def test_each_level_is_in_the_configuration(self):
+        scenario = next(one for one in scenarios.durable() if one.shape == "queued")
+        for broker in durability.brokers(pathlib.Path("bin")):
+            with tempfile.TemporaryDirectory() as folder:
+                folder = pathlib.Path(folder)
+                broker.command(folder, scenario)
+                told = "".join(path.read_text() for path in folder.rglob("*.*"))
+            if broker.durability:
+                self.assertIn(f"durability: {broker.durability}", told)
+                self.assertIn("queue_messages_max: 10000000", told)
+            else:
+                self.assertIn("persistence true", told)
 
 
 class AllocationModes(unittest.TestCase):
@@ -276,7 +335,9 @@ class Pages(unittest.TestCase):
         brokers = {"null relay": 0.1, "mitu": 0.4, "mitu <tcmalloc>": 0.3, "mosquitto": 4,
                    "nats-server": 2}
         summary = a_summary(brokers)
-        text = report.tables(summary, list(brokers), 3) + targets.section(targets.judge(summary))
+        kept, others = figures.split(summary)
+        text = (report.tables(others, list(brokers), 3) + durability.section(kept)
+                + targets.section(targets.judge(summary)))
         for scenario in scenarios.all_of(OPEN_FILES, quick=False):
             self.assertIn(scenario.name, text)
         document = {"started": "2026-01-02T03:04:05+00:00", "command": "bench/compare",

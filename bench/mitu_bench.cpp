@@ -6,9 +6,12 @@
 #include <csignal>
 #include <cstdio>
 
+#include "bench/comeback_run.hpp"
 #include "bench/connect_run.hpp"
 #include "bench/filters_run.hpp"
 #include "bench/handshake_run.hpp"
+#include "bench/kept_run.hpp"
+#include "bench/offline_run.hpp"
 #include "bench/options.hpp"
 #include "bench/process_sample.hpp"
 #include "bench/report.hpp"
@@ -36,6 +39,13 @@ mitu::bench::Report run(const mitu::bench::Options& options) {
             return mitu::bench::RetainedRun{options}.run();
         case mitu::bench::Scenario::handshake:
             return mitu::bench::HandshakeRun{options}.run();
+        case mitu::bench::Scenario::queued:
+        case mitu::bench::Scenario::set_retained:
+            return mitu::bench::KeptRun{options}.run();
+        case mitu::bench::Scenario::offline:
+            return mitu::bench::OfflineRun{options}.run();
+        case mitu::bench::Scenario::comeback:
+            return mitu::bench::ComebackRun{options}.run();
         case mitu::bench::Scenario::storm:
             return mitu::bench::StormRun{options}.run();
         default:

@@ -8,16 +8,26 @@
 namespace mitu::bench {
 namespace {
 
-const std::map<std::string, Scenario> scenarios{
-    {"connect", Scenario::connect},     {"fan-in", Scenario::fan_in},
-    {"fan-out", Scenario::fan_out},     {"pairs", Scenario::pairs},
-    {"heartbeat", Scenario::heartbeat}, {"shared", Scenario::shared},
-    {"slow", Scenario::slow},           {"filters", Scenario::filters},
-    {"retained", Scenario::retained},   {"handshake", Scenario::handshake},
-    {"storm", Scenario::storm}};
+const std::map<std::string, Scenario> scenarios{{"connect", Scenario::connect},
+                                                {"fan-in", Scenario::fan_in},
+                                                {"fan-out", Scenario::fan_out},
+                                                {"pairs", Scenario::pairs},
+                                                {"heartbeat", Scenario::heartbeat},
+                                                {"shared", Scenario::shared},
+                                                {"slow", Scenario::slow},
+                                                {"filters", Scenario::filters},
+                                                {"retained", Scenario::retained},
+                                                {"handshake", Scenario::handshake},
+                                                {"storm", Scenario::storm},
+                                                {"queued", Scenario::queued},
+                                                {"set-retained", Scenario::set_retained},
+                                                {"offline", Scenario::offline},
+                                                {"comeback", Scenario::comeback}};
 
 const std::map<std::string, mqtt::ProtocolVersion> versions{{"4", mqtt::ProtocolVersion::v3_1_1},
                                                             {"5", mqtt::ProtocolVersion::v5}};
+
+const std::map<std::string, Phase> phases{{"fill", Phase::fill}, {"back", Phase::back}};
 
 const std::map<std::string, Tls> tls_versions{{"1.2", Tls::v1_2}, {"1.3", Tls::v1_3}};
 
@@ -47,6 +57,14 @@ const char* to_text(Scenario scenario) noexcept {
             return "handshake";
         case Scenario::storm:
             return "storm";
+        case Scenario::queued:
+            return "queued";
+        case Scenario::set_retained:
+            return "set-retained";
+        case Scenario::offline:
+            return "offline";
+        case Scenario::comeback:
+            return "comeback";
     }
     return "unknown";
 }
@@ -56,6 +74,8 @@ Result<Options, int> parse_options(int argc, char** argv) {
     std::string scenario;
     std::string version = "4";
     std::string tls;
+    std::string phase = "fill";
+    double reconnect_s = options.reconnect.as_seconds();
     unsigned qos = 0;
     double warmup_s = options.warmup.as_seconds();
     double measure_s = options.measure.as_seconds();
@@ -64,7 +84,7 @@ Result<Options, int> parse_options(int argc, char** argv) {
     CLI::App app{"mitu-bench: loads an MQTT broker and prints what it saw as one line of JSON."};
     app.add_option("scenario", scenario,
                    "connect, fan-in, fan-out, pairs, heartbeat, shared, slow, filters, "
-                   "retained, handshake or storm")
+                   "retained, handshake, storm, queued, set-retained, offline or comeback")
         ->required()
         ->check(CLI::IsMember(scenarios));
     app.add_option("--host", options.host, "address of the broker, in 127.0.0.0/8")
@@ -137,6 +157,28 @@ Result<Options, int> parse_options(int argc, char** argv) {
     key->needs(certificate);
     app.add_option("--keep-alive", options.keep_alive_s, "seconds that CONNECT asks for")
         ->capture_default_str();
+    app.add_flag("--keep-sessions", options.keep_sessions,
+                 "sessions outlive connections, for ever, and are resumed");
+    app.add_option("--backlog", options.backlog, "offline, comeback: messages that wait for each")
+        ->capture_default_str()
+        ->check(CLI::Range(0u, 1'000u));
+    app.add_option("--probes", options.probes,
+                   "offline: devices that come back in the end; comeback: devices that ping")
+        ->capture_default_str()
+        ->check(CLI::Range(1u, 1'000'000u));
+    app.add_option("--phase", phase, "offline: fill, or back: the server has been started again")
+        ->check(CLI::IsMember(phases));
+    app.add_option("--begin-ns", options.begin_ns,
+                   "offline: when it was started, on CLOCK_MONOTONIC");
+    app.add_option("--kill", options.kill_pid, "comeback: who gets SIGKILL; 0: cut connections");
+    app.add_option("--reconnect", reconnect_s, "comeback: seconds within which devices come back")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 3600.0));
+    app.add_option("--sync-counts", options.sync_counts_file,
+                   "file of a broker that has mitu-count-syncs.so loaded (MITU_SYNC_COUNTS)");
+    app.add_option("--disk", options.disk_folder,
+                   "measure a bare fsync in this folder, before and after the load")
+        ->check(CLI::ExistingDirectory);
     app.add_flag("--spin", options.spin, "poll without sleeping");
     app.add_flag("--quiet", options.quiet, "no progress on stderr");
 
@@ -150,6 +192,12 @@ Result<Options, int> parse_options(int argc, char** argv) {
     options.version = versions.at(version);
     if (!tls.empty()) options.tls = tls_versions.at(tls);
     options.qos = static_cast<mqtt::QoS>(qos);
+    options.phase = phases.at(phase);
+    options.reconnect = Duration::from_seconds(reconnect_s);
+    if (options.scenario == Scenario::offline || options.scenario == Scenario::comeback) {
+        options.qos = mqtt::QoS::at_least_once;  // nothing else is kept, or makes them differ
+        options.keep_sessions = true;
+    }
     options.warmup = Duration::from_seconds(warmup_s);
     options.measure = Duration::from_seconds(measure_s);
     options.patience = Duration::from_seconds(patience_s);
@@ -171,6 +219,14 @@ Result<Options, int> parse_options(int argc, char** argv) {
         options.qos != mqtt::QoS::at_most_once) {
         std::fprintf(stderr, "mitu-bench: %s is of QoS 0; leave out --qos\n", scenario.c_str());
         return std::unexpected(2);
+    }
+    if (options.scenario == Scenario::queued || options.scenario == Scenario::set_retained) {
+        if (options.qos == mqtt::QoS::at_most_once || options.open_loop()) {
+            std::fprintf(stderr, "mitu-bench: %s needs --qos 1 or 2 and goes by --window\n",
+                         scenario.c_str());
+            return std::unexpected(2);
+        }
+        if (options.scenario == Scenario::queued) options.keep_sessions = true;
     }
     if (options.tls == Tls::none &&
         (options.resume || !options.ca_file.empty() || !options.certificate_file.empty())) {

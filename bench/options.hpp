@@ -11,18 +11,25 @@
 namespace mitu::bench {
 
 enum class Scenario : std::uint8_t {
-    connect,    // N connections are set up, then idle
-    fan_in,     // many publishers, one subscriber to all
-    fan_out,    // one publisher, many subscribers
-    pairs,      // publisher k to subscriber k
-    heartbeat,  // N devices, each a PINGREQ and a PUBLISH now and then; one subscriber to all
-    shared,     // many publishers, one shared subscription with many members
-    slow,       // fan_out beside subscribers that read slowly or not at all
-    filters,    // publishes past very many wildcard filters
-    retained,   // very many retained messages, set and then subscribed to
-    handshake,  // connections that log in and are cut, one after the other
-    storm,      // N connections that are cut and come back at once
+    connect,       // N connections are set up, then idle
+    fan_in,        // many publishers, one subscriber to all
+    fan_out,       // one publisher, many subscribers
+    pairs,         // publisher k to subscriber k
+    heartbeat,     // N devices, each a PINGREQ and a PUBLISH now and then; one subscriber to all
+    shared,        // many publishers, one shared subscription with many members
+    slow,          // fan_out beside subscribers that read slowly or not at all
+    filters,       // publishes past very many wildcard filters
+    retained,      // very many retained messages, set and then subscribed to
+    handshake,     // connections that log in and are cut, one after the other
+    storm,         // N connections that are cut and come back at once
+    queued,        // publishes to sessions whose clients are away
+    set_retained,  // publishes that replace retained messages
+    offline,       // very many sessions whose clients are away, with messages
+    comeback,      // a fleet whose server is killed
 };
+
+/// Of offline: before the server is started again, and after.
+enum class Phase : std::uint8_t { fill, back };
 
 enum class Tls : std::uint8_t { none, v1_2, v1_3 };
 
@@ -72,6 +79,25 @@ struct Options {
     std::string certificate_file;  // of the clients; empty: they show none
     std::string key_file;
     std::uint16_t keep_alive_s = 3'600;  // of those that do not subscribe
+
+    /// Clients ask for their sessions to be kept (for ever) and to be resumed.
+    bool keep_sessions = false;
+    /// Where the broker's syncs are counted (mitu-count-syncs.so); empty: nowhere.
+    std::string sync_counts_file;
+    /// Where a bare fsync is measured, beside what the broker does; empty: it is not.
+    std::string disk_folder;
+
+    /// offline, comeback: messages that wait for each.
+    std::uint32_t backlog = 10;
+    /// offline: devices that come back in the end; comeback: devices that ping when they are back.
+    std::uint32_t probes = 100;
+    Phase phase = Phase::fill;
+    /// offline, Phase::back: when the server was started, on the monotonic clock.
+    std::int64_t begin_ns = 0;
+    /// comeback: who gets SIGKILL; 0: nobody, and the connections are cut.
+    int kill_pid = 0;
+    /// comeback: devices come back within this time, each at its own moment.
+    Duration reconnect = Duration::seconds(1);
 
     /// Connections being set up at the same time.
     std::uint32_t connect_burst = 32;

@@ -60,6 +60,20 @@ inline void write_digits(std::uint8_t* at, std::uint32_t value, std::size_t digi
     for (; digits > 0; value /= 10) at[--digits] = static_cast<std::uint8_t>('0' + value % 10);
 }
 
+inline constexpr std::uint8_t puback_first = 0x40;
+inline constexpr std::uint8_t pubrec_first = 0x50;
+inline constexpr std::uint8_t pubrel_first = 0x62;
+inline constexpr std::uint8_t pubcomp_first = 0x70;
+inline constexpr std::size_t ack_bytes = 4;
+
+/// An acknowledgement without reason and properties, into `ack_bytes` from `out` on.
+inline void write_ack(std::uint8_t* out, std::uint8_t first, std::uint16_t packet_id) noexcept {
+    out[0] = first;
+    out[1] = 2;
+    out[2] = static_cast<std::uint8_t>(packet_id >> 8);
+    out[3] = static_cast<std::uint8_t>(packet_id);
+}
+
 /// A packet at the front of some bytes: its type, flags and body, not looked into.
 struct Frame {
     enum class Found : std::uint8_t { whole, incomplete, malformed };

@@ -18,6 +18,15 @@ Json latency_json(const LatencyHistogram& latency) {
             {"p999", at(0.999)},        {"max", static_cast<double>(latency.max_ns()) / 1e3}};
 }
 
+/// How many bare fsyncs an acknowledgement took, by percentile.
+Json ack_ratios_json(const Report& report) {
+    const auto at = [&](double fraction) {
+        return static_cast<double>(report.ack_latency.percentile_ns(fraction)) /
+               static_cast<double>(report.disk_latency.percentile_ns(fraction));
+    };
+    return {{"p50", at(0.5)}, {"p99", at(0.99)}};
+}
+
 /// What the growth of memory is divided by.
 struct Stored {
     const char* name = nullptr;
@@ -30,6 +39,8 @@ Stored stored_of(const Options& options) noexcept {
             return {.name = "connection", .count = static_cast<double>(options.clients)};
         case Scenario::filters:
             return {.name = "filter", .count = static_cast<double>(options.count)};
+        case Scenario::offline:
+            return {.name = "session", .count = static_cast<double>(options.count)};
         case Scenario::retained:
             return {.name = "retained", .count = static_cast<double>(options.count)};
         default:
@@ -100,6 +111,10 @@ Json parameters_json(const Options& options) {
             {"websocket", options.websocket},
             {"keep_alive_s", options.keep_alive_s},
             {"warmup_s", options.warmup.as_seconds()},
+            {"keep_sessions", options.keep_sessions},
+            {"backlog", options.backlog},
+            {"probes", options.probes},
+            {"reconnect_s", options.reconnect.as_seconds()},
             {"spin", options.spin}};
 }
 
@@ -129,7 +144,19 @@ std::string to_json(const Options& options, const Report& report) {
         }
     }
     if (report.latency.count() > 0) json["latency_us"] = latency_json(report.latency);
-    if (report.pss_before_bytes && report.pss_after_bytes) {
+    if (report.ack_latency.count() > 0) json["ack_latency_us"] = latency_json(report.ack_latency);
+    if (report.disk_latency.count() > 0) json["fsync_us"] = latency_json(report.disk_latency);
+    if (report.syncs) {
+        json["syncs"] = *report.syncs;
+        if (report.delivered > 0) {
+            json["syncs_per_message"] =
+                static_cast<double>(*report.syncs) / static_cast<double>(report.delivered);
+        }
+    }
+    if (report.ack_latency.count() > 0 && report.disk_latency.count() > 0) {
+        json["acks_per_fsync"] = ack_ratios_json(report);
+    }
+    if (report.pss_after_bytes && (report.pss_before_bytes || options.phase == Phase::back)) {
         json["memory"] = memory_json(options, report);
     }
     if (options.tls != Tls::none) json["tls"] = wires_json(report.wires);
@@ -138,7 +165,9 @@ std::string to_json(const Options& options, const Report& report) {
         json["logins_per_core_s"] =
             static_cast<double>(report.delivered) / report.broker_cpu->as_seconds();
     }
-    if (options.scenario == Scenario::storm) json["storm"] = storm_json(report);
+    if (!report.figures.empty()) json["figures"] = report.figures;
+    if (options.scenario == Scenario::storm || options.scenario == Scenario::comeback)
+        json["storm"] = storm_json(report);
     if (report.store_cpu) json["store"] = store_json(options, report);
     if (options.scenario == Scenario::slow) json["slow"] = slow_json(report);
     if (report.idle_cpu && report.idle_s > 0) {

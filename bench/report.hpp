@@ -27,6 +27,12 @@ struct Report {
     /// From when a message was due until it was read, of messages that were due in the window.
     /// Empty where the window is full by design and latency says nothing.
     LatencyHistogram latency;
+    /// From when a message was due until PUBACK or PUBREC, of the same messages; in queued and
+    /// set_retained from when it was sent.
+    LatencyHistogram ack_latency;
+    /// A bare write and fdatasync, before and after the load; empty: not asked for.
+    LatencyHistogram disk_latency;
+    std::optional<std::uint64_t> syncs;  // that the broker asked for
 
     /// Over the whole run, warm-up and drain included.
     std::uint64_t published = 0;
@@ -38,7 +44,8 @@ struct Report {
     /// Open loop: messages that were due but not yet sent when the window ended.
     std::uint64_t backlog = 0;
 
-    /// connect: of the connections; filters, retained: of as many of those; slow: of the run.
+    /// connect: of the connections; filters, retained, offline: of as many of those; slow: of the
+    /// run.
     std::optional<std::uint64_t> pss_before_bytes;
     std::optional<std::uint64_t> pss_after_bytes;
     /// filters: to subscribe to all; retained: to set all.
@@ -54,7 +61,10 @@ struct Report {
     std::optional<Duration> idle_cpu;
     double idle_s = 0;
 
-    /// storm: why those that came back had to come again, and how often.
+    /// offline, comeback: by name, with the unit last.
+    std::map<std::string, double> figures;
+
+    /// storm, comeback: why those that came back had to come again, and how often.
     std::map<std::string, std::uint64_t> turned_away;
 
     WireCounts wires;

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Every scenario of mitu-bench for a moment: against the null relay, and against mitud where it takes
-a broker that matches topics, keeps messages or speaks TLS and WebSocket. Usage: smoke_test.py BENCH RELAY MITUD"""
+a broker that matches topics, keeps messages or speaks TLS and WebSocket.
+Usage: smoke_test.py BENCH RELAY MITUD SYNC_COUNTER"""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -11,7 +13,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import certificates, configuration, scenarios  # noqa: E402
+from harness import brokers, certificates, configuration, durability, machine  # noqa: E402
+from harness import measure, restarts, scenarios  # noqa: E402
 
 RELAY_RUNS = [
     ["connect", "--clients=50"],
@@ -41,6 +44,13 @@ MITUD_RUNS = [
     ["slow", "--clients=3", "--rate=2000", "--mqtt=5", "--slow-bytes=2000"],
 ]
 
+# With each durability, on a store of its own.
+DURABLE_RUNS = [
+    ["set-retained", "--clients=3", "--qos=1"],
+    ["queued", "--clients=3", "--qos=1", "--mqtt=5"],
+    ["pairs", "--clients=3", "--qos=2", "--keep-sessions", "--rate=500"],
+]
+
 # Over each of scenarios.WIRES, with everything switched on.
 WIRE_RUNS = [
     ["pairs", "--clients=5", "--qos=1"],
@@ -63,8 +73,9 @@ def wait_for_port(path, process):
     sys.exit(f"{process.args[0]} named no port within 10 s")
 
 
-def run_all(bench, broker, port_file, runs):
-    process = subprocess.Popen([*broker, "--port-file", str(port_file)])
+def run_all(bench, broker, port_file, runs, variables=None, check=lambda run, result: None):
+    process = subprocess.Popen([*broker, "--port-file", str(port_file)],
+                               env={**os.environ, **(variables or {})})
     try:
         port = wait_for_port(port_file, process)
         for run in runs:
@@ -75,6 +86,7 @@ def run_all(bench, broker, port_file, runs):
             result = json.loads(done.stdout) if done.stdout else {}
             if done.returncode != 0 or not result.get("ok") or result.get("delivered", 0) == 0:
                 sys.exit(f"failed: {' '.join(run)}\n{done.stdout}")
+            check(run, result)
             shown = " ".join(word for word in run if "/" not in word)
             print(f"ok  {shown:60} {result['delivered']} delivered")
     finally:
@@ -82,14 +94,59 @@ def run_all(bench, broker, port_file, runs):
         process.wait(timeout=10)
 
 
+def beside_a_sanitizer():
+    """GCC's AddressSanitizer wants to be loaded first, and what is preloaded does not mind."""
+    return {"ASAN_OPTIONS": f'{os.environ.get("ASAN_OPTIONS", "")}:verify_asan_link_order=0'.lstrip(":")}
+
+
+def run_durable(bench, mitud, counter, folder):
+    """Syncs are counted, and there are as many as the durability says."""
+    for durability in ("none", "async", "sync"):
+        print(durability)
+        inner = folder / durability
+        inner.mkdir()
+        scenario = scenarios.Scenario(durability, "queued", 3, kept=True)
+        words = configuration.write(inner, scenario, configuration.FEATURES, durability)
+        counts = inner / "syncs"
+
+        def check(run, result, durability=durability):
+            if result["fsync_us"]["count"] == 0 or (durability == "sync") > (result["syncs"] > 0):
+                sys.exit(f"failed: {durability}, {' '.join(run)}: {result}")
+            if durability == "none" and result["syncs"] > 0:
+                sys.exit(f"failed: {result['syncs']} syncs though nothing is kept")
+
+        disk = [f"--disk={inner}", f"--sync-counts={counts}"]
+        run_all(bench, [mitud, *words, "--shards", "2", "--log-level", "warn"], inner / "port.json",
+                [run + disk for run in DURABLE_RUNS],
+                {"LD_PRELOAD": counter, "MITU_SYNC_COUNTS": str(counts), **beside_a_sanitizer()}, check)
+
+
+def run_restarts(bench, mitud, folder):
+    """Sessions are there after an end, and after a kill, with their messages."""
+    restarts.SETTLE_SECONDS = 0.1
+    broker = durability.Durable(pathlib.Path(mitud).parent, "sync")
+    made = measure.Bench(pathlib.Path(bench), machine.Cores(sorted(os.sched_getaffinity(0))), 0.1, 0.2, False)
+    cores = made.cores.available
+    for scenario in (scenarios.Scenario("away", "offline", 16, count=300, backlog=3, kept=True),
+                     scenarios.Scenario("back", "comeback", 50, backlog=3, kept=True)):
+        inner = folder / scenario.name
+        inner.mkdir()
+        report = restarts.RUNS[scenario.shape](made, broker, scenario, inner, cores)
+        if not report["ok"] or "first_served_s" not in report["figures"]:
+            sys.exit(f"failed: {scenario.shape}: {report}\n{(inner / brokers.LOG).read_text()}")
+        print(f"ok  {scenario.shape:60} {report['figures']}")
+
+
 def main():
-    bench, relay, mitud = sys.argv[1:]
+    bench, relay, mitud, counter = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         run_all(bench, [relay], folder / "relay.json", RELAY_RUNS)
         run_all(bench, [mitud, "--listen", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0", "--data",
                         str(folder / "data"), "--shards", "1", "--allow-anonymous", "--log-level",
                         "warn"], folder / "mitud.json", MITUD_RUNS)
+        run_durable(bench, mitud, counter, folder)
+        run_restarts(bench, mitud, folder)
         for label, wire in scenarios.WIRES.items():
             print(label)
             scenario = scenarios.Scenario(label, "pairs", 5, **wire)

@@ -24,6 +24,7 @@ constexpr std::uint32_t links_per_source = 8'000;
 // Who subscribes only listens.
 constexpr std::uint16_t keep_alive_of_silent_s = 3'600;
 constexpr int slow_receive_bytes = 16'384;
+constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
 constexpr std::size_t other_files = 16;  // standard streams, epoll, /proc, libraries
 
 std::uint32_t interest_of(const Link& link) noexcept {
@@ -199,15 +200,16 @@ Result<void, Failure> Swarm::on_opening(Link& link) {
 }
 
 void Swarm::say_connect(Link& link) {
-    const mqtt::Packet connect = mqtt::Connect{
+    mqtt::Connect connect{
         .version = options_.version,
-        .clean_start = true,
+        .clean_start = !options_.keep_sessions,
         .keep_alive_s = link.filter.empty() ? options_.keep_alive_s : keep_alive_of_silent_s,
         .client_id = link.client_id,
         .user_name = {},
         .password = {},
         .will = {},
         .properties = {}};
+    if (options_.keep_sessions) connect.properties.session_expiry_interval_s = never_expires_s;
     append(link, encoded(connect, options_.version));
     link.state = Link::State::awaits_connack;
 }

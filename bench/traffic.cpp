@@ -9,6 +9,7 @@
 #include "bench/encoded.hpp"
 #include "bench/process_sample.hpp"
 #include "bench/progress.hpp"
+#include "bench/use.hpp"
 
 namespace mitu::bench {
 namespace {
@@ -56,6 +57,7 @@ Result<void, Failure> Traffic::go() {
         list(k);
     }
     slow_.begin();
+    if (auto done = probe(options_, report_); !done) return done;
 
     Instant now = monotonic_now();
     progress_at_ = now;
@@ -72,8 +74,7 @@ Result<void, Failure> Traffic::go() {
         progress.show(now, copies_);
     }
 
-    const auto cpu_begin = cpu_of(options_.broker_pid);
-    const Duration own_begin = own_cpu();
+    const RunSample before = sample(options_);
     const Instant window_begin = monotonic_now();
     const std::uint64_t copies_begin = copies_;
     const std::uint64_t bytes_begin = bytes_;
@@ -82,17 +83,16 @@ Result<void, Failure> Traffic::go() {
         if (auto done = see_progress(now); !done) return done;
         progress.show(now, copies_);
     }
-    const auto cpu_end = cpu_of(options_.broker_pid);
-    report_.generator_cpu = own_cpu() - own_begin;
+    note_use(options_, before, report_);
     report_.measured_s = (monotonic_now() - window_begin).as_seconds();
     report_.delivered = copies_ - copies_begin;
     report_.bytes_delivered = bytes_ - bytes_begin;
-    if (cpu_begin && cpu_end) report_.broker_cpu = *cpu_end - *cpu_begin;
 
     for (const Publisher& publisher : publishers_) {
         if (publisher.due > publisher.sent) report_.backlog += publisher.due - publisher.sent;
     }
-    return drain();
+    if (auto done = drain(); !done) return done;
+    return probe(options_, report_);
 }
 
 Result<void, Failure> Traffic::turn(Duration timeout) {
@@ -237,6 +237,7 @@ void Traffic::send(Publisher& publisher, std::uint64_t count, Instant now) {
         }
     }
     publisher.sent += count;
+    publisher.sent_ns = now.since_start_ns();
     sent_ += count;
 }
 

@@ -45,6 +45,7 @@ private:
         std::uint64_t due = 0;        // open loop: how many should have been sent
         std::uint64_t received = 0;   // QoS 2: PUBREC
         std::uint64_t acked = 0;      // PUBACK, PUBCOMP
+        std::int64_t sent_ns = 0;     // one at a time: the last one
         std::uint64_t delivered = 0;  // by every subscriber, without a gap before it
         bool listed = false;
         /// Where a message goes to several, or to whom is not known: how many copies of message
@@ -78,8 +79,9 @@ private:
     [[nodiscard]] bool is_first_share(OrderCheck& order, const Stamp& stamp);
     void acknowledge(Link& link, const Frame& frame, const Delivery& delivery);
     void on_first_copy(std::uint32_t publisher, std::uint64_t sequence);
-    [[nodiscard]] bool on_ack(Link& link, const Frame& frame);
+    [[nodiscard]] bool on_ack(Link& link, const Frame& frame, Instant now);
     [[nodiscard]] bool wrong(const char* what);
+    void note_first_ack(const Publisher& publisher, std::uint64_t sequence, Instant now);
     void send_ack(Link& link, std::uint8_t first, std::uint16_t packet_id);
 
     [[nodiscard]] bool all_arrived() const noexcept;

@@ -10,11 +10,6 @@ namespace {
 using mqtt::PacketType;
 using mqtt::QoS;
 
-constexpr std::uint8_t puback_first = 0x40;
-constexpr std::uint8_t pubrec_first = 0x50;
-constexpr std::uint8_t pubrel_first = 0x62;
-constexpr std::uint8_t pubcomp_first = 0x70;
-
 }  // namespace
 
 bool Traffic::wrong(const char* what) {
@@ -30,7 +25,7 @@ bool Traffic::on_frame(Link& link, const Frame& frame, Instant now) {
         case PacketType::pubrec:
         case PacketType::pubrel:
         case PacketType::pubcomp:
-            return on_ack(link, frame);
+            return on_ack(link, frame, now);
         case PacketType::pingresp:
             ++pings_answered_;
             return true;
@@ -110,7 +105,7 @@ void Traffic::on_first_copy(std::uint32_t number, std::uint64_t sequence) {
     }
 }
 
-bool Traffic::on_ack(Link& link, const Frame& frame) {
+bool Traffic::on_ack(Link& link, const Frame& frame, Instant now) {
     if (frame.body_bytes < 2) return wrong("sent an acknowledgement without a packet id");
     if (frame.body_bytes > 2 && frame.body[2] >= 0x80) return wrong("refused a message");
     const std::uint16_t id = read_u16(frame.body);
@@ -126,6 +121,7 @@ bool Traffic::on_ack(Link& link, const Frame& frame) {
         if (publisher.received == publisher.sent || id != packet_id_of(publisher.received)) {
             return wrong("sent a PUBREC out of order");
         }
+        note_first_ack(publisher, publisher.received, now);
         ++publisher.received;
         send_ack(link, pubrel_first, id);
         return true;
@@ -136,18 +132,22 @@ bool Traffic::on_ack(Link& link, const Frame& frame) {
         id != packet_id_of(publisher.acked)) {
         return wrong("sent an acknowledgement out of order");
     }
+    if (!complete) note_first_ack(publisher, publisher.acked, now);
     ++publisher.acked;
     ++acked_;
     list(number);
     return true;
 }
 
+void Traffic::note_first_ack(const Publisher& publisher, std::uint64_t sequence, Instant now) {
+    if (!latency_wanted_) return;
+    const std::int64_t due = options_.open_loop() ? due_ns(publisher, sequence) : publisher.sent_ns;
+    if (due < measure_begin_ns_ || due >= measure_end_ns_) return;
+    report_.ack_latency.record(now.since_start_ns() - due);
+}
+
 void Traffic::send_ack(Link& link, std::uint8_t first, std::uint16_t packet_id) {
-    std::uint8_t* out = swarm_.append(link, 4);
-    out[0] = first;
-    out[1] = 2;
-    out[2] = static_cast<std::uint8_t>(packet_id >> 8);
-    out[3] = static_cast<std::uint8_t>(packet_id);
+    write_ack(swarm_.append(link, ack_bytes), first, packet_id);
 }
 
 }  // namespace mitu::bench

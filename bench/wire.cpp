@@ -38,7 +38,7 @@ std::string openssl_text() {
     return text.c_str();
 }
 
-std::string errno_text() { return std::generic_category().message(errno); }
+std::string socket_fault() { return std::generic_category().message(errno); }
 
 }  // namespace
 
@@ -143,7 +143,7 @@ Wire::Step Wire::shake_hands() {
         case SSL_ERROR_WANT_WRITE:
             return Step::wants_write;
         case SSL_ERROR_SYSCALL:
-            static_cast<void>(fail("TLS handshake: " + (errno != 0 ? errno_text() : "closed")));
+            static_cast<void>(fail("TLS handshake: " + (errno != 0 ? socket_fault() : "closed")));
             return Step::failed;
         default:
             static_cast<void>(fail("TLS handshake: " + openssl_text()));
@@ -173,14 +173,14 @@ int Wire::write_some(ByteView bytes) {
     if (tls_ == nullptr) {
         const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0) return static_cast<int>(sent);
-        return errno == EAGAIN ? blocked : fail("send: " + errno_text());
+        return errno == EAGAIN ? blocked : fail("send: " + socket_fault());
     }
     errno = 0;
     const int sent = SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size()));
     if (sent > 0) return sent;
     const int error = SSL_get_error(tls_, sent);
     if (error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ) return blocked;
-    return fail("TLS write: " + (error == SSL_ERROR_SYSCALL ? errno_text() : openssl_text()));
+    return fail("TLS write: " + (error == SSL_ERROR_SYSCALL ? socket_fault() : openssl_text()));
 }
 
 int Wire::read_some(std::uint8_t* to, std::size_t size) {
@@ -188,7 +188,7 @@ int Wire::read_some(std::uint8_t* to, std::size_t size) {
         const ssize_t count = ::recv(fd_, to, size, MSG_DONTWAIT);
         if (count > 0) return static_cast<int>(count);
         if (count < 0 && errno == EAGAIN) return blocked;
-        return fail(count == 0 ? "the broker closed the connection" : "recv: " + errno_text());
+        return fail(count == 0 ? "the broker closed the connection" : "recv: " + socket_fault());
     }
     errno = 0;
     const int count = SSL_read(tls_, to, static_cast<int>(size));
@@ -196,7 +196,7 @@ int Wire::read_some(std::uint8_t* to, std::size_t size) {
     const int error = SSL_get_error(tls_, count);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return blocked;
     if (error == SSL_ERROR_ZERO_RETURN) return fail("the broker closed the connection");
-    return fail("TLS read: " + (error == SSL_ERROR_SYSCALL ? errno_text() : openssl_text()));
+    return fail("TLS read: " + (error == SSL_ERROR_SYSCALL ? socket_fault() : openssl_text()));
 }
 
 bool Wire::flush_unsent() {

@@ -97,7 +97,8 @@ std::optional<std::string> ServerProcess::start(const sim::scenario::ServerOptio
                                    "--durability",
                                    "none",  // the virtual world keeps nothing either
                                    "--log-level",
-                                   "warn"};
+                                   "warn",
+                                   "--no-supervisor"};
     const auto add = [&](std::string option, std::string value) {
         words.push_back(std::move(option));
         words.push_back(std::move(value));

@@ -35,6 +35,7 @@ void add_fleet_command(CLI::App& app, Outcome& outcome);
 void add_top_command(CLI::App& app, Outcome& outcome);
 void add_device_command(CLI::App& app, Outcome& outcome);
 void add_passwd_command(CLI::App& app, Outcome& outcome);
+void add_store_command(CLI::App& app, Outcome& outcome);
 
 // About a server, over its API (admin/).
 void add_client_command(CLI::App& app, Outcome& outcome);
@@ -47,6 +48,7 @@ void add_api_user_command(CLI::App& app, Outcome& outcome);
 void add_api_key_command(CLI::App& app, Outcome& outcome);
 void add_listener_command(CLI::App& app, Outcome& outcome);
 void add_tenant_command(CLI::App& app, Outcome& outcome);
+void add_upgrade_command(CLI::App& app, Outcome& outcome);
 void add_config_command(CLI::App& app, Outcome& outcome);
 void add_trace_command(CLI::App& app, Outcome& outcome);
 /// Below `mitu config`.

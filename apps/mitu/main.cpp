@@ -23,6 +23,7 @@ int main(int argc, char** argv) try {
     add_fleet_command(app, outcome);
     add_device_command(app, outcome);
     add_passwd_command(app, outcome);
+    add_store_command(app, outcome);
     add_top_command(app, outcome);
     add_client_command(app, outcome);
     add_trace_command(app, outcome);
@@ -35,6 +36,7 @@ int main(int argc, char** argv) try {
     add_api_key_command(app, outcome);
     add_listener_command(app, outcome);
     add_tenant_command(app, outcome);
+    add_upgrade_command(app, outcome);
     add_config_command(app, outcome);
     // Last: commands inherit the footer that is there when they are made.
     app.footer(R"(

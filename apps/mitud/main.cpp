@@ -1,28 +1,36 @@
-// `mitud`, the server: reads its configuration, starts a node, waits for a signal.
+// `mitud`, the server. First a supervisor, which starts itself once more as the worker: that one
+// reads the configuration, starts a node, and waits for a signal.
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "apps/mitud/configuration.hpp"
 #include "apps/mitud/privileges.hpp"
 #include "apps/mitud/trial.hpp"
+#include "mitu/api/administration.hpp"
 #include "mitu/node/node.hpp"
 #include "mitu/node/options_from_config.hpp"
 #include "mitu/runtime/account.hpp"
 #include "mitu/runtime/clock.hpp"
 #include "mitu/runtime/fault_signals.hpp"
+#include "mitu/runtime/process.hpp"
 #include "mitu/runtime/service_manager.hpp"
 #include "mitu/runtime/signals.hpp"
+#include "mitu/runtime/thread_trace.hpp"
+#include "mitu/supervisor/supervisor.hpp"
+#include "mitu/supervisor/worker_link.hpp"
 #include "mitu/trace/log.hpp"
 
 namespace {
 
-constexpr int exit_cannot_start = 2;
+using mitu::supervisor::exit_cannot_start;
 
 int complain(const std::string& text) {
     std::fprintf(stderr, "mitud: %s\n", text.c_str());
@@ -35,14 +43,65 @@ int refuse(const std::string& problems) {
     return complain("the configuration has errors; nothing was started");
 }
 
+/// The process beside the one that serves.
+int supervise(int argc, char** argv) {
+    mitu::supervisor::SupervisorOptions options;
+    std::error_code failed;
+    options.program = std::filesystem::read_symlink("/proc/self/exe", failed).string();
+    if (failed) {
+        return complain("/proc/self/exe: " + failed.message() +
+                        "; mount /proc, or use --no-supervisor");
+    }
+    options.arguments.assign(argv + 1, argv + argc);
+    options.version = MITU_VERSION;
+    return mitu::supervisor::Supervisor{std::move(options)}.run();
+}
+
+/// What the world is told of this process: by way of its supervisor, or by itself.
+class Announcer {
+public:
+    explicit Announcer(mitu::supervisor::WorkerLink* link) : link_{link} {}
+    void ready(const std::string& status) const {
+        link_ != nullptr ? link_->say_ready(status) : mitu::runtime::notify_ready(status);
+    }
+    void reloading() const {
+        link_ != nullptr ? link_->say_reloading() : mitu::runtime::notify_reloading();
+    }
+    void stopping() const {
+        link_ != nullptr ? link_->say_stopping() : mitu::runtime::notify_stopping();
+    }
+
+private:
+    mitu::supervisor::WorkerLink* link_;  // null: no supervisor
+};
+
+std::string_view level_name(const mitu::config::Log& log) {
+    static constexpr std::string_view names[]{"debug", "info", "warn", "error", "off"};
+    return names[static_cast<std::size_t>(log.level)];
+}
+
+/// What the API knows of upgrades: the supervisor makes them.
+class SupervisedUpgrades final : public mitu::api::Upgrades {
+public:
+    explicit SupervisedUpgrades(mitu::supervisor::WorkerLink& link) : link_{link} {}
+    mitu::api::Answer<mitu::api::UpgradeState> state() override {
+        return mitu::api::UpgradeState{static_cast<std::uint64_t>(::getpid()), MITU_VERSION,
+                                       link_.upgrade_problem()};
+    }
+    mitu::api::Answer<mitu::api::UpgradeState> begin() override {
+        link_.ask_for_upgrade();
+        return mitu::api::UpgradeState{static_cast<std::uint64_t>(::getpid()), MITU_VERSION, {}};
+    }
+
+private:
+    mitu::supervisor::WorkerLink& link_;
+};
+
 void configure_log(const mitu::config::Log& log, const mitu::ports::Clock& clock) {
     using namespace mitu;
-    static constexpr trace::Level levels[]{trace::Level::debug, trace::Level::info,
-                                           trace::Level::warn, trace::Level::error,
-                                           trace::Level::off};
     trace::LogOptions options;
     options.clock = &clock;
-    options.level = levels[static_cast<std::size_t>(log.level)];
+    options.level = trace::parse_level(level_name(log)).value_or(trace::Level::info);
     // "text" is for people on a terminal, else logfmt.
     const std::string_view format = log.format == config::LogFormat::json ? "json" : "text";
     options.format = trace::parse_log_format(format).value_or(trace::LogFormat::logfmt);
@@ -91,7 +150,17 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_flag("--check-config", check_config,
                  "check configuration, policies and registry, print what is wrong, and end");
+    bool no_supervisor = false;
+    app.add_flag("--no-supervisor", no_supervisor,
+                 "one process, which nobody starts again when it dies");
     CLI11_PARSE(app, argc, argv);
+
+    auto worker = supervisor::WorkerLink::from_environment();
+    if (!worker) return complain(worker.error());
+    supervisor::WorkerLink* const link = *worker ? &**worker : nullptr;
+    if (link == nullptr && !no_supervisor && !check_config) return supervise(argc, argv);
+    if (link != nullptr) runtime::name_thread("mitud");  // it was started as /proc/self/exe
+    const Announcer announce{link};
 
     const auto from = flags.load();
     if (!from) return refuse(from.error());
@@ -105,6 +174,13 @@ int main(int argc, char** argv) {
     const runtime::SystemClock clock;
     configure_log(config.log, clock);
     if (const auto status = daemon::begin_trial()) return *status;
+    std::optional<SupervisedUpgrades> upgrades;
+    if (link != nullptr) {
+        link->say_log(level_name(config.log),
+                      config.log.format == config::LogFormat::json ? "json" : "text");
+        options.held_sockets = &link->sockets();
+        options.api.upgrades = &upgrades.emplace(*link);
+    }
     if (options.registry_file.empty()) {
         const std::string usual = config.node.data + "/devices.csv";
         if (std::filesystem::exists(usual)) options.registry_file = usual;
@@ -146,6 +222,9 @@ int main(int argc, char** argv) {
     // root writes nothing into it.
     options.once_open = [&]() -> std::optional<std::string> {
         if (auto problem = privileges->give_up(*from)) return problem;
+        // Another user's process is another to the kernel.
+        if (link != nullptr && !link->end_with_supervisor()) return "the supervisor has ended";
+        if (link != nullptr && !link->wait_for_turn()) return "the upgrade was given up";
         if (const auto problem = config::stamp_managed(*from)) {
             // It serves all the same; the next start counts the same revision again.
             trace::log(trace::Level::warn, "config_not_stamped",
@@ -158,20 +237,28 @@ int main(int argc, char** argv) {
     options.read_files = [&flags] { return flags.load(); };
     const runtime::SignalWaiter signals;  // before any thread, so that all hold them back
     runtime::install_fault_signals();
+    runtime::install_thread_trace();
     auto node = node::Node::create(options, *catalog);
     if (!node) return complain(node.error());
     const std::string status = fmt::format("serving; MQTT on port {}", (*node)->ports().mqtt);
-    runtime::notify_ready(status);
-    for (;;) {
-        const runtime::Signal signal = signals.wait();
-        if (signal != runtime::Signal::hangup) break;
-        runtime::notify_reloading();
+    announce.ready(status);
+    runtime::Signal signal{};
+    while ((signal = signals.wait()) != runtime::Signal::terminate &&
+           signal != runtime::Signal::interrupt) {
+        if (signal == runtime::Signal::upgrade && link != nullptr) break;
+        if (signal == runtime::Signal::upgrade) {
+            trace::log(
+                trace::Level::warn, "upgrade_refused",
+                {{"reason", "there is no supervisor: the server runs with --no-supervisor"}});
+            continue;
+        }
+        announce.reloading();
         reload(**node);
-        runtime::notify_ready(status);
+        announce.ready(status);
     }
-    runtime::notify_stopping();
+    announce.stopping();
     trace::log(trace::Level::info, "stopping");
-    (*node)->stop();
+    signal == runtime::Signal::upgrade ? (*node)->drain() : (*node)->stop();
     trace::log(trace::Level::info, "stopped");
     trace::flush_log();
     return 0;

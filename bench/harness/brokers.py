@@ -12,6 +12,7 @@ import time
 
 START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 10
+LOG = "broker.log"
 
 
 class StartFailure(Exception):
@@ -72,6 +73,11 @@ class Broker:
     name = ""
     is_scraped = False   # whether /metrics is asked for while it is measured
     cores_wanted = None  # as many as all brokers have
+    fixed_port = None    # None: it chooses one itself, and writes it down
+    # In which scenarios: those in which nothing has to be kept, those in which it has, or both.
+    KEPT_NEVER, KEPT_ONLY, KEPT_TOO = range(3)
+    takes_part = KEPT_NEVER
+    durability = None
 
     def command(self, folder, scenario):
         """The arguments, and the port, or None where the broker chooses it itself."""
@@ -85,6 +91,13 @@ class Broker:
         """Why it cannot do this scenario; None: it can."""
         return None
 
+    def is_meant_for(self, scenario):
+        """Whether it is to be compared there; if not, it is no news."""
+        if scenario.restarts:
+            return self.durability == "sync"  # nobody else has what it had
+        return self.takes_part in (Broker.KEPT_ONLY if scenario.kept else Broker.KEPT_NEVER,
+                                   Broker.KEPT_TOO)
+
     def version(self):
         return None
 
@@ -96,20 +109,15 @@ class Broker:
         """What its environment has beside ours."""
         return {}
 
-    def start(self, folder, cores, scenario):
-        command, port = self.command(folder, scenario)
-        log = folder / "broker.log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment()},
-                preexec_fn=lambda: os.sched_setaffinity(0, cores))
-        running = Running(self.name, process, port, log)
+    def start(self, folder, cores, scenario, variables=None):
+        """Returns when it listens. `variables`: of its environment, beside its own."""
+        process = self.launch(folder, cores, scenario, variables)
+        running = Running(self.name, process, self.fixed_port, folder / LOG)
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise StartFailure(f"{self.name} ended with {process.returncode}\n"
-                                   f"{shlex.join(command)}\n{running.log_tail()}")
+                                   f"{shlex.join(process.args)}\n{running.log_tail()}")
             if running.port is None:
                 running.port = self.port_from(folder)
                 running.http_port = self.port_from(folder, "http") if self.is_scraped else None
@@ -118,13 +126,28 @@ class Broker:
             time.sleep(0.02)
         running.stop()
         raise StartFailure(f"{self.name} did not listen within {START_SECONDS_MAX} s\n"
-                           f"{shlex.join(command)}\n{running.log_tail()}")
+                           f"{shlex.join(process.args)}\n{running.log_tail()}")
+
+    def launch(self, folder, cores, scenario, variables=None):
+        """Starts it, and returns its process at once."""
+        command, self.fixed_port = self.command(folder, scenario)
+        with (folder / LOG).open("ab") as out:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                env={**os.environ, **joined(self.environment(), variables or {})},
+                preexec_fn=lambda: os.sched_setaffinity(0, cores))
 
     def port_from(self, folder, door="mqtt"):
         try:
             return json.loads((folder / "port.json").read_text())[door]
         except (OSError, ValueError, KeyError):
             return None
+
+
+def joined(first, second):
+    """Two environments; what both preload is loaded."""
+    preload = " ".join(one["LD_PRELOAD"] for one in (first, second) if "LD_PRELOAD" in one)
+    return {**first, **second, **({"LD_PRELOAD": preload} if preload else {})}
 
 
 def data_folder(parent, name):

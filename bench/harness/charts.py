@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from harness.figures import has_wire, is_at_rate, is_one_at_a_time, metric_of
+from harness.figures import split, has_wire, is_at_rate, is_one_at_a_time, metric_of
 from harness.report import number
 from harness.svg import Dot, dot_chart
 
@@ -49,10 +49,13 @@ def draw(chart, names):
                 dots[name] = dot
         if dots:
             rows.append((entry["name"], dots))
-    return dot_chart(chart.title, chart.axis, rows, names)
+    shown = [name for name in names if any(name in dots for _, dots in rows)]
+    return dot_chart(chart.title, chart.axis, rows, shown)
 
 
-def charts_of(summary):
+def charts_of(everything):
+    kept, summary = split(everything)
+
     def of(*kinds):
         return [entry for entry in summary if entry["arguments"][0] in kinds]
 
@@ -69,6 +72,14 @@ def charts_of(summary):
     yield Chart("latency", "Latency at fixed rates",
                 "microseconds from when a message was due until it was read "
                 "(dot: p50, end of line: p99; medians)", at_rate, "p50_us", "p99_us")
+    by_window = [entry for entry in kept if not is_at_rate(entry)]
+    yield Chart("durability-throughput", "Durability: throughput beside mosquitto, which saves at intervals only",
+                "messages per second (dot: median, line: least to greatest); mosquitto acknowledges before "
+                "it saves", by_window, "per_s")
+    yield Chart("durability-cpu", "Durability: CPU per message", cpu, by_window, "cpu_us")
+    yield Chart("durability-latency", "Durability: PUBACK at fixed rates",
+                "microseconds from when a message was due until its PUBACK (dot: p50, end of line: p99; "
+                "medians)", [entry for entry in kept if is_at_rate(entry)], "ack_p50_us", "ack_p99_us")
     yield Chart("cpu-wires", "CPU per message over TLS and WebSocket", cpu,
                 [entry for entry in of("pairs") if has_wire(entry)], "cpu_us")
     yield Chart("logins", "Log-ins per second of the broker's CPU",

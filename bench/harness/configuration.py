@@ -54,6 +54,7 @@ LISTENER_LIMITS = """    limits:
       packet_bytes_max: 1MiB
 """
 SERVER_LIMITS = """limits:
+  shard_sessions_max: 4000000
   connect_rate_per_s: 1000000
   retained_messages_max: 4000000000
   retained_bytes_max: 16GiB
@@ -65,8 +66,8 @@ QUOTAS = ("connections_max", "connect_rate_per_s", "messages_per_s", "subscripti
 BYTE_QUOTAS = ("bytes_per_s", "retained_bytes_max", "queue_bytes_max")
 
 
-def listener(scenario, features):
-    lines = ["listeners:", "  - name: bench", '    bind: "127.0.0.1:0"']
+def listener(scenario, features, port):
+    lines = ["listeners:", "  - name: bench", f'    bind: "127.0.0.1:{port}"']
     if scenario.websocket:
         lines += ["    protocol: websocket", "    websocket: {path: /mqtt}"]
     if scenario.tls:
@@ -87,7 +88,14 @@ def tenants():
                                   for name in TENANTS)
 
 
-def policy(features):
+def client_limits(scenario):
+    """Who is away has all that comes meanwhile; else these are the defaults."""
+    if scenario.shape != "queued":
+        return CLIENT_LIMITS
+    return CLIENT_LIMITS.replace(": 10000\n", ": 10000000\n").replace("67108864", "17179869184")
+
+
+def policy(scenario, features):
     tenant = TENANT if "tenants" in features else "default"
     name = "bench" if "tenants" in features else "default"  # the latter overlays the built-in one
     declared = "".join(f"kind: Tenant\nname: {name}\n---\n" for name in TENANTS) \
@@ -95,19 +103,22 @@ def policy(features):
     return (f"{declared}kind: Policy\n"
             f"name: {name}\nrevision: 2\nselector: {{tenant: {tenant}}}\n"
             f"access:{ACCESS if 'access' in features else EVERYTHING}"
-            f"{CLIENT_LIMITS if 'limits' in features else ''}")
+            f"{client_limits(scenario) if 'limits' in features else ''}")
 
 
-def write(folder, scenario, features):
-    """mitud.yaml and what it names, in `folder`. Returns the words that make mitud read it."""
-    (folder / "data").mkdir()
-    parts = [listener(scenario, features), "authentication: {allow_anonymous: always}\n",
+def write(folder, scenario, features, durability=None, port=0):
+    """mitud.yaml and what it names, in `folder`, whose data stay as they are. Returns the words that
+    make mitud read it. `port`: 0: any."""
+    (folder / "data").mkdir(exist_ok=True)
+    parts = [listener(scenario, features, port), "authentication: {allow_anonymous: always}\n",
              'api: {bind: "127.0.0.1:0"}\n', f"node: {{data: {folder / 'data'}}}\n"]
+    small = ", cache_bytes: 8MiB, write_buffer_bytes: 16MiB" if scenario.small_store else ""
+    parts += [f"store: {{durability: {durability}{small}}}\n"] if durability else []
     parts += [SERVER_LIMITS] if "limits" in features else []
     parts += [tenants()] if "tenants" in features else []
     if {"access", "limits", "tenants"} & set(features):
-        (folder / "policies").mkdir()
-        (folder / "policies" / "bench.yaml").write_text(policy(features))
+        (folder / "policies").mkdir(exist_ok=True)
+        (folder / "policies" / "bench.yaml").write_text(policy(scenario, features))
         parts.append(f"policies: {{directory: {folder / 'policies'}}}\n")
     path = folder / "mitud.yaml"
     path.write_text("\n".join(parts))

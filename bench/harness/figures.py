@@ -21,6 +21,17 @@ def has_wire(entry):
     return any(word.startswith(("--tls=", "--websocket")) for word in entry["arguments"])
 
 
+def is_kept(entry):
+    """What is sent is to survive; other brokers take part."""
+    return "--keep-sessions" in entry["arguments"]
+
+
+def split(summary):
+    """Those in which messages are kept, and the others."""
+    return ([entry for entry in summary if is_kept(entry)],
+            [entry for entry in summary if not is_kept(entry)])
+
+
 def is_one_at_a_time(entry):
     return "--window=1" in entry["arguments"]
 
@@ -47,6 +58,12 @@ METRICS = {
     "p99_us": at("latency_us.p99"),
     "p999_us": at("latency_us.p999"),
     "max_us": at("latency_us.max"),
+    "ack_p50_us": at("ack_latency_us.p50"),
+    "ack_p99_us": at("ack_latency_us.p99"),
+    "fsync_p50_us": at("fsync_us.p50"),
+    "fsync_p99_us": at("fsync_us.p99"),
+    "acks_per_fsync": at("acks_per_fsync.p99"),
+    "syncs_per_1000": lambda run: run.get("syncs_per_message") and 1000 * run["syncs_per_message"],
     "bytes_per_connection": at("memory.bytes_per_connection"),
     "bytes_per_filter": at("memory.bytes_per_filter"),
     "bytes_per_retained": at("memory.bytes_per_retained"),
@@ -57,6 +74,27 @@ METRICS = {
     "slow_closed": at("slow.closed_by_broker"),
     "idle_share": at("idle_cpu_share"),
 }
+
+
+# Of scenarios in which the broker ends and comes again, and what they mean.
+RESTART_FIGURES = {
+    "bytes_per_session_without_messages": "bytes (PSS) of a session that is away, nothing waits for it",
+    "filled_bytes_per_session": "the same with its messages",
+    "restarted_bytes_per_session": "the same after the server was started again",
+    "first_served_s": "s from the start, or the kill, to the first CONNACK with a session",
+    "first_message_s": "s from the start to the first message of that session",
+    "first_has_all_s": "s from the start until it has all of them",
+    "half_back_s": "s from the kill until half of them are back",
+    "last_back_s": "s from the kill until all are back",
+    "late_p99_s": "s from when a device wanted to be back until it was, 99 of 100",
+    "late_max_s": "the same, the last",
+    "backlog_drained_s": "s from the kill until all have all their messages",
+    "device_drained_p99_s": "s from a device's CONNACK to its last message, 99 of 100",
+    "device_drained_max_s": "the same, the longest",
+    "early_wait_p99_s": "s that those who were back first waited for a PINGRESP, 99 of 100",
+    "early_wait_max_s": "the same, the longest",
+}
+METRICS |= {name: at(f"figures.{name}") for name in RESTART_FIGURES}
 
 
 # Shares are of a core, and the rest may well be 0 or less.

@@ -33,6 +33,9 @@ class Mitu(Broker):
     words = ""  # what makes it differ from mitu
     shards = 1
     features = configuration.FEATURES
+    durability = None  # the default
+    port = 0           # any
+    is_supervised = False
 
     def __init__(self, bin_folder, extra=()):
         self.binary = bin_folder / "mitud"
@@ -55,9 +58,17 @@ class Mitu(Broker):
         return "metrics" in self.features
 
     def command(self, folder, scenario):
-        return [str(self.binary), *configuration.write(folder, scenario, self.features),
+        return [str(self.binary), *configuration.write(folder, scenario, self.features, self.durability, self.port),
                 "--port-file", str(folder / "port.json"),
-                *([] if self.shards is None else ["--shards", str(self.shards)]), *self.extra], None
+                *([] if self.shards is None else ["--shards", str(self.shards)]),
+                *([] if self.is_supervised else self.alone()), *self.extra], self.port or None
+
+    def alone(self):
+        """What is measured is the process that serves; its death is not to be healed over."""
+        if self.missing():
+            return []
+        helped = subprocess.run([self.binary, "--help"], capture_output=True, text=True, check=False)
+        return ["--no-supervisor"] if "--no-supervisor" in helped.stdout else []  # older: has none
 
 
 # Debian's libraries that variants load, and the package each is in.

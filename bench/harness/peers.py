@@ -15,6 +15,7 @@ SYSTEM_PATH = f"/usr/sbin:{os.environ.get('PATH', '')}"
 
 class Mosquitto(Broker):
     name = "mosquitto"
+    takes_part = Broker.KEPT_TOO
 
     def __init__(self):
         self.binary = shutil.which("mosquitto", path=SYSTEM_PATH)
@@ -37,7 +38,8 @@ class Mosquitto(Broker):
         # 2.0.11 ends when all its listeners are of WebSocket, so that it has a plain one beside.
         plain = [f"listener {free_port()} 127.0.0.1"] if scenario.websocket else []
         lines = [
-            *plain, f"listener {port} 127.0.0.1", *self.wire(scenario), "allow_anonymous true", "persistence false",
+            *plain, f"listener {port} 127.0.0.1", *self.wire(scenario), "allow_anonymous true",
+            *self.persistence(folder),
             f"max_queued_messages {queued_max}", "max_inflight_messages 0", "max_queued_bytes 0",
             "sys_interval 0", "log_type error", "connection_messages false",
             f"set_tcp_nodelay {'true' if scenario.open_loop else 'false'}",
@@ -47,6 +49,9 @@ class Mosquitto(Broker):
         config.write_text("\n".join(lines) + "\n")
         return [self.binary, "-c", str(config)], port
 
+
+    def persistence(self, folder):
+        return ["persistence false"]
 
     @staticmethod
     def wire(scenario):

@@ -2,7 +2,7 @@
 
 import os
 
-from harness import allocations, charts, figures, price, report, shards, targets
+from harness import allocations, charts, durability, figures, price, report, shards, targets
 from harness.machine import cores_text
 
 
@@ -90,6 +90,11 @@ def page(document, drawn, result_link):
                        [targets.cells(row) for row in judged]),
     ]
     parts += wires(document)
+    kept = durability.tables(figures.split(document["scenarios"])[0])
+    if kept:
+        parts += ["## Durability", "\n".join(f"- {note}" for note in durability.NOTES)]
+        for title, head, rows in kept:
+            parts += [title, markdown_table([*head, ""], [[*row, ""] for row in rows])]
     if document.get("price"):
         parts += ["## The price of each", "Mitu with one of access checks, limits, tenants and metrics "
                   "switched on, and with all of them, as a ratio to the broker without any, turn by "

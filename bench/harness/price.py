@@ -14,7 +14,8 @@ def with_features(brokers):
     if BARE not in brokers:
         return []
     found = [(name, about["features"]) for name, about in brokers.items()
-             if name != BARE and about.get("features") and not about.get("words")]
+             if name != BARE and about.get("features") and not about.get("words")
+             and not about.get("durability")]
     return sorted(found, key=lambda one: len(one[1]))
 
 

@@ -24,6 +24,10 @@ class Scenario:
     client_certificates: bool = False
     resume: bool = False
     websocket: bool = False
+    kept: bool = False       # sessions and their messages are to survive: see durability.py
+    small_store: bool = False  # its cache and buffers: 24 MiB in all instead of 128
+    backlog: int = 10        # offline, comeback: messages that wait for each
+    turns_max: int = 1_000   # of each broker, whatever --repeat says
     seconds_spare: int = 90  # connecting thousands, draining, a busy machine
     quick: bool = False
 
@@ -37,11 +41,20 @@ class Scenario:
         return bool(self.tls) or self.websocket
 
     @property
+    def restarts(self):
+        """Whether the broker ends and comes again in it."""
+        return self.shape in ("offline", "comeback")
+
+    @property
     def needs_broker(self):
         """Whether it takes matching of topics, or memory: more than the null relay has."""
         return self.shape in ("filters", "retained")
 
     def arguments(self):
+        if self.restarts:
+            return [self.shape, f"--clients={self.clients}", f"--backlog={self.backlog}",
+                    f"--window={self.window}", "--keep-sessions",
+                    *([f"--count={self.count}"] if self.shape == "offline" else [])]
         words = [self.shape, f"--qos={self.qos}", f"--payload={self.payload}",
                  f"--mqtt={self.mqtt}"]
         if self.needs_broker:
@@ -57,6 +70,7 @@ class Scenario:
         words += [f"--tls={self.tls}"] if self.tls else []
         words += ["--websocket"] if self.websocket else []
         words += ["--resume"] if self.resume else []
+        words += ["--keep-sessions"] if self.kept else []
         words.append(f"--rate={self.rate:g}" if self.open_loop else f"--window={self.window}")
         return words
 
@@ -165,6 +179,33 @@ def fleets(open_files_max, quick):
                    quick=True)
 
 
+def durable():
+    """Nothing acknowledged is lost: what that costs, beside not caring."""
+    for qos in (1, 2):
+        yield Scenario(f"durable: pairs 100 QoS {qos}, 64 B", "pairs", 100, qos, kept=True, quick=True)
+    yield Scenario("durable: queued 100 QoS 1, 64 B", "queued", 100, 1, kept=True, quick=True)
+    yield Scenario("durable: retained writes 100 QoS 1, 64 B", "set-retained", 100, 1, kept=True,
+                   quick=True)
+    yield Scenario("durable: pairs 100 QoS 1, 1 KiB", "pairs", 100, 1, 1024, kept=True)
+    for rate in (1_000, 10_000):
+        yield Scenario(f"durable: pairs 100 QoS 1, 64 B at {rate:,}/s", "pairs", 100, 1, rate=rate,
+                       kept=True, quick=rate == 10_000)
+
+
+def restarted(open_files_max, quick):
+    """What sessions take that are away, and how soon all is as it was."""
+    for count in (100_000, 1_000_000):
+        # Of a million the memory is judged: the store's own, which does not grow with them, is little.
+        many = count > 100_000
+        yield Scenario(f"durable: {count:,} sessions away, 10 messages each"
+                       f"{', a small store' if many else ''}", "offline", 512, count=count,
+                       window=1000, kept=True, small_store=many, quick=not many, turns_max=1,
+                       seconds_spare=1_800 if many else 300)
+    clients = min(5_000 if quick else 19_000, open_files_max - FILES_KEPT)
+    yield Scenario(f"durable: {clients:,} come back after a kill, 10 messages each", "comeback", clients,
+                   window=1000, kept=True, quick=True, seconds_spare=300)
+
+
 WIRES = {
     "TLS 1.3": {"tls": "1.3"}, "TLS 1.2": {"tls": "1.2"},
     "mutual TLS 1.3": {"tls": "1.3", "client_certificates": True},
@@ -210,5 +251,6 @@ def wide_windows():
 def all_of(open_files_max, quick, wide=False):
     """`wide`: those with wide windows, too."""
     every = [*fleets(open_files_max, quick), *saturated(), *one_at_a_time(), *fixed_rates(),
-             *shared(), *slow(), *stored(), *wires(), *(wide_windows() if wide else ())]
+             *shared(), *slow(), *stored(), *wires(), *durable(),
+             *restarted(open_files_max, quick), *(wide_windows() if wide else ())]
     return [scenario for scenario in every if scenario.quick or not quick]

@@ -109,6 +109,39 @@ public:
     [[nodiscard]] virtual Answer<ReloadReport> reload() = 0;
 };
 
+/// The exchange of the server's program by the one that is installed now.
+struct UpgradeState {
+    std::uint64_t pid = 0;  // of the process that answers: another one when it is done
+    std::string version{};
+    std::string
+        problem{};  // why the last one failed that this process was asked for; empty: it did not
+};
+
+class Upgrades {
+public:
+    virtual ~Upgrades() = default;
+    [[nodiscard]] virtual Answer<UpgradeState> state() = 0;
+    /// Begins one; state() shows what becomes of it.
+    /// Errors  not_available: nobody is there who could start another process
+    [[nodiscard]] virtual Answer<UpgradeState> begin() = 0;
+};
+
+/// What the server keeps on disk. Answers are JSON, in the shapes of the schemas.
+class Store {
+public:
+    virtual ~Store() = default;
+    /// Shape   StoreNumbers
+    /// Errors  not_saved: it cannot be read
+    [[nodiscard]] virtual Answer<std::string> numbers() = 0;
+    /// Begins a check unless one is under way, and says how it is getting on: StoreCheck.
+    [[nodiscard]] virtual Answer<std::string> start_check() = 0;
+    [[nodiscard]] virtual Answer<std::string> last_check() = 0;
+    /// Shape   `directory`: an absolute path; the answer: StoreBackup
+    /// Errors  cannot_apply: it is there already, cannot be made, lies on another file system;
+    ///         not_saved
+    [[nodiscard]] virtual Answer<std::string> back_up(const std::string& directory) = 0;
+};
+
 /// What a server has. Null: its endpoints answer 501. All outlive the API.
 struct Backends {
     Broker* broker = nullptr;  // never null
@@ -116,6 +149,8 @@ struct Backends {
     Users* users = nullptr;
     Listeners* listeners = nullptr;
     Configuration* configuration = nullptr;
+    Upgrades* upgrades = nullptr;
+    Store* store = nullptr;
 };
 
 }  // namespace mitu::api

@@ -52,6 +52,11 @@ TEST(api_access, each_role_may_what_those_below_it_may) {
         {"POST", "/publish", message, Role::operator_role},
         {"POST", "/bans", R"({"kind":"user","value":"x"})", Role::operator_role},
         {"POST", "/config/reload", "", Role::admin},
+        {"GET", "/upgrade", "", Role::admin},
+        {"POST", "/upgrade", "", Role::admin},
+        {"GET", "/store", "", Role::admin},
+        {"POST", "/store/check", "", Role::admin},
+        {"POST", "/store/backup", R"({"directory":"/backup/1"})", Role::admin},
         {"PATCH", "/listeners/mqtt", R"({"enabled":true})", Role::admin},
     });
     for (const auto& [method, target, body, needed] : table) {
@@ -447,6 +452,22 @@ TEST(api_revisions, guard_a_change_against_another_one) {
     who.headers.emplace_back("If-Match", etag->second);
     EXPECT_EQ(rig.status("PATCH", "/users/acme/u", R"({"enabled":false})", who), 200u);
     EXPECT_EQ(rig.code("PATCH", "/users/acme/u", R"({"enabled":true})", who), 1301);
+}
+
+TEST(api_store, a_backup_is_asked_for_by_whole_path_and_written_down) {
+    Rig rig;
+    const Json made = rig.json("POST", "/store/backup", R"({"directory":"/backup/1"})");
+    EXPECT_EQ(made["directory"], "/backup/1");
+    EXPECT_EQ(rig.store.copies, std::vector<std::string>{"/backup/1"});
+    ASSERT_EQ(rig.audit.entries.size(), 1u);
+    EXPECT_NE(rig.audit.entries[0].find("/backup/1"), std::string::npos) << rig.audit.entries[0];
+    for (const char* const body :
+         {R"({"directory":"backup"})", R"({"directory":""})", R"({"directory":7})", "{}"}) {
+        EXPECT_EQ(rig.code("POST", "/store/backup", body), 1003) << body;
+    }
+    EXPECT_EQ(rig.code("POST", "/store/backup", R"({"directory":"/b"})", Rig::as("acme-admin")),
+              1104);
+    EXPECT_EQ(rig.store.copies.size(), 1u);
 }
 
 }  // namespace mitu::api::testing

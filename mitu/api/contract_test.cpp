@@ -53,6 +53,12 @@ constexpr Sample samples[] = {
     {"change_listener", "/listeners/mqtt", R"({"enabled":false})"},
     {"show_config", "/config"},
     {"reload_config", "/config/reload"},
+    {"show_upgrade", "/upgrade"},
+    {"begin_upgrade", "/upgrade"},
+    {"show_store", "/store"},
+    {"start_store_check", "/store/check"},
+    {"show_store_check", "/store/check"},
+    {"back_up_store", "/store/backup", R"({"directory":"/backup/1"})"},
     {"openapi", "/openapi.json"},
     {"docs", "/docs"},
 };
@@ -144,7 +150,8 @@ void provoke(Rig& rig, const Operation& operation, const Sample& sample, Code co
         for (Failing* const part :
              {static_cast<Failing*>(&rig.broker), static_cast<Failing*>(&rig.bans),
               static_cast<Failing*>(&rig.users), static_cast<Failing*>(&rig.listeners),
-              static_cast<Failing*>(&rig.configuration)}) {
+              static_cast<Failing*>(&rig.configuration), static_cast<Failing*>(&rig.upgrades),
+              static_cast<Failing*>(&rig.store)}) {
             part->failure = failure;
         }
     };
@@ -253,7 +260,7 @@ TEST(api_contract, every_status_of_the_document_is_answered_and_no_other) {
 
 TEST(api_contract, what_is_not_there_answers_501_and_says_so) {
     Rig rig{true, false};
-    for (const char* const path : {"/bans", "/users", "/listeners", "/config"}) {
+    for (const char* const path : {"/bans", "/users", "/listeners", "/config", "/store"}) {
         const auto response = rig.send("GET", path);
         EXPECT_EQ(response.status, 501u) << path;
         EXPECT_NE(response.body.find("this server has no"), std::string::npos) << response.body;

@@ -85,6 +85,25 @@ Answer<Reply> reload_config(Call& call) {
                          report->revision);
 }
 
+Answer<Reply> upgrade_reply(unsigned status, const Answer<UpgradeState>& state) {
+    if (!state) return std::unexpected(state.error());
+    return Reply{
+        status,
+        Json{{"pid", state->pid}, {"version", state->version}, {"problem", state->problem}}};
+}
+
+Answer<Reply> show_upgrade(Call& call) {
+    Upgrades* const upgrades = call.services.backends.upgrades;
+    if (upgrades == nullptr) return not_available("supervisor");
+    return upgrade_reply(200, upgrades->state());
+}
+
+Answer<Reply> begin_upgrade(Call& call) {
+    Upgrades* const upgrades = call.services.backends.upgrades;
+    if (upgrades == nullptr) return not_available("supervisor");
+    return upgrade_reply(202, upgrades->begin());
+}
+
 Answer<Reply> show_document(Call& /*call*/) { return text_reply(openapi_document()); }
 
 Answer<Reply> show_docs(Call& /*call*/) {
@@ -163,6 +182,27 @@ std::vector<Operation> node_operations() {
          .answer = "ReloadReport",
          .errors = {Code::body_invalid, Code::not_available},
          .handler = reload_config},
+        {.method = "GET",
+         .path = "/upgrade",
+         .id = "show_upgrade",
+         .tag = "node",
+         .summary = "Which process and version answers, and why the last upgrade failed",
+         .needs = Needs::admin,
+         .reach = Reach::node,
+         .answer = "Upgrade",
+         .errors = {Code::not_available},
+         .handler = show_upgrade},
+        {.method = "POST",
+         .path = "/upgrade",
+         .id = "begin_upgrade",
+         .tag = "node",
+         .summary = "Exchanges the server's program by the one that is installed now",
+         .needs = Needs::admin,
+         .reach = Reach::node,
+         .status = 202,
+         .answer = "Upgrade",
+         .errors = {Code::not_available},
+         .handler = begin_upgrade},
         {.method = "GET",
          .path = "/openapi.json",
          .id = "openapi",

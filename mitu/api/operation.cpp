@@ -12,7 +12,7 @@ const std::vector<Operation>& operations() {
         std::vector<Operation> table;
         for (auto part :
              {client_operations(), message_operations(), ban_operations(), trace_operations(),
-              user_operations(), account_operations(), node_operations()}) {
+              user_operations(), account_operations(), node_operations(), store_operations()}) {
             std::move(part.begin(), part.end(), std::back_inserter(table));
         }
         return table;

@@ -113,6 +113,7 @@ struct Operation {
 [[nodiscard]] std::vector<Operation> user_operations();     // handlers_users.cpp
 [[nodiscard]] std::vector<Operation> account_operations();  // handlers_accounts.cpp
 [[nodiscard]] std::vector<Operation> node_operations();     // handlers_node.cpp
+[[nodiscard]] std::vector<Operation> store_operations();    // handlers_store.cpp
 
 inline const std::vector<Parameter> page_parameters{
     {"limit", "integer", "items at most, 1..1000 (100)"},

@@ -68,6 +68,7 @@ struct Counters {
     trace::Counter session_held_bytes;            // gauge: of sessions, beside their fixed part
     trace::Counter session_slab_bytes;            // gauge: of the spans that those lie in
     trace::Counter session_blocks_reused_total;   // blocks given out that had been out before
+    trace::Counter sessions_rebuilt_total;        // from the store, after they had broken
     trace::Counter references_mended_total;       // of messages, left behind by sessions that broke
     trace::Counter escaped_to_heap_total;         // allocations that outgrew the turn's arena
     std::array<trace::Counter, memory::zone_fault_count> session_faults;  // by what happened
@@ -127,6 +128,7 @@ void for_each_counter(const Counters& c, Visit visit) {
     visit("session_held_bytes", true, c.session_held_bytes);
     visit("session_slab_bytes", true, c.session_slab_bytes);
     visit("session_blocks_reused_total", false, c.session_blocks_reused_total);
+    visit("sessions_rebuilt_total", false, c.sessions_rebuilt_total);
     visit("references_mended_total", false, c.references_mended_total);
     visit("escaped_to_heap_total", false, c.escaped_to_heap_total);
     visit("rate_limited_total", false, c.rate_limited_total);

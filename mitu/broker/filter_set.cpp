@@ -175,49 +175,90 @@ void FilterSet::Texts::compact(SessionMemory& memory) {
 
 // --- the set ---
 
+std::string_view FilterSet::text_in(const char* record) noexcept {
+    std::uint16_t size = 0;
+    std::memcpy(&size, record, sizeof(size));
+    return {record + sizeof(size), size};
+}
+
 bool FilterSet::contains(std::string_view filter) const noexcept {
-    return texts_ != nullptr && texts_->find(filter) != Texts::none;
+    if (const char* const one = only()) return text_in(one) == filter;
+    return texts() != nullptr && texts()->find(filter) != Texts::none;
+}
+
+bool FilterSet::add_only(SessionMemory& memory, std::string_view filter) {
+    MITU_CHECK(filter.size() <= 0xFFFF);
+    const auto size = static_cast<std::uint16_t>(filter.size());
+    void* const room = memory.try_allocate(sizeof(size) + size);
+    if (room == nullptr) return false;
+    auto* const record = static_cast<char*>(room);
+    std::memcpy(record, &size, sizeof(size));
+    std::memcpy(record + sizeof(size), filter.data(), size);
+    held_ = reinterpret_cast<std::uintptr_t>(room) | is_one_text;
+    return true;
+}
+
+/// What there is, as Texts. False: no room, and nothing changed.
+bool FilterSet::make_texts(SessionMemory& memory) {
+    void* const room = memory.try_allocate(sizeof(Texts));
+    if (room == nullptr) return false;
+    auto* const texts = ::new (room) Texts{};
+    if (char* const one = only()) {
+        const std::string_view text = text_in(one);
+        if (!texts->add(memory, text)) {
+            memory.give_back(room, sizeof(Texts));
+            return false;
+        }
+        memory.give_back(one, sizeof(std::uint16_t) + text.size());
+    }
+    held_ = reinterpret_cast<std::uintptr_t>(room);
+    return true;
 }
 
 FilterSet::Added FilterSet::add(SessionMemory& memory, std::string_view filter) {
     if (contains(filter)) return Added::was_there;
-    if (texts_ == nullptr) {
-        void* const room = memory.try_allocate(sizeof(Texts));
-        if (room == nullptr) return Added::no_room;
-        texts_ = ::new (room) Texts{};
-    }
-    if (texts_->add(memory, filter)) return Added::yes;
-    if (texts_->count == 0) {
-        memory.give_back(texts_, sizeof(Texts));
-        texts_ = nullptr;
-    }
-    return Added::no_room;
+    if (held_ == 0) return add_only(memory, filter) ? Added::yes : Added::no_room;
+    if (texts() == nullptr && !make_texts(memory)) return Added::no_room;
+    return texts()->add(memory, filter) ? Added::yes : Added::no_room;
 }
 
 bool FilterSet::remove(SessionMemory& memory, std::string_view filter) {
-    if (texts_ == nullptr) return false;
-    const std::uint32_t at = texts_->find(filter);
+    if (char* const one = only()) {
+        if (text_in(one) != filter) return false;
+        memory.give_back(one, sizeof(std::uint16_t) + filter.size());
+        held_ = 0;
+        return true;
+    }
+    if (texts() == nullptr) return false;
+    const std::uint32_t at = texts()->find(filter);
     if (at == Texts::none) return false;
-    texts_->remove(memory, at);
-    if (texts_->count == 0) {
-        texts_->free(memory);
-        memory.give_back(texts_, sizeof(Texts));
-        texts_ = nullptr;
+    texts()->remove(memory, at);
+    if (texts()->count == 0) {
+        texts()->free(memory);
+        memory.give_back(texts(), sizeof(Texts));
+        held_ = 0;
     }
     return true;
 }
 
-std::size_t FilterSet::size() const noexcept { return texts_ != nullptr ? texts_->count : 0; }
+std::size_t FilterSet::size() const noexcept {
+    if (only() != nullptr) return 1;
+    return texts() != nullptr ? texts()->count : 0;
+}
 
 memory::ArenaVector<std::string_view> FilterSet::sorted(memory::Arena& scratch) const {
-    memory::ArenaVector<std::string_view> texts;
-    if (texts_ == nullptr) return texts;
-    if (!texts.try_reserve(scratch, texts_->count)) {
+    memory::ArenaVector<std::string_view> list;
+    if (held_ == 0) return list;
+    if (!list.try_reserve(scratch, size())) {
         memory::raise_fault(memory::ZoneFault::no_memory, "no room to sort the filters");
     }
-    texts_->for_each([&](std::string_view text) { texts.push_back(scratch, text); });
-    std::sort(texts.begin(), texts.end());
-    return texts;
+    if (const char* const one = only()) {
+        list.push_back(scratch, text_in(one));
+        return list;
+    }
+    texts()->for_each([&](std::string_view text) { list.push_back(scratch, text); });
+    std::sort(list.begin(), list.end());
+    return list;
 }
 
 }  // namespace mitu::broker

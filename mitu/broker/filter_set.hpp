@@ -12,8 +12,9 @@
 
 namespace mitu::broker {
 
-/// A set of texts that stand one behind the other, 2 bytes beside each; from the ninth on there is
-/// a table of their offsets. A session without subscriptions has 8 bytes of this.
+/// A set of texts. One alone is a block of its own, as most sessions have it; more stand one behind
+/// the other, 2 bytes beside each; from the ninth on there is a table of their offsets. A session
+/// without subscriptions has 8 bytes of this.
 /// Threading  shard-local.
 /// Lifetime   its memory is the session's, named at each call, and goes with it.
 /// Cost       a look-up: a scan of at most 8 texts, or one hash. Growth moves the texts of this one
@@ -64,7 +65,21 @@ private:
         void compact(SessionMemory& memory);
     };
 
-    Texts* texts_ = nullptr;  // null: empty
+    static constexpr std::uintptr_t is_one_text = 1;  // blocks are aligned to 16 bytes
+
+    /// Null: empty, or one text.
+    [[nodiscard]] Texts* texts() const noexcept {
+        return (held_ & is_one_text) != 0 ? nullptr : reinterpret_cast<Texts*>(held_);
+    }
+    /// The one text, with its size in front; null: there are none, or more.
+    [[nodiscard]] char* only() const noexcept {
+        return (held_ & is_one_text) == 0 ? nullptr : reinterpret_cast<char*>(held_ - is_one_text);
+    }
+    [[nodiscard]] static std::string_view text_in(const char* record) noexcept;
+    [[nodiscard]] bool add_only(SessionMemory& memory, std::string_view filter);
+    [[nodiscard]] bool make_texts(SessionMemory& memory);
+
+    std::uintptr_t held_ = 0;  // where only() or texts() is; 0: empty
 };
 static_assert(std::is_trivially_destructible_v<FilterSet>);
 

@@ -71,6 +71,21 @@ struct QueueChunk {
     bool is_end = false;        // there was nothing more when it was read
 };
 
+/// What a session is by what was written down, but for its queue. Owned by the journal.
+struct RecalledSession {
+    enum class Outcome : std::uint8_t {
+        found,
+        gone,     // there is no such session
+        not_now,  // it could not be read: ask again later
+    };
+    StoredSessionId session = 0;
+    std::uint32_t ticket = 0;  // of the question
+    Outcome outcome = Outcome::gone;
+    KeptSession as_kept;
+    std::span<const std::string_view> filters{};  // with `$share/NAME/` where a client said so
+    std::span<const std::uint16_t> incoming{};    // QoS 2 messages whose PUBREL is due
+};
+
 /// Threading  one shard's; each shard has its own.
 /// Order      what was put down earlier is never durable later, within a shard.
 class Journal {
@@ -153,6 +168,14 @@ public:
     /// Lifetime  until the next call.
     [[nodiscard]] virtual const QueueChunk* take_chunk() = 0;
     [[nodiscard]] virtual bool has_chunk() const noexcept = 0;
+
+    /// Asks for all that a session has beside its queue. `client_id` empty: nobody knows it any
+    /// more, and it is looked for among all sessions. What this shard has put down before is seen.
+    virtual void recall(StoredSessionId session, TenantId tenant, std::string_view client_id,
+                        std::uint32_t ticket) = 0;
+    /// The oldest answer, once take_chunk() has none. Null: there is none.
+    /// Lifetime  until the next call.
+    [[nodiscard]] virtual const RecalledSession* take_recalled() = 0;
 };
 
 }  // namespace mitu::broker

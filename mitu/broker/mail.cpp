@@ -131,14 +131,17 @@ MailedMessage take_content(Reader& in, const MessageHeader& h) noexcept {
 
 }  // namespace
 
-void RecipientList::add(const MailRecipient& recipient,
-                        std::span<const std::uint32_t> identifiers) {
-    const std::size_t before = words_.size();
-    words_.resize(before + sizeof(MailRecipient) / 4 + identifiers.size());
-    std::memcpy(&words_[before], &recipient, sizeof recipient);
+void RecipientList::add(const MailRecipient& recipient, std::span<const std::uint32_t> identifiers,
+                        StoredSessionId kept) {
+    std::size_t at = words_.size();
+    const std::size_t kept_words = recipient.is_kept != 0 ? sizeof kept / 4 : 0;
+    words_.resize(at + sizeof(MailRecipient) / 4 + kept_words + identifiers.size());
+    std::memcpy(&words_[at], &recipient, sizeof recipient);
+    at += sizeof recipient / 4;
+    if (kept_words != 0) std::memcpy(&words_[at], &kept, sizeof kept);
+    at += kept_words;
     if (!identifiers.empty()) {
-        std::memcpy(&words_[before + sizeof recipient / 4], identifiers.data(),
-                    identifiers.size() * 4);
+        std::memcpy(&words_[at], identifiers.data(), identifiers.size() * 4);
     }
     ++count_;
 }

@@ -51,7 +51,9 @@ public:
         words_.clear();
         count_ = 0;
     }
-    void add(const MailRecipient& recipient, std::span<const std::uint32_t> identifiers);
+    /// `kept`: in whose queue in the store it stands, if it does.
+    void add(const MailRecipient& recipient, std::span<const std::uint32_t> identifiers,
+             StoredSessionId kept = 0);
     [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
     [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
     [[nodiscard]] ByteView bytes() const noexcept {
@@ -77,7 +79,7 @@ struct DeliverMail {
     MailedMessage content;
     std::uint32_t recipient_count = 0;
     ByteView recipients;
-    /// Calls visit(MailRecipient, identifiers) for each.
+    /// Calls visit(MailRecipient, identifiers, kept) for each.
     template <class Visit>
     void for_each(Visit visit) const {
         ByteView rest = recipients;
@@ -85,12 +87,18 @@ struct DeliverMail {
         for (std::uint32_t i = 0; i < recipient_count; ++i) {
             MailRecipient r;
             std::memcpy(&r, rest.data(), sizeof r);
+            rest = rest.subspan(sizeof r);
+            StoredSessionId kept = 0;
+            if (r.is_kept != 0) {
+                std::memcpy(&kept, rest.data(), sizeof kept);
+                rest = rest.subspan(sizeof kept);
+            }
             identifiers.resize(r.identifier_count);
             if (r.identifier_count != 0) {
-                std::memcpy(identifiers.data(), rest.data() + sizeof r, identifiers.size() * 4);
+                std::memcpy(identifiers.data(), rest.data(), identifiers.size() * 4);
             }
-            rest = rest.subspan(sizeof r + identifiers.size() * 4);
-            visit(r, std::span<const std::uint32_t>{identifiers});
+            rest = rest.subspan(identifiers.size() * 4);
+            visit(r, std::span<const std::uint32_t>{identifiers}, kept);
         }
     }
 };
@@ -108,7 +116,9 @@ struct CompletionMail {
     std::uint32_t generation = 0;
     Token token;
     mqtt::ReasonCode reason = mqtt::ReasonCode::success;
-    bool is_kept = false;  // the number under which it came stands in the store
+    /// Not 0: the number under which it came stands in the store, as this session's.
+    StoredSessionId kept = 0;
+    std::uint16_t packet_id = 0;
 };
 /// A shard asks all others before it gives a session what it has read of its queue (on_chunk).
 struct AnnounceMail {

@@ -73,6 +73,7 @@ TEST_F(MailTest, carries_a_publish) {
 }
 
 TEST_F(MailTest, carries_a_delivery_with_all_its_recipients) {
+    constexpr StoredSessionId kept = 0x1234'5678'9ABC'0000;
     RecipientList list;
     for (std::uint32_t i = 0; i < 20; ++i) {
         MailRecipient r;
@@ -85,14 +86,17 @@ TEST_F(MailTest, carries_a_delivery_with_all_its_recipients) {
         r.attempts = static_cast<std::uint8_t>(i);
         const std::vector<std::uint32_t> identifiers(i % 4, i);
         r.identifier_count = static_cast<std::uint16_t>(identifiers.size());
-        list.add(r, identifiers);
+        r.is_kept = i % 3 == 1 ? 1 : 0;
+        list.add(r, identifiers, r.is_kept != 0 ? kept + i : 0);
     }
     const MailedMessage content{message("t", "p"), nullptr};
     ASSERT_TRUE(write_deliver(lane, content, list.bytes(), list.count()));
     const DeliverMail got = read_deliver(arrive(MailKind::deliver));
     expect_equal(got.content.message, content.message);
     std::uint32_t i = 0;
-    got.for_each([&](const MailRecipient& r, std::span<const std::uint32_t> identifiers) {
+    got.for_each([&](const MailRecipient& r, std::span<const std::uint32_t> identifiers,
+                     StoredSessionId whose) {
+        EXPECT_EQ(whose, i % 3 == 1 ? kept + i : 0);
         EXPECT_EQ(r.index, i);
         EXPECT_EQ(r.generation, 100 + i);
         EXPECT_EQ(r.share_serial, i % 3);
@@ -168,12 +172,14 @@ TEST_F(MailTest, carries_subscriptions_completions_and_connections) {
     EXPECT_EQ(got.group, "group");
     leave();
 
-    ASSERT_TRUE(write_completion(lane, {1, 2, {3, 4}, mqtt::ReasonCode::quota_exceeded}));
+    ASSERT_TRUE(write_completion(lane, {1, 2, {3, 4}, mqtt::ReasonCode::quota_exceeded, 5, 6}));
     const CompletionMail completion = read_completion(arrive(MailKind::completion));
     EXPECT_EQ(completion.index, 1u);
     EXPECT_EQ(completion.generation, 2u);
     EXPECT_EQ(completion.token.serial, 3u);
     EXPECT_EQ(completion.reason, mqtt::ReasonCode::quota_exceeded);
+    EXPECT_EQ(completion.kept, 5u);
+    EXPECT_EQ(completion.packet_id, 6u);
     leave();
 
     Arrival arrival;

@@ -63,7 +63,8 @@ struct SessionNotes {
     ports::ConnectionId connection;
     Things::Cookie thing = 0;  // not 0: a device, and counted as connected
     std::uint32_t subscription_count = 0;
-    std::uint32_t subscriptions_taken = 0;  // of the tenant's quota
+    std::uint32_t subscriptions_taken : 26 = 0;  // of the tenant's quota
+    std::uint32_t lives : 6 = 0;                 // how often it was built anew after it broke
     TenantId tenant;
     std::uint16_t listener_index = 0;  // of the connection
 };
@@ -74,7 +75,8 @@ enum class Parting : std::uint8_t {
     goodbye_with_will,  // DISCONNECT with another reason
     lost,               // the connection broke, timed out, or the client broke a rule
     taken_over,         // another connection with the same client id came
-    shutdown,           // the server stops: wills stay unpublished, the client will be back
+    shutdown,  // the server stops, and the client will be back: what is written down about it, its
+               // will too, stays as it was while it was here, for whoever serves next
 };
 
 /// A message for one client, as its home shard matched it.
@@ -209,7 +211,7 @@ public:
     /// there was nothing more when it was read.
     void take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> messages,
                       StoredMessageId read_up_to, bool is_end, Effects& effects);
-    /// Of a session that was in the store when the server began.
+    /// As it stands in the store: of a server that begins, or of a session that broke.
     void restore(const KeptSession& kept, const std::optional<StoredWill>& will, Instant now);
     void restore_filter(std::string_view filter);
     void restore_incoming(std::uint16_t packet_id);
@@ -275,6 +277,9 @@ private:
     static constexpr std::uint32_t set_flag = 0x8000'0000;
     static constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
     static constexpr std::uint32_t away_unit_bytes = 64;
+    static constexpr std::uint32_t token_life_shift = 24;
+    // A SUBSCRIBE has far fewer filters.
+    static constexpr std::uint32_t token_entry_mask = (1U << token_life_shift) - 1;
 
     // session.cpp
     [[nodiscard]] SessionMemory memory() const noexcept {
@@ -302,6 +307,11 @@ private:
     void drop_what_is_denied(const AccessVariables& values, Effects& effects);
     [[nodiscard]] AccessVariables access_variables(const Profile& profile) const noexcept;
     [[nodiscard]] std::uint32_t next_serial() noexcept;
+    /// What is asked in this life of the session is not answered in its next.
+    [[nodiscard]] Token token(std::uint32_t serial, std::uint32_t entry) const noexcept {
+        return {serial,
+                (entry & token_entry_mask) | std::uint32_t{notes_.lives} << token_life_shift};
+    }
 
     // session_inbound.cpp
     void on_publish(const mqtt::Publish& publish, Instant now, Effects& effects);

@@ -351,10 +351,12 @@ void Session::number_waiting(Instant now, Effects& effects) {
 // --- as it was when the server began ---
 
 void Session::restore(const KeptSession& kept, const std::optional<StoredWill>& will, Instant now) {
+    fault_point();
     SessionMemory own = memory();
     if (will) {
         will_ = ::new (memory::allocate_or_fault(own, sizeof(StoredWill))) StoredWill{*will};
     }
+    profile_ = notes_.profile.get();
     version_ = kept.version;
     expiry_s_ = kept.expiry_s;
     was_cut_by_us_ = kept.detached_at.is_never();

@@ -177,7 +177,7 @@ void Session::on_publish(const mqtt::Publish& publish, Instant now, Effects& eff
         return;
     }
     RouteEffect route;
-    route.token = {serial, 0};
+    if (serial != 0) route.token = token(serial, 0);
     route.message.tenant = tenant_;
     route.message.qos = publish.qos;
     route.message.retain = publish.retain;
@@ -396,7 +396,7 @@ void Session::on_subscribe(const mqtt::Subscribe& subscribe, Instant now, Effect
         fault_point();
 
         SubscribeEffect effect;
-        effect.token = {operation.serial, index};
+        effect.token = token(operation.serial, index);
         effect.filter = shared ? shared->filter : entry->filter;
         effect.group = shared ? shared->group : std::string_view{};
         effect.subscriber.session = self_;
@@ -436,7 +436,7 @@ void Session::on_unsubscribe(const mqtt::Unsubscribe& unsubscribe, Effects& effe
         }
         operation.reasons.push_back(own, static_cast<std::uint8_t>(ReasonCode::success));
         const auto shared = mqtt::parse_shared(*filter);
-        effects.add(UnsubscribeEffect{{operation.serial, index},
+        effects.add(UnsubscribeEffect{token(operation.serial, index),
                                       shared ? shared->filter : *filter,
                                       shared ? shared->group : std::string_view{}});
         ++operation.remaining;
@@ -500,6 +500,8 @@ std::optional<std::uint32_t> Session::find_pending_ack(std::uint32_t serial) con
 
 void Session::on_completion(Token token, ReasonCode reason, bool is_kept, Instant now,
                             Effects& effects) {
+    if (token.entry >> token_life_shift != notes_.lives) return;
+    token.entry &= token_entry_mask;
     if (const auto position = find_pending_ack(token.serial)) {
         PendingAck& ack = inbox_->pending_acks.at(*position);
         ack.done = true;

@@ -95,6 +95,33 @@ public:
         return *found->session();
     }
 
+    /// Whether there is one, broken or not.
+    [[nodiscard]] bool has(const SessionRef& ref) noexcept {
+        return ref.shard == shard_ && find_slot(ref.index, ref.generation) != nullptr;
+    }
+    /// All that a broken session had in memory goes back, unread. It keeps its place, name and
+    /// reference, and what the shard notes of it that has nothing to do with a connection.
+    void empty(const SessionRef& ref) noexcept {
+        Slot* const found = find_slot(ref.index, ref.generation);
+        MITU_CHECK(found != nullptr && found->is_broken);
+        context_.memory.give_back_all(found->notes.memory);
+        found->notes.memory = {};
+        found->notes.timer_at = Instant::never();
+        ++found->notes.lives;
+    }
+    /// Another session in the place of one that is broken and was emptied.
+    /// Errors  null: there is no memory for its name, and it stays broken.
+    [[nodiscard]] Session* renew(const SessionRef& ref, std::string_view client_id) {
+        Slot* const found = find_slot(ref.index, ref.generation);
+        MITU_CHECK(found != nullptr && found->is_broken);
+        SessionNotes& notes = found->notes;
+        auto* const session = ::new (static_cast<void*>(found->memory))
+            Session(context_, notes, ref, notes.tenant, client_id);
+        if (!session->has_name()) return nullptr;
+        found->is_broken = false;
+        return session;
+    }
+
     /// By value: the caller's reference is often the session's own. All of its memory goes back; of
     /// what it says itself nothing is read.
     void erase(SessionRef ref) {

@@ -98,8 +98,10 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     if (journal_ != nullptr) run_journal();
     resume_all();
     run_timers();
+    if (!rebuilds_.empty()) run_rebuilds();
     shed_slowest();
     run_things();
+    drain_some();
     bury_broken();
     flush_backlogs();
     flush_all();
@@ -152,7 +154,9 @@ Instant Shard::next_deadline() {
     Instant deadline = std::min(timers_.next(), retained_.next_deadline());
     if (ports_.things != nullptr) deadline = std::min(deadline, ports_.things->next_deadline());
     deadline = std::min(deadline, next_shedding());
+    deadline = std::min(deadline, next_rebuild());
     if (is_shutting_down_) deadline = std::min(deadline, shutdown_deadline_);
+    if (drain_ && !is_shutting_down_) deadline = std::min(deadline, drain_->next_at);
     if (has_lost_references_ || !lost_subscribers_.empty()) {
         deadline = std::min(deadline, mend_at_);
     }
@@ -304,7 +308,7 @@ void Shard::settle(const SessionRef& self) {
         sessions_.erase(self);
         return;
     }
-    if (!is_shutting_down_) keep_session(*session, notes);
+    if (session->last_parting() != Parting::shutdown) keep_session(*session, notes);
     // With a connection that is for flush() to do, once a turn.
     if (!guarded(self, [&] { session->shed_idle_parts(now_); })) return;
     arm(*session);

@@ -105,6 +105,15 @@ public:
     /// Publishes on behalf of the server.
     void publish(const ServerPublish& publish, Instant now);
 
+    /// How clients are let go that another process will serve.
+    struct Drain {
+        Duration settle_time = Duration::milliseconds(200);  // what is acknowledged is delivered
+        std::uint32_t clients_per_s = 1'000;
+    };
+    /// From now on no PUBLISH is taken (nor acknowledged), and clients are told to come back, at
+    /// that pace; who has messages under way goes last. Whoever comes is served like the others. It
+    /// goes on until begin_shutdown().
+    void begin_drain(const Drain& drain, Instant now);
     /// Tells every client why and closes; new connections are refused. finished() once all is
     /// written, or after shutdown_timeout.
     void begin_shutdown(Instant now);
@@ -228,6 +237,43 @@ private:
     void mend_subscriptions();
     void lose_subscriptions(const SessionRef& session);
 
+    // shard_rebuild.cpp: sessions that broke come back from the store
+
+    /// From the fault until the session is what was written down of it. Meanwhile nobody finds it,
+    /// and what is written down for it waits in the store.
+    struct Rebuild {
+        SessionRef session;
+        std::string client_id{};          // empty: nobody knows it until it is read
+        std::uint32_t subscriptions = 0;  // that other shards may know of
+        std::uint32_t attempts = 0;
+        std::uint32_t ticket = 0;   // 0: it waits for `again_at`
+        std::uint32_t awaited = 0;  // shards that have not answered `announce`
+        Instant again_at = Instant::never();
+        /// Who has come back too early.
+        struct Visitor {
+            AdmissionTicket ticket;
+            Admitted admitted;
+        };
+        std::vector<Visitor> visitors{};
+    };
+    [[nodiscard]] std::string believed_name(const SessionRef& session);
+    void begin_rebuild(const SessionRef& session);
+    void rebuild_later(Rebuild& rebuild);
+    void ask_for_rebuild(Rebuild& rebuild);
+    void run_rebuilds();
+    [[nodiscard]] Instant next_rebuild() const noexcept;
+    void on_recalled(const RecalledSession& recalled);
+    [[nodiscard]] bool bring_back(Rebuild& rebuild, const RecalledSession& recalled);
+    /// Nullopt: it has none, or there is no memory for it.
+    [[nodiscard]] std::optional<StoredWill> stored_will(const KeptSession& kept,
+                                                        const SessionRef& session);
+    void give_up_rebuild(std::uint32_t session_index);
+    void let_in_visitors(std::vector<Rebuild::Visitor> visitors);
+    /// Null: no session of this name is being built anew.
+    [[nodiscard]] Rebuild* find_rebuild(TenantId tenant, std::string_view client_id);
+    void wait_for_rebuild(Rebuild& rebuild, Connection& connection, ByteView packet,
+                          const Admitted& admitted);
+
     // shard_connections.cpp: bytes in, bytes out
     void on_event(const ports::NetworkEvent& event);
     void open(const ports::NetworkEvent& event);
@@ -267,7 +313,8 @@ private:
                         ByteView input, AdmissionOutcome outcome);
     void migrate(Connection& connection, ShardId to, ByteView packet, ByteView input,
                  Admitted admitted);
-    void admit(Connection& connection, const mqtt::Connect& connect, const Admitted& admitted);
+    void admit(Connection& connection, const mqtt::Connect& connect, ByteView packet,
+               const Admitted& admitted);
     void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view text,
                         std::uint32_t retry_after_s = 0, const admission::Bound* bound = nullptr);
     [[nodiscard]] std::string make_client_id(TenantId tenant);
@@ -298,6 +345,18 @@ private:
                                            const Session& session) const;
     [[nodiscard]] Instant valid_until(const Connection& connection) const noexcept;
     void outlive(Connection& connection);
+
+    // shard_drain.cpp: clients go one after the other
+    struct Draining {
+        Duration interval;
+        Duration settle_time;
+        Instant next_at;
+        std::uint32_t round;                       // from 1
+        std::vector<ports::ConnectionId> waiting;  // of this round; the next one is the last
+    };
+    void drain_some();
+    [[nodiscard]] bool let_go(Connection& connection);
+    [[nodiscard]] bool holds_back(const Connection& connection, ByteView bytes) const noexcept;
 
     // shard_limits.cpp: who is let in, who is slowed down, who has to go
     struct Turnaway {
@@ -381,7 +440,10 @@ private:
     void deliver_to(MessageHandle message, std::span<const Recipient> recipients,
                     std::span<const std::uint32_t> identifiers);
     void deliver_local(MessageHandle message, const MessageView& view,
-                       const MailRecipient& recipient, std::span<const std::uint32_t> identifiers);
+                       const MailRecipient& recipient, std::span<const std::uint32_t> identifiers,
+                       StoredSessionId kept = 0);
+    void deliver_to_nobody(MessageHandle message, const MessageView& view,
+                           const MailRecipient& recipient, StoredSessionId kept);
     void dispatch_shared(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
                          const Origin& refused);
     void redispatch(MessageHandle message, std::uint32_t share_serial, std::uint8_t attempts,
@@ -393,8 +455,9 @@ private:
     void unsubscribe_here(const SubscriptionMail& mail);
     void send_subscription(ShardId to, MailKind kind, const SubscriptionMail& mail);
     void send_retained(const SubscriptionMail& mail);
+    /// `kept` not 0: the number under which it came stands in the store, as this session's.
     void complete(const SessionRef& session, Token token, mqtt::ReasonCode reason,
-                  bool is_kept = false);
+                  StoredSessionId kept = 0, std::uint16_t packet_id = 0);
     [[nodiscard]] std::optional<MessageHandle> store(const MailedMessage& content);
     [[nodiscard]] bool can_route();
     [[nodiscard]] bool may_use_lanes();
@@ -525,6 +588,8 @@ private:
     bool wants_sync_ = false;  // of the current batch
     std::vector<ServerPublish> server_publishes_;
     std::vector<Broken> broken_;
+    std::map<std::uint32_t, Rebuild> rebuilds_;       // by the session's index
+    std::map<std::uint32_t, std::uint32_t> recalls_;  // by ticket: of which session
     bool has_lost_references_ = false;
     std::vector<SessionRef> lost_subscribers_;  // gone, and some filters may still name them
     Instant mend_at_;
@@ -539,6 +604,7 @@ private:
     TrafficPace server_pace_;
     Instant shed_at_;
     std::uint32_t next_admission_serial_ = 1;
+    std::optional<Draining> drain_;
     bool is_shutting_down_ = false;
     Instant shutdown_deadline_ = Instant::never();
 };

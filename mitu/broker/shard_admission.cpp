@@ -129,7 +129,7 @@ void Shard::settle_outcome(Connection& connection, const mqtt::Connect& connect,
         }
     }
     connection.state = Connection::State::greeting;
-    admit(connection, connect, admitted);
+    admit(connection, connect, packet, admitted);
 }
 
 void Shard::migrate(Connection& connection, ShardId to, ByteView packet, ByteView input,
@@ -179,7 +179,7 @@ void Shard::on_connection_mail(const ConnectionMail& mail) {
         const During whose{at_hand_, AtHand{std::nullopt, connect.client_id}};
         connection.version = connect.version;
         work_of(connection).packet_bytes_max = connect.properties.maximum_packet_size;
-        admit(connection, connect, arrival->admitted);
+        admit(connection, connect, arrival->connect, arrival->admitted);
     });
     if (find(id) != &connection || connection.state == Connection::State::closing) return;
     if (!arrival->input.empty()) receive(connection, arrival->input);
@@ -202,12 +202,18 @@ void Shard::on_admission(Admission admission, Instant now) {
             const During whose{at_hand_, AtHand{std::nullopt, connect.client_id}};
             settle_outcome(*connection, connect, packet, input, std::move(admission.outcome));
         });
-    if (find(id) != connection || connection->state != Connection::State::attached) return;
+    if (find(id) != connection) return;
+    if (connection->state == Connection::State::admitting) {  // it waits for its session
+        work_of(*connection).input = std::move(input);
+        return;
+    }
+    if (connection->state != Connection::State::attached) return;
     work_of(*connection).input = std::move(input);
     if (connection->has_input() || connection->is_paused) resume_later(*connection);
 }
 
-void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Admitted& admitted) {
+void Shard::admit(Connection& connection, const mqtt::Connect& connect, ByteView packet,
+                  const Admitted& admitted) {
     const TenantId tenant = admitted.tenant;
     const auto profile = ports_.gate.current(admitted);
     const std::string client_id =
@@ -219,7 +225,14 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
                        "this client is not admitted any more");
         return;
     }
-    bury_broken();  // one of them may have this name
+    // One of those that broke may have this name.
+    const auto waits = [&] {
+        bury_broken();
+        Rebuild* const rebuild = find_rebuild(tenant, client_id);
+        if (rebuild != nullptr) wait_for_rebuild(*rebuild, connection, packet, admitted);
+        return rebuild != nullptr;
+    };
+    if (waits()) return;
     // First all that may fail: who is refused finds everything as it was.
     const std::string_view user =
         admitted.user.empty() ? connect.user_name.value_or("") : std::string_view{admitted.user};
@@ -261,13 +274,13 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
         MITU_CHECK(old != nullptr && old != &connection);
         refuse(*session, old, ReasonCode::session_taken_over, "a client with the same id connected",
                Parting::taken_over);
-        bury_broken();
+        if (waits()) return give_back_connection(tenant, connection.listener_index);
         session = sessions_.find(tenant, client_id);  // it may have ended with its connection
     }
     if (session != nullptr && !session->is_attached()) {
         // Its time may be up though its timer has not run yet: a turn looks at the network first.
         on_session_timer(*session);
-        bury_broken();
+        if (waits()) return give_back_connection(tenant, connection.listener_index);
         session = sessions_.find(tenant, client_id);
     }
     // A will that outlived its client's session is all that such a one has.
@@ -281,13 +294,13 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, const Ad
         session->forgive_will();
         Effects effects{turn_memory_};
         if (guarded(old, [&] { session->end(now_, effects); })) apply(*session, nullptr, effects);
-        bury_broken();
+        if (waits()) return give_back_connection(tenant, connection.listener_index);
         session = nullptr;
     }
     if (session != nullptr) {
         // What it subscribed to with other credentials these may not allow.
         adopt_profile(session->self(), profile);
-        bury_broken();
+        if (waits()) return give_back_connection(tenant, connection.listener_index);
         session = sessions_.find(tenant, client_id);
     }
     const bool session_present = session != nullptr;

@@ -188,6 +188,10 @@ std::size_t Shard::process(Connection& connection, ByteView bytes) {
         if (connection.state == Connection::State::admitting) return taken;
         if (!may_read_on(connection, bytes.subspan(taken))) return taken;
         const ByteView rest = bytes.subspan(taken);
+        if (holds_back(connection, rest)) {
+            pause(connection);  // for good
+            return taken;
+        }
         const std::optional<std::size_t> packet_bytes =
             connection.state == Connection::State::greeting ? process_connect(connection, rest)
             : connection.state == Connection::State::challenged

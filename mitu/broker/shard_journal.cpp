@@ -49,15 +49,14 @@ bool Shard::keep_and_deliver(MessageHandle handle, std::uint32_t rows, const Ori
         }
     }
     // Exactly once: nobody has it before the number under which it came is written down.
-    const bool all_wait = rows != 0 && message.qos == QoS::exactly_once;
+    const bool has_number = origin.kept != 0 && (rows != 0 || journal_->accepts());
+    const bool all_wait = message.qos == QoS::exactly_once && (rows != 0 || has_number);
     Awaiting later;
     std::vector<Recipient> at_once;
-    if (rows != 0) {
-        journal_->put_message(message, rows);
-        if (origin.kept != 0) {
-            journal_->put_incoming(origin.kept, origin.packet_id);
-            later.is_kept = true;
-        }
+    if (rows != 0) journal_->put_message(message, rows);
+    if (has_number) {
+        journal_->put_incoming(origin.kept, origin.packet_id);
+        later.is_kept = true;
     }
     for (const Recipient& recipient : matches_.recipients) {
         const bool has_row = rows != 0 && is_kept(recipient, message.qos);
@@ -71,8 +70,7 @@ bool Shard::keep_and_deliver(MessageHandle handle, std::uint32_t rows, const Ori
     if (!at_once.empty()) deliver_to(handle, at_once, later.identifiers);
 
     const bool is_answered_later = origin.token.serial != 0;
-    if (!is_answered_later && later.is_kept) complete(origin.session, origin.token, outcome, true);
-    if (later.recipients.empty() && !is_answered_later) return later.is_kept;
+    if (later.recipients.empty() && !is_answered_later) return false;
     later.batch = journal_->current();
     later.wants_sync = is_sync;
     later.reason = outcome;
@@ -81,7 +79,7 @@ bool Shard::keep_and_deliver(MessageHandle handle, std::uint32_t rows, const Ori
     later.message = handle;
     wants_sync_ |= is_sync;
     awaiting_.push_back(std::move(later));
-    return is_answered_later || awaiting_.back().is_kept;
+    return is_answered_later;
 }
 
 /// A message of a shared subscription for its next member, if one of the two has a queue in the
@@ -166,8 +164,8 @@ void Shard::forget_subscription(TenantId tenant, const SessionRef& ref,
     if (!keeps(tenant)) return;
     const StoredSessionId kept = sessions_.notes(ref).kept;
     const Session* const session = sessions_.get(ref);
-    // One that ends goes as a whole.
-    if (kept == 0 || session == nullptr || session->has_ended()) return;
+    // One that ends goes as a whole; one that has broken meanwhile is read from the store again.
+    if (kept == 0 || (session != nullptr && session->has_ended())) return;
     journal_->erase_subscription(kept, effect.filter, effect.group);
     wants_hold_ = true;
 }
@@ -206,7 +204,7 @@ void Shard::forget_session(const SessionRef& ref, SessionNotes& notes) {
     if (session == nullptr) return;
     if (notes.kept != 0) {
         journal_->erase_session(notes.kept, notes.tenant, session->client_id());
-    } else if (session->has_kept_will() && !is_shutting_down_) {
+    } else if (session->has_kept_will() && session->last_parting() != Parting::shutdown) {
         journal_->erase_will(notes.tenant, session->client_id());
     }
 }
@@ -277,6 +275,9 @@ void Shard::run_journal() {
         if (connection->is_paused) resume_later(*connection);
     }
     while (const QueueChunk* const chunk = journal_->take_chunk()) on_chunk(*chunk);
+    while (const RecalledSession* const recalled = journal_->take_recalled()) {
+        on_recalled(*recalled);
+    }
 }
 
 void Shard::settle_awaiting(Awaiting& awaiting) {
@@ -288,7 +289,9 @@ void Shard::settle_awaiting(Awaiting& awaiting) {
     } else if (!awaiting.recipients.empty()) {
         deliver_to(awaiting.message, awaiting.recipients, awaiting.identifiers);
     }
-    complete(awaiting.origin.session, awaiting.origin.token, awaiting.reason, awaiting.is_kept);
+    const Origin& origin = awaiting.origin;
+    complete(origin.session, origin.token, awaiting.reason, awaiting.is_kept ? origin.kept : 0,
+             origin.packet_id);
     ports::pass_trial(ports::TrialPoint::shard_answered);
     messages_.release(awaiting.message);
 }
@@ -349,12 +352,12 @@ void Shard::on_chunk(const QueueChunk& chunk) {
                                    identifiers.end());
         reading.messages.push_back(loaded);
     }
+    reading.awaited = static_cast<std::uint32_t>(peers_.size());
     ask_announce(chunk.ticket);
 }
 
 void Shard::ask_announce(std::uint32_t ticket) {
     const AnnounceMail mail{id_, ticket};
-    reading_.at(ticket).awaited = static_cast<std::uint32_t>(peers_.size());
     for (std::uint16_t i = 0; i < peers_.size(); ++i) {
         const ShardId to{i};
         if (to == id_) continue;
@@ -390,6 +393,13 @@ void Shard::announce(const AnnounceMail& mail) {
 }
 
 void Shard::on_announced(std::uint32_t ticket) {
+    if (const auto asked = recalls_.find(ticket); asked != recalls_.end()) {
+        Rebuild& rebuild = rebuilds_.at(asked->second);
+        if (--rebuild.awaited != 0) return;
+        const SessionNotes& notes = sessions_.notes(rebuild.session);
+        journal_->recall(notes.kept, notes.tenant, rebuild.client_id, ticket);
+        return;
+    }
     const auto it = reading_.find(ticket);
     if (it == reading_.end() || --it->second.awaited != 0) return;
     Reading reading = std::move(it->second);

@@ -172,7 +172,7 @@ void Shard::give_back_subscriptions(SessionNotes& notes) noexcept {
     if (notes.subscriptions_taken <= notes.subscription_count) return;
     ports_.admission->ledger.give_back(notes.tenant, Quota::subscriptions,
                                        notes.subscriptions_taken - notes.subscription_count);
-    notes.subscriptions_taken = notes.subscription_count;
+    notes.subscriptions_taken = notes.subscription_count & 0x3FF'FFFFU;  // fewer than it had
 }
 
 // --- how it is told ---

@@ -46,7 +46,8 @@ void Shard::take_control(ShardId from) {
         switch (static_cast<MailKind>(record->kind)) {
             case MailKind::completion: {
                 const auto mail = read_completion(record->bytes);
-                complete({mail.index, mail.generation, id_}, mail.token, mail.reason, mail.is_kept);
+                complete({mail.index, mail.generation, id_}, mail.token, mail.reason, mail.kept,
+                         mail.packet_id);
                 break;
             }
             case MailKind::connection:
@@ -73,8 +74,9 @@ void Shard::take_deliver(ShardId from) {
         }
         const DeliverMail mail = read_deliver(record->bytes);
         if (const auto handle = store(mail.content)) {
-            mail.for_each([&](const MailRecipient& r, std::span<const std::uint32_t> identifiers) {
-                deliver_local(*handle, mail.content.message, r, identifiers);
+            mail.for_each([&](const MailRecipient& r, std::span<const std::uint32_t> identifiers,
+                              StoredSessionId kept) {
+                deliver_local(*handle, mail.content.message, r, identifiers, kept);
             });
             messages_.release(*handle);
         } else {

@@ -6,18 +6,13 @@
 
 namespace mitu::broker {
 
-namespace {
-
-std::optional<StoredWill> stored_will(const KeptSession& kept, const SessionRef& session,
-                                      MessageStore& messages) {
+std::optional<StoredWill> Shard::stored_will(const KeptSession& kept, const SessionRef& session) {
     if (kept.will == nullptr) return std::nullopt;
-    const auto handle = messages.add(*kept.will);
+    const auto handle = messages_.add(*kept.will);
     if (!handle) return std::nullopt;
-    messages.set_publisher(*handle, session);
+    messages_.set_publisher(*handle, session);
     return StoredWill{*handle, kept.will_delay_s, kept.will_expiry_s};
 }
-
-}  // namespace
 
 std::optional<SessionRef> Shard::restore(const KeptSession& kept, Instant now) {
     now_ = now;
@@ -30,7 +25,7 @@ std::optional<SessionRef> Shard::restore(const KeptSession& kept, Instant now) {
     Session* const session = sessions_.create(kept.tenant, kept.client_id);
     if (session == nullptr) return std::nullopt;
     const SessionRef self = session->self();
-    const auto will = stored_will(kept, self, messages_);
+    const auto will = stored_will(kept, self);
     if (!guarded(self, [&] { session->restore(kept, will, now); })) {
         bury_broken();  // it stays in the store as it is
         return std::nullopt;
@@ -93,7 +88,7 @@ bool Shard::restore_will(const KeptSession& kept, Duration grace, Instant now) {
     until_due.expiry_s = static_cast<std::uint32_t>(grace.count_s());
     until_due.will_delay_s = until_due.expiry_s;
     until_due.detached_at = Instant::never();
-    const auto will = stored_will(until_due, self, messages_);
+    const auto will = stored_will(until_due, self);
     if (!guarded(self, [&] { session->restore(until_due, will, now); })) {
         bury_broken();
         return false;

@@ -123,6 +123,9 @@ std::optional<ReasonCode> Shard::route_at_home(const MailedMessage& content, con
         const bool is_sys = message.retain && is_sys_topic(message.topic);
         const bool is_durable = journal_ != nullptr && !is_sys && keeps(message.tenant);
         const std::uint32_t rows = is_durable ? count_rows(message.qos) : 0;
+        // A publisher that is kept may repeat it, whoever it was for.
+        const bool has_number = is_durable && origin.kept != 0 && journal_->accepts();
+        const bool is_put_down = is_durable && (rows != 0 || message.retain || has_number);
         if (is_durable && (rows != 0 || message.retain)) [[unlikely]] {
             const bool is_new = rows != 0 || !message.payload.empty();
             if (is_new && !journal_->accepts()) {
@@ -150,7 +153,7 @@ std::optional<ReasonCode> Shard::route_at_home(const MailedMessage& content, con
                 return ReasonCode::quota_exceeded;
             }
         }
-        if (is_durable && (rows != 0 || message.retain)) [[unlikely]] {
+        if (is_put_down) [[unlikely]] {
             is_answered_later = keep_and_deliver(*handle, rows, origin, outcome);
         } else if (is_matched) {
             deliver_to(*handle, matches_.recipients, matches_.identifiers);
@@ -186,10 +189,10 @@ void Shard::deliver_to(MessageHandle handle, std::span<const Recipient> recipien
         const std::span<const std::uint32_t> identifiers =
             all_identifiers.subspan(r.identifier_begin, r.identifier_count);
         if (r.session.shard == id_) {
-            deliver_local(handle, message, mail, identifiers);
+            deliver_local(handle, message, mail, identifiers, r.kept);
         } else {
             RecipientList& list = peers_[r.session.shard.value].recipients;
-            list.add(mail, identifiers);
+            list.add(mail, identifiers, r.kept);
             if (list.bytes().size() > lane_record_bytes_max_ / 4) {
                 send_deliver(r.session.shard, handle, list);  // a record has its largest size
             }
@@ -202,17 +205,10 @@ void Shard::deliver_to(MessageHandle handle, std::span<const Recipient> recipien
 
 void Shard::deliver_local(MessageHandle message, const MessageView& view,
                           const MailRecipient& recipient,
-                          std::span<const std::uint32_t> identifiers) {
+                          std::span<const std::uint32_t> identifiers, StoredSessionId kept) {
     const SessionRef ref{recipient.index, recipient.generation, id_};
     Session* const session = sessions_.get(ref);
-    if (session == nullptr) {
-        if (recipient.share_serial != 0) {
-            messages_.retain(message);
-            redispatch(message, recipient.share_serial, one_more(recipient.attempts),
-                       origin_of(ref, false));
-        }
-        return;
-    }
+    if (session == nullptr) return deliver_to_nobody(message, view, recipient, kept);
     Delivery delivery;
     delivery.message = message;
     delivery.expires_at = view.expires_at;
@@ -256,6 +252,23 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
                        origin_of(ref, recipient.is_kept != 0));
             break;
     }
+}
+
+/// The session has ended while the message was on its way, or has broken and is read again: what
+/// was written down for it goes, or waits for it.
+void Shard::deliver_to_nobody(MessageHandle message, const MessageView& view,
+                              const MailRecipient& recipient, StoredSessionId kept) {
+    const SessionRef ref{recipient.index, recipient.generation, id_};
+    const bool waits = kept != 0 && sessions_.has(ref);
+    if (recipient.share_serial != 0 && !(waits && recipient.attempts == attempts_exhausted)) {
+        Origin refused;
+        refused.session = ref;
+        refused.kept = kept;
+        messages_.retain(message);
+        redispatch(message, recipient.share_serial, one_more(recipient.attempts), refused);
+        return;
+    }
+    if (kept != 0 && !waits) journal_->erase_row(kept, view.stored_id, false);
 }
 
 void Shard::send_deliver(ShardId to, MessageHandle message, RecipientList& recipients) {
@@ -331,11 +344,11 @@ void Shard::deliver_to_member(MessageHandle message, std::uint32_t share_serial,
     // What the member does not take asks for the next one, which uses the same list.
     const std::vector<std::uint32_t> identifiers(of_member.begin(), of_member.end());
     if (member.session.shard == id_) {
-        deliver_local(message, view, mail, identifiers);
+        deliver_local(message, view, mail, identifiers, member.kept);
         return;
     }
     RecipientList list;
-    list.add(mail, identifiers);
+    list.add(mail, identifiers, member.kept);
     send_deliver(member.session.shard, message, list);
 }
 
@@ -453,19 +466,26 @@ void Shard::send_retained(const SubscriptionMail& mail) {
 
 // --- answers ---
 
-void Shard::complete(const SessionRef& session, Token token, ReasonCode reason, bool is_kept) {
+void Shard::complete(const SessionRef& session, Token token, ReasonCode reason,
+                     StoredSessionId kept, std::uint16_t packet_id) {
     if (token.serial == 0) return;
     if (session.shard != id_) {
-        const CompletionMail mail{session.index, session.generation, token, reason, is_kept};
+        const CompletionMail mail{session.index, session.generation, token, reason,
+                                  kept,          packet_id};
         send_control(session.shard,
                      [mail](memory::Lane& lane) { return write_completion(lane, mail); });
         return;
     }
     Session* const waiting = sessions_.get(session);
-    if (waiting == nullptr) return;
+    if (waiting == nullptr) {
+        // It has ended meanwhile, and nobody will ask for the number.
+        if (kept != 0 && !sessions_.has(session)) journal_->erase_incoming(kept, packet_id);
+        return;
+    }
     Connection* const connection = find(waiting->connection());
     Effects effects{turn_memory_};
-    if (!guarded(session, [&] { waiting->on_completion(token, reason, is_kept, now_, effects); })) {
+    if (!guarded(session,
+                 [&] { waiting->on_completion(token, reason, kept != 0, now_, effects); })) {
         return;
     }
     if (connection == nullptr && effects.list.empty()) return;

@@ -72,16 +72,24 @@ void Shard::bury_broken() {
     }
 }
 
-/// The session's end, as far as it can still be had from it: will, subscriptions, and what other
-/// members of a shared subscription are to have, if its memory is sound. Then all of its memory
-/// goes, unread; what it leaves behind elsewhere is mended.
+/// A session that is kept is built anew from the store. Of any other this is the end, as far as it
+/// can still be had from it: will, subscriptions, and what other members of a shared subscription
+/// are to have, if its memory is sound. Then all of its memory goes, unread; what it leaves behind
+/// elsewhere is mended.
 void Shard::bury(const Broken& broken) {
     Session& session = sessions_.broken(broken.session);
     SessionNotes& notes = sessions_.notes(broken.session);
     if (!notes.connection.is_none()) leave_connection(notes);
     if (notes.thing != 0) ports_.things->on_detached(notes.thing, false, now_);
+    notes.thing = 0;
     const std::uint32_t subscriptions = notes.subscription_count;
     counters_.subscriptions.subtract(subscriptions);
+    has_lost_references_ = true;  // those that it had, and in effects that nobody will see
+    if (notes.kept != 0 && keeps(notes.tenant)) {
+        ports_.faults.buried(seen_from_outside(broken.session, broken.fault, {}), false);
+        begin_rebuild(broken.session);
+        return;
+    }
 
     Effects last{turn_memory_};
     bool is_sound = leaves_memory_sound(broken.fault);
@@ -100,10 +108,11 @@ void Shard::bury(const Broken& broken) {
     carry_out(broken.session, notes.tenant, last);
     // Fewer than the shard knows of: the others are looked for.
     if (found < subscriptions) lose_subscriptions(broken.session);
-    forget_session(broken.session, notes);
+    if (keeps(notes.tenant) && !is_shutting_down_) {
+        const std::string name = believed_name(broken.session);
+        if (!name.empty()) journal_->erase_will(notes.tenant, name);
+    }
     sessions_.erase(broken.session);
-    // References that it had, or that lay in effects which nobody will see.
-    has_lost_references_ = true;
 }
 
 // --- what sessions that broke have left behind ---

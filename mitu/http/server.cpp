@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,7 +61,7 @@ public:
         shared_.options = std::move(options);
         shared_.context = &context_;
     }
-    ~Impl() { stop(); }
+    ~Impl() { stop(UnixFile::goes); }
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
@@ -73,13 +74,25 @@ public:
         shared_.error_answer = std::move(answer);
     }
 
-    Result<std::uint16_t, std::string> open() {
+    Result<std::uint16_t, std::string> open(ListeningSockets inherited) {
+        // First of all: they are ours to close from here on.
+        const bool has_tcp = inherited.tcp < 0 || adopt(acceptor_, inherited.tcp);
+        const bool has_unix =
+            inherited.unix_stream < 0 || adopt(unix_acceptor_, inherited.unix_stream);
+        if (!has_tcp || !has_unix) return std::unexpected("what was inherited is no socket");
         if (shared_.options.tls) {
             auto context = load_tls_context(*shared_.options.tls);
             if (!context) return std::unexpected(context.error());
             shared_.tls = as_asio(*context);
         }
+        error_code error;
+        if (acceptor_.is_open()) return acceptor_.local_endpoint(error).port();
         return listen_tcp();
+    }
+
+    ListeningSockets sockets() noexcept {
+        return {acceptor_.is_open() ? acceptor_.native_handle() : -1,
+                unix_acceptor_.is_open() ? unix_acceptor_.native_handle() : -1};
     }
 
     Result<std::uint16_t, std::string> start() {
@@ -87,7 +100,7 @@ public:
         const auto port =
             acceptor_.is_open()
                 ? Result<std::uint16_t, std::string>{acceptor_.local_endpoint(error).port()}
-                : open();
+                : open({});
         if (!port) return port;
         if (auto problem = listen_unix(); !problem.empty()) return std::unexpected(problem);
         pool_.emplace(std::max<std::size_t>(shared_.options.pool_threads, 1));
@@ -109,18 +122,33 @@ public:
         return {};
     }
 
-    void stop() {
+    void stop(UnixFile file) {
         context_.stop();
         if (thread_.joinable()) thread_.join();
         if (pool_) {
             pool_->stop();  // what waits is dropped, what runs comes to its end
             pool_->join();
         }
-        if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
+        if (!unix_path_.empty() && file == UnixFile::goes) ::unlink(unix_path_.c_str());
         unix_path_.clear();
     }
 
 private:
+    /// Of the family that the socket has.
+    template <class Acceptor>
+    static bool adopt(Acceptor& acceptor, int fd) {
+        sockaddr_storage storage{};
+        socklen_t size = sizeof storage;
+        error_code error;
+        if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return false;
+        if constexpr (std::is_same_v<Acceptor, tcp::acceptor>) {
+            acceptor.assign(storage.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), fd, error);
+        } else {
+            acceptor.assign(unix_stream{}, fd, error);
+        }
+        return !error;
+    }
+
     Result<std::uint16_t, std::string> listen_tcp() {
         error_code error;
         const ServerOptions& options = shared_.options;
@@ -149,6 +177,10 @@ private:
     std::string listen_unix() {
         const std::string& path = shared_.options.unix_path;
         if (path.empty()) return {};
+        if (unix_acceptor_.is_open()) {
+            unix_path_ = path;
+            return {};
+        }
         constexpr std::size_t path_bytes_max = 107;
         if (path.size() > path_bytes_max) {
             return fmt::format("cannot listen on {}: a Unix socket's path has at most {} bytes",
@@ -257,10 +289,13 @@ void Server::handle(std::string_view method, std::string_view pattern, Handler h
     impl_->handle(method, pattern, {std::move(handler), runs});
 }
 void Server::set_error_answer(ErrorAnswer answer) { impl_->set_error_answer(std::move(answer)); }
-Result<std::uint16_t, std::string> Server::open() { return impl_->open(); }
+Result<std::uint16_t, std::string> Server::open(ListeningSockets inherited) {
+    return impl_->open(inherited);
+}
+ListeningSockets Server::sockets() noexcept { return impl_->sockets(); }
 Result<std::uint16_t, std::string> Server::start() { return impl_->start(); }
 Result<void, std::string> Server::reload_tls() { return impl_->reload_tls(); }
-void Server::stop() { impl_->stop(); }
+void Server::stop(UnixFile file) { impl_->stop(file); }
 
 }  // namespace mitu::http
 // NOLINTEND(bugprone-unused-return-value)

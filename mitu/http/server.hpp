@@ -79,6 +79,12 @@ struct ServerOptions {
     Duration response_time_max = Duration::seconds(30);
 };
 
+/// Sockets that listen, by number; -1: none.
+struct ListeningSockets {
+    int tcp = -1;
+    int unix_stream = -1;
+};
+
 /// Where a handler runs.
 enum class Runs : std::uint8_t {
     on_server,  // on the server's own thread, one at a time: what never waits
@@ -108,9 +114,12 @@ public:
     void set_error_answer(ErrorAnswer answer);  // before start()
 
     /// What needs a privilege: reads the TLS files and takes the port. Nobody is answered, and
-    /// there is no thread, before start(). Once. Errors  address or file, and the cause, as a
-    /// sentence. Returns the real port.
-    [[nodiscard]] Result<std::uint16_t, std::string> open();
+    /// there is no thread, before start(). Once. What is open already (`inherited`) is served, and
+    /// belongs to the server. Errors  address or file, and the cause, as a sentence. Returns the
+    /// real port.
+    [[nodiscard]] Result<std::uint16_t, std::string> open(ListeningSockets inherited = {});
+    /// Those that are open by now. They stay the server's.
+    [[nodiscard]] ListeningSockets sockets() noexcept;
 
     /// Makes the Unix socket, and answers until stop(). Opens, if open() was not called. Once.
     /// Errors, returns  as open().
@@ -120,8 +129,10 @@ public:
     /// Errors  the sentence of load_tls_context(); what was there before stays in use.
     [[nodiscard]] Result<void, std::string> reload_tls();
 
-    /// Closes every connection and waits for the threads. Not from inside a handler.
-    void stop();
+    /// Closes every connection and waits for the threads. Not from inside a handler. The file of
+    /// the Unix socket goes, unless somebody else goes on to serve it.
+    enum class UnixFile : bool { goes, stays };
+    void stop(UnixFile file = UnixFile::goes);
 
 private:
     class Impl;

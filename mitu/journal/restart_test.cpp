@@ -3,15 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <memory>
+#include <algorithm>
 #include <string>
 #include <vector>
 
-#include "mitu/broker/testing/client.hpp"
-#include "mitu/broker/testing/world.hpp"
-#include "mitu/journal/restore.hpp"
-#include "mitu/store/housekeeping.hpp"
-#include "mitu/store/memory_engine.hpp"
+#include "mitu/journal/testing/process.hpp"
 
 namespace mitu::journal {
 namespace {
@@ -19,87 +15,11 @@ namespace {
 using broker::Durability;
 using broker::testing::Client;
 using broker::testing::World;
-using broker::testing::WorldOptions;
 using mqtt::ReasonCode;
 using Strings = std::vector<std::string>;
 constexpr auto qos0 = mqtt::QoS::at_most_once;
 constexpr auto qos1 = mqtt::QoS::at_least_once;
 constexpr auto qos2 = mqtt::QoS::exactly_once;
-
-/// The wall runs with the world; it goes on over restarts.
-class WorldClock final : public ports::Clock {
-public:
-    [[nodiscard]] Instant now() const noexcept override {
-        return world != nullptr ? world->now() : Instant::from_ns(1'000'000'000);
-    }
-    [[nodiscard]] WallTime wall() const noexcept override {
-        return WallTime{base_ms + now().since_start_ns() / 1'000'000};
-    }
-    World* world = nullptr;
-    std::int64_t base_ms = 1'700'000'000'000;
-};
-
-/// One process: what it has in memory ends with it.
-class Process {
-public:
-    Process(store::Engine& engine, WorldClock& clock, WorldOptions options, Durability durability,
-            std::uint64_t bytes_in_flight_max)
-        : clock_{clock} {
-        clock_.world = nullptr;
-        terms_.tenants = {{"default", durability}, {"other", durability}};
-        EXPECT_TRUE(begin_run(engine, terms_, 1));
-        const std::uint16_t shards = options.shards;
-        committer_ = std::make_unique<store::Committer>(
-            engine,
-            store::CommitterOptions{.shards = shards, .bytes_in_flight_max = bytes_in_flight_max},
-            [this](ShardId shard) { world_->network(shard.value).wake(); });
-        reader_ = std::make_unique<store::Reader>(
-            engine, committer_.get(), store::Reader::Options{.shards = shards},
-            [this](ShardId shard) { world_->network(shard.value).wake(); });
-        for (std::uint16_t i = 0; i < shards; ++i) {
-            journals_.push_back(
-                std::make_unique<StoreJournal>(ShardId{i}, terms_, *committer_, *reader_, clock_));
-        }
-        options.journal_of = [this](std::uint16_t shard) { return journals_[shard].get(); };
-        options.background = [this] { return step(); };
-        world_ = std::make_unique<World>(options);
-        clock_.world = world_.get();
-        std::vector<broker::Shard*> all;
-        for (std::uint16_t i = 0; i < shards; ++i) all.push_back(&world_->shard(i));
-        const auto restored = restore(engine, terms_, all, clock_);
-        EXPECT_TRUE(restored);
-        if (restored) report = *restored;
-    }
-    ~Process() {
-        clock_.base_ms += clock_.now().since_start_ns() / 1'000'000 - 1'000;
-        clock_.world = nullptr;
-    }
-    Process(const Process&) = delete;
-    Process& operator=(const Process&) = delete;
-
-    [[nodiscard]] World& world() { return *world_; }
-    /// Nothing is written from now on.
-    void stop_disk() { is_disk_stopped_ = true; }
-    void start_disk() { is_disk_stopped_ = false; }
-    RestoreReport report;
-
-private:
-    bool step() {
-        if (is_disk_stopped_) return false;
-        const std::uint64_t batches = committer_->counters().batches.read();
-        committer_->step(clock_.now(), clock_.wall());
-        const bool has_read = reader_->step(clock_.wall());
-        return has_read || committer_->counters().batches.read() != batches;
-    }
-
-    WorldClock& clock_;
-    JournalTerms terms_;
-    std::unique_ptr<store::Committer> committer_;
-    std::unique_ptr<store::Reader> reader_;
-    std::vector<std::unique_ptr<StoreJournal>> journals_;
-    std::unique_ptr<World> world_;
-    bool is_disk_stopped_ = false;
-};
 
 /// Whose second row of sessions does not hold against its checksum, until that is mended: then the
 /// row is gone.
@@ -165,40 +85,7 @@ private:
     Bytes broken_;
 };
 
-class RestartTest : public ::testing::TestWithParam<std::uint16_t> {
-protected:
-    /// Ends the process, if there is one, and begins another.
-    World& start() {
-        process.reset();
-        process =
-            std::make_unique<Process>(engine, clock, options(), durability, bytes_in_flight_max);
-        return process->world();
-    }
-    [[nodiscard]] WorldOptions options() const {
-        WorldOptions made{.seed = 7, .shards = GetParam()};
-        made.limits.queue_ahead_messages = 8;
-        return made;
-    }
-    static broker::testing::ConnectOptions lasting(bool clean_start = false) {
-        broker::testing::ConnectOptions wanted;
-        wanted.clean_start = clean_start;
-        wanted.session_expiry_s = 3'600;
-        return wanted;
-    }
-    [[nodiscard]] std::uint64_t rows(store::Family family) {
-        std::uint64_t count = 0;
-        const auto all = engine.scan(family, {}, {});
-        while (all->next()) ++count;
-        return count;
-    }
-
-    store::MemoryEngine engine;
-    WorldClock clock;
-    Durability durability = Durability::sync;
-    std::uint64_t bytes_in_flight_max = 8U << 20;
-    std::unique_ptr<Process> process;
-};
-
+class RestartTest : public testing::ProcessTest {};
 INSTANTIATE_TEST_SUITE_P(shards, RestartTest, ::testing::Values(1, 3));
 
 TEST_P(RestartTest, gives_an_absent_client_what_was_published_before_and_after) {
@@ -444,7 +331,8 @@ TEST_P(RestartTest, starts_without_what_cannot_be_read_and_with_all_the_rest) {
     }
     DamagedEngine damaged{engine};
     process.reset();
-    process = std::make_unique<Process>(damaged, clock, options(), durability, bytes_in_flight_max);
+    process = std::make_unique<testing::Process>(damaged, clock, options(), durability,
+                                                 bytes_in_flight_max);
     EXPECT_EQ(damaged.mended, 1);
     EXPECT_EQ(process->report.sessions, 2u);
     World& world = process->world();
@@ -456,6 +344,40 @@ TEST_P(RestartTest, starts_without_what_cannot_be_read_and_with_all_the_rest) {
     }
     EXPECT_EQ(present, 2);
     process.reset();  // before the engine
+}
+
+/// MQTT 5.0 section 3.1.2.5: a server that shuts down may leave wills to its next start.
+TEST_P(RestartTest, leaves_wills_to_whoever_serves_next_when_it_is_stopped_or_drained) {
+    for (const bool is_drained : {false, true}) {
+        World& first = start();
+        int number = 0;
+        Client* leaving = nullptr;
+        for (const char* name : {"lasting", "passing", "returning", "leaving"}) {
+            auto mortal = broker::testing::ConnectOptions{};
+            mortal.will = broker::testing::WillOptions{.topic = std::string{"will/"} + name};
+            mortal.session_expiry_s = number++ % 2 == 0 ? 3'600 : 0;
+            leaving = &first.client(name).connect(mortal);
+        }
+        if (is_drained) {
+            first.begin_drain({.settle_time = Duration::milliseconds(100), .clients_per_s = 1'000});
+            leaving->disconnect();
+            first.advance(Duration::seconds(1));
+        } else {
+            leaving->disconnect();
+        }
+        first.begin_shutdown();
+        first.advance(Duration::milliseconds(100));
+
+        World& second = start();
+        Client& watcher = second.client("watcher").connect();
+        watcher.subscribe("will/+");
+        second.client("returning").connect({.clean_start = false, .session_expiry_s = 3'600});
+        second.advance(Duration::seconds(60));
+        Strings topics;
+        for (const auto& message : watcher.take_messages()) topics.push_back(message.topic);
+        std::sort(topics.begin(), topics.end());
+        EXPECT_EQ(topics, (Strings{"will/lasting", "will/passing"})) << is_drained;
+    }
 }
 
 TEST_P(RestartTest, ends_a_session_whose_time_passed_meanwhile) {
@@ -598,6 +520,95 @@ TEST_P(RestartTest, what_is_on_its_way_is_sent_again_once_however_much_it_is) {
     EXPECT_EQ(device.take_payloads().size(), 0u);
     EXPECT_EQ(rows(store::Family::queue), 0u);
     EXPECT_EQ(rows(store::Family::flight), 0u);
+}
+
+// --- nothing is left over ---
+
+class LeftoverTest : public testing::ProcessTest {
+protected:
+    std::uint64_t rows_of_sessions() {
+        process->keep_house();
+        std::uint64_t count = 0;
+        for (const store::Family family :
+             {store::Family::queue, store::Family::flight, store::Family::inbound,
+              store::Family::messages, store::Family::references}) {
+            count += rows(family);
+        }
+        return count;
+    }
+};
+INSTANTIATE_TEST_SUITE_P(shards, LeftoverTest, ::testing::Values(3));
+
+TEST_P(LeftoverTest, a_row_for_a_session_that_has_just_ended_goes) {
+    World& world = start();
+    const std::string topic = world.topic_at(1, "t");
+    Client& device = world.client_at(0, "device");
+    device.connect(lasting()).subscribe(topic, {.qos = qos1});
+    Client& publisher = world.client_at(1, "publisher");
+    publisher.connect();
+    // The topic's home does not hear yet that the session is another one.
+    world.faults(1).probability[ports::Fault::mail_late] = 1.0;
+    device.connect_later(lasting(true));
+    world.run_some(2'000);
+    EXPECT_EQ(rows_of_sessions(), 0u);
+    static_cast<void>(publisher.publish_later(topic, "for the old one", {.qos = qos1}));
+    world.run_some(2'000);
+    world.faults(1).probability.clear();
+    world.run();
+    ASSERT_TRUE(device.is_connected());
+    EXPECT_FALSE(device.session_present());
+    EXPECT_EQ(publisher.unacknowledged_count(), 0u);
+    EXPECT_EQ(device.take_payloads(), Strings{});
+    EXPECT_EQ(rows_of_sessions(), 0u);
+}
+
+TEST_P(LeftoverTest, a_number_for_a_publisher_that_has_just_ended_goes) {
+    World& world = start();
+    const std::string topic = world.topic_at(1, "t");
+    world.client_at(1, "reader").connect().subscribe(topic, {.qos = qos2});
+    Client& publisher = world.client_at(0, "publisher");
+    publisher.connect(lasting());
+    world.faults(1).probability[ports::Fault::mail_late] = 1.0;
+    static_cast<void>(publisher.publish_later(topic, "x", {.qos = qos2}));
+    world.run_some(2'000);
+    publisher.resends = false;
+    publisher.connect_later(lasting(true));
+    world.run_some(2'000);
+    EXPECT_EQ(rows_of_sessions(), 0u);
+    world.faults(1).probability.clear();
+    world.run();
+    EXPECT_EQ(rows_of_sessions(), 0u);
+}
+
+TEST_P(LeftoverTest, what_a_crash_has_left_is_swept_and_nothing_else) {
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+        device.cut();
+        world.client("publisher").connect().publish("a/b", "owed", {.qos = qos1});
+    }
+    store::Batch batch;
+    for (std::uint64_t counter = 1; counter < 100; ++counter) {
+        const store::SessionId nobody{(std::uint64_t{1} << 44) + 5'000 + counter};
+        const store::MessageId shared{counter << 1 | 1};
+        store::MessageRecord record;
+        record.topic = "a/b";
+        store::QueueEntry entry;
+        entry.message = shared;
+        batch.put_message(shared, record);
+        batch.enqueue(nobody, shared.value, entry);
+        batch.put_flight(nobody, shared.value, {7, store::FlightState::sent});
+        batch.put_subscription(nobody, "a/b", {});
+        batch.put_inbound(nobody, 9);
+    }
+    ASSERT_TRUE(engine.write(batch.bytes(), true));
+    World& world = start();
+    EXPECT_EQ(rows_of_sessions(), 1u);
+    EXPECT_EQ(rows(store::Family::subscriptions), 1u);
+    Client& device = world.client("device");
+    device.connect(lasting());
+    EXPECT_EQ(device.take_payloads(), Strings{"owed"});
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "mitu/broker/placement.hpp"
 #include "mitu/mqtt/topic.hpp"
@@ -64,6 +65,8 @@ public:
           options_{options},
           now_{clock.now()},
           wall_{clock.wall()} {
+        report_.sweep.emplace();
+        report_.sweep->generation = terms.generation & 0xF'FFFFU;
         for (std::size_t i = 0; i < terms.tenants.size(); ++i) {
             if (terms.tenants[i].durability == broker::Durability::none) continue;
             tenants_.emplace(terms.tenants[i].name, TenantId{static_cast<std::uint16_t>(i)});
@@ -77,14 +80,17 @@ public:
         };
         for (const auto& [family, take] :
              {std::pair{Family::retained, &Restorer::take_retained},
+              std::pair{Family::wills, &Restorer::note_will},
               std::pair{Family::sessions, &Restorer::take_session},
               std::pair{Family::subscriptions, &Restorer::take_subscription},
               std::pair{Family::inbound, &Restorer::take_incoming},
               std::pair{Family::values, &Restorer::take_will}}) {
             if (const auto done = step(family, take); !done) return std::unexpected(done.error());
             ports::pass_trial(ports::TrialPoint::start_family_restored);
+            if (family == Family::sessions) std::ranges::sort(sessions_, {}, &Taken::id);
         }
-        for (const auto& [id, found] : sessions_) shard(found).restored(found);
+        for (const Taken& taken : sessions_) shard(taken.session).restored(taken.session);
+        if (report_.sweep) std::ranges::sort(report_.sweep->sessions);
         if (!expired_.is_empty()) {
             if (const auto done = engine_.write(expired_.bytes(), false); !done) {
                 return std::unexpected(done.error());
@@ -94,6 +100,19 @@ public:
     }
 
 private:
+    /// A session that is in its shard. Millions of them stand in one block, which is given back.
+    struct Taken {
+        broker::StoredSessionId id;
+        SessionRef session;
+        TenantId tenant;
+    };
+
+    /// Null: it is not in any shard.
+    [[nodiscard]] const Taken* find(std::optional<broker::StoredSessionId> id) const {
+        if (!id) return nullptr;
+        const auto it = std::ranges::lower_bound(sessions_, *id, {}, &Taken::id);
+        return it != sessions_.end() && it->id == *id ? &*it : nullptr;
+    }
     [[nodiscard]] std::uint16_t shard_count() const noexcept {
         return static_cast<std::uint16_t>(shards_.size());
     }
@@ -131,25 +150,23 @@ private:
         const auto name = store::name_of(key);
         const auto tenant = name ? tenant_of(name->tenant) : std::nullopt;
         const auto record = store::decode_session(value);
-        if (!tenant || !record) return leave();
-        const bool was_connected = std::ranges::equal(record->extra, connected_mark);
+        if (!record) {
+            report_.sweep.reset();
+            return leave();
+        }
+        if (report_.sweep) report_.sweep->sessions.push_back(record->id.value);
+        if (!tenant) return leave();
         const bool ends = record->expiry_interval_s != never_expires_s;
         const std::int64_t ends_ms =
             record->last_seen_at.unix_ms + std::int64_t{record->expiry_interval_s} * 1'000;
-        KeptSession kept;
-        kept.id = record->id.value;
+        // Time that passed while the server was away counts for who was not connected.
+        KeptSession kept = kept_session(*record, instant_of(record->last_seen_at));
         kept.tenant = *tenant;
         kept.client_id = name->name;
-        kept.expiry_s = record->expiry_interval_s;
-        kept.version = static_cast<mqtt::ProtocolVersion>(record->protocol_version);
-        // Time that passed while the server was away counts for who was not connected.
-        if (!was_connected) kept.detached_at = instant_of(record->last_seen_at);
+        const bool was_connected = kept.detached_at.is_never();
         broker::MessageView will;
-        Bytes will_bytes;
-        if (const auto found = engine_.get(Family::wills, store::key_of(kept.id));
-            found && *found) {
-            will_bytes = **found;
-            add_will(kept, will, will_bytes);
+        if (const auto found = wills_.find(kept.id); found != wills_.end()) {
+            add_will(kept, will, found->second);
             if (was_connected) {  // that it was cut is the server's doing
                 kept.will_delay_s = std::max(
                     kept.will_delay_s, static_cast<std::uint32_t>(options_.will_grace.count_s()));
@@ -163,29 +180,21 @@ private:
         const ShardId home = broker::session_home(*tenant, kept.client_id, shard_count());
         const auto ref = shards_[home.value]->restore(kept, now_);
         if (!ref) return leave();
-        sessions_.emplace(kept.id, *ref);
-        tenant_of_session_.emplace(kept.id, *tenant);
+        sessions_.push_back({kept.id, *ref, *tenant});
         ++report_.sessions;
     }
 
-    void add_will(KeptSession& kept, broker::MessageView& will, ByteView value) const {
-        const auto record = store::decode_will(value);
-        if (!record) return;
-        will = view_of(record->message);
-        will.tenant = kept.tenant;
-        kept.will = &will;
-        kept.will_delay_s = record->delay_s;
-        if (record->message.expires_at != store::wall_never) {
-            kept.will_expiry_s =
-                static_cast<std::uint32_t>(record->message.expires_at.unix_ms / 1'000);
-        }
+    /// Few have one: they are looked at once instead of asked for by each session.
+    void note_will(ByteView key, ByteView value) {
+        if (const auto id = store::id_of(key))
+            wills_.emplace(*id, Bytes{value.begin(), value.end()});
     }
 
     void take_subscription(ByteView key, ByteView value) {
-        const auto id = store::id_of(key);
+        const Taken* const taken = find(store::id_of(key));
         const auto record = store::decode_subscription(value);
-        const auto it = id ? sessions_.find(*id) : sessions_.end();
-        if (it == sessions_.end() || !record) return leave();
+        if (taken == nullptr || !record) return leave();
+        const auto& [id, session, tenant] = *taken;
         const std::string_view whole = as_text(key.subspan(8));
         const auto shared = mqtt::parse_shared(whole);
         broker::KeptSubscription entry;
@@ -195,22 +204,20 @@ private:
         entry.no_local = (record->options & 4) != 0;
         entry.retain_as_published = (record->options & 8) != 0;
         entry.identifier = record->identifier;
-        if (!shard(it->second).restore_filter(it->second, whole)) return leave();
-        const TenantId tenant = tenant_of_session_.at(*id);
+        if (!shard(session).restore_filter(session, whole)) return leave();
         const auto home = broker::filter_home(tenant, entry.filter, shard_count());
         for (std::uint16_t i = 0; i < shard_count(); ++i) {
             if (home && home->value != i) continue;
-            shards_[i]->restore_subscription(tenant, entry, it->second, *id);
+            shards_[i]->restore_subscription(tenant, entry, session, id);
         }
         ++report_.subscriptions;
     }
 
     void take_incoming(ByteView key, ByteView /*value*/) {
-        const auto id = store::id_of(key);
-        const auto it = id ? sessions_.find(*id) : sessions_.end();
-        if (it == sessions_.end() || key.size() != 10) return leave();
+        const Taken* const taken = find(store::id_of(key));
+        if (taken == nullptr || key.size() != 10) return leave();
         const auto packet_id = static_cast<std::uint16_t>((key[8] << 8) | key[9]);
-        shard(it->second).restore_incoming(it->second, packet_id);
+        shard(taken->session).restore_incoming(taken->session, packet_id);
     }
 
     void take_will(ByteView key, ByteView value) {
@@ -240,8 +247,8 @@ private:
     Instant now_;
     WallTime wall_;
     std::unordered_map<std::string, TenantId> tenants_;
-    std::unordered_map<broker::StoredSessionId, SessionRef> sessions_;
-    std::unordered_map<broker::StoredSessionId, TenantId> tenant_of_session_;
+    std::vector<Taken> sessions_;                               // by id, once all are there
+    std::unordered_map<broker::StoredSessionId, Bytes> wills_;  // as they are stored
     store::Batch expired_;
     RestoreReport report_;
 };

@@ -2,6 +2,7 @@
 // What the store has, given back to the shards of a server that begins.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "mitu/base/result.hpp"
@@ -9,6 +10,7 @@
 #include "mitu/journal/store_journal.hpp"
 #include "mitu/ports/clock.hpp"
 #include "mitu/store/engine.hpp"
+#include "mitu/store/housekeeping.hpp"
 
 namespace mitu::journal {
 
@@ -33,6 +35,8 @@ struct RestoreReport {
     /// Rows that stay in the store and are not served: of tenants that are not there or keep
     /// nothing, damaged, or without room.
     std::uint64_t left = 0;
+    /// For the housekeeping. Nullopt: a session could not be read, and nothing is to be swept.
+    std::optional<store::SweepPlan> sweep{};
 };
 
 /// Sessions, filters, retained messages and wills; queues stay where they are. Each shard must be

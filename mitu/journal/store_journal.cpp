@@ -264,7 +264,7 @@ void StoreJournal::read_queue(StoredSessionId session, StoredMessageId after,
 }
 
 bool StoreJournal::has_chunk() const noexcept {
-    return chunk_at_ < chunks_.size() || reader_.has_answer(shard_);
+    return chunk_at_ < chunks_.size() || !recalled_.empty() || reader_.has_answer(shard_);
 }
 
 const broker::QueueChunk* StoreJournal::take_chunk() {
@@ -275,6 +275,7 @@ const broker::QueueChunk* StoreJournal::take_chunk() {
             if (chunks_.empty()) return nullptr;
         }
         chunk_ = std::move(chunks_[chunk_at_++]);
+        if (take_recall()) continue;
         const auto it = reading_.find(static_cast<std::uint32_t>(chunk_.token));
         MITU_CHECK(it != reading_.end());
         if (!it->second.has_flights) {
@@ -386,6 +387,28 @@ void StoreJournal::take_out_what_is_not_there(const Reading& reading) {
     const auto position = store::second_id_of(behind.from);
     if (behind.family == store::Family::queue && position && behind.from.size() == 17) {
         erase_row(reading.session, *position, true);
+    }
+}
+
+KeptSession kept_session(const store::SessionRecord& record, Instant last_seen) noexcept {
+    KeptSession kept;
+    kept.id = record.id.value;
+    kept.expiry_s = record.expiry_interval_s;
+    kept.version = static_cast<mqtt::ProtocolVersion>(record.protocol_version);
+    const bool was_connected = std::ranges::equal(record.extra, connected_mark);
+    if (!was_connected) kept.detached_at = last_seen;
+    return kept;
+}
+
+void add_will(KeptSession& kept, MessageView& will, ByteView value) noexcept {
+    const auto record = store::decode_will(value);
+    if (!record) return;
+    will = view_of(record->message);
+    will.tenant = kept.tenant;
+    kept.will = &will;
+    kept.will_delay_s = record->delay_s;
+    if (record->message.expires_at != store::wall_never) {
+        kept.will_expiry_s = static_cast<std::uint32_t>(record->message.expires_at.unix_ms / 1'000);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,6 +67,14 @@ inline constexpr std::array<std::uint8_t, 1> connected_mark{1};
 /// Lifetime  borrows the record. Tenant, number and expiry are the caller's to add.
 [[nodiscard]] broker::MessageView view_of(const store::MessageRecord& record) noexcept;
 
+/// All but tenant, name and will. `last_seen`: of who is not connected.
+[[nodiscard]] broker::KeptSession kept_session(const store::SessionRecord& record,
+                                               Instant last_seen) noexcept;
+
+/// Fills `will`, which `kept` refers to from now on. A damaged one is none.
+/// Lifetime  both borrow `value`.
+void add_will(broker::KeptSession& kept, broker::MessageView& will, ByteView value) noexcept;
+
 /// Threading  its shard's.
 /// Lifetime   everything that it is given outlives it.
 class StoreJournal final : public broker::Journal {
@@ -118,6 +127,9 @@ public:
                     std::uint32_t ticket) override;
     [[nodiscard]] const broker::QueueChunk* take_chunk() override;
     [[nodiscard]] bool has_chunk() const noexcept override;
+    void recall(broker::StoredSessionId session, TenantId tenant, std::string_view client_id,
+                std::uint32_t ticket) override;
+    [[nodiscard]] const broker::RecalledSession* take_recalled() override;
 
 private:
     /// A question that is not yet answered in full.
@@ -130,6 +142,30 @@ private:
         std::vector<std::pair<store::Position, std::uint16_t>> numbers{};  // by position
         std::vector<std::uint16_t> released{};
     };
+
+    // store_recall.cpp
+    struct Recall {
+        broker::StoredSessionId session = 0;
+        TenantId tenant;
+        std::string client_id{};  // empty: it is being looked for
+    };
+    /// An answer, and what it borrows.
+    struct Recalled {
+        store::Chunk rows;
+        std::string client_id;
+        broker::MessageView will;
+        std::vector<std::string_view> filters;
+        std::vector<std::uint16_t> incoming;
+        broker::RecalledSession view;
+    };
+    void look_for_name(std::uint32_t ticket, store::Range from);
+    void ask_for_rows(std::uint32_t ticket, const Recall& recall);
+    /// False: the chunk answers no such question.
+    [[nodiscard]] bool take_recall();
+    void find_name(std::uint32_t ticket, Recall& recall);
+    void take_rows(Recalled& recalled);
+    void answer_recall(std::uint32_t ticket, broker::RecalledSession::Outcome outcome,
+                       std::unique_ptr<Recalled> recalled = nullptr);
 
     [[nodiscard]] WallTime wall_of(Instant at) const noexcept;
     [[nodiscard]] Instant instant_of(WallTime at) const noexcept;
@@ -156,6 +192,9 @@ private:
 
     std::deque<store::ReadRequest> unasked_;    // the reader had no room
     std::map<std::uint32_t, Reading> reading_;  // by ticket
+    std::map<std::uint32_t, Recall> recalls_;   // by ticket
+    std::deque<std::unique_ptr<Recalled>> recalled_;
+    std::unique_ptr<Recalled> recalled_now_;  // that was taken last
     std::vector<store::Chunk> chunks_;
     std::size_t chunk_at_ = 0;
     store::Chunk chunk_;  // what chunk_view_ borrows

@@ -101,29 +101,57 @@ std::string scheme_of(const Listener& listener) {
     return is_websocket ? (listener.tls ? "wss" : "ws") : (listener.tls ? "tls" : "tcp");
 }
 
-Result<runtime::Listeners, std::string> listen(const Listener& listener, std::size_t shards,
-                                               Door& door) {
+Result<runtime::ListenAddress, std::string> address_of(const Listener& listener) {
     const bool is_unix = listener.bind.starts_with("unix:");
-    const auto address =
-        runtime::parse_listen_address(is_unix ? listener.bind : "tcp://" + listener.bind);
+    return runtime::parse_listen_address(is_unix ? listener.bind : "tcp://" + listener.bind);
+}
+
+std::string held_name(const Listener& listener, const runtime::ListenAddress& address,
+                      std::size_t shards) {
+    // Any free port is as many as there are listeners that ask for it.
+    const bool is_any = !address.is_unix() && address.port == 0;
+    return fmt::format("{}{}{} x{}", is_any ? listener.name : "", is_any ? " " : "",
+                       address.to_text("tcp"), shards);
+}
+
+/// Those that stand open already, or new ones.
+Result<runtime::Listeners, std::string> listen(const runtime::ListenAddress& address,
+                                               std::size_t shards,
+                                               const runtime::UnixSocketOptions& unix_socket,
+                                               const std::string& name,
+                                               runtime::HeldSockets& held) {
+    runtime::Listeners listeners{held.take(name)};
+    if (listeners.sockets.size() == shards) {
+        listeners.port = runtime::bound_port(listeners.sockets.front().get());
+        return listeners;
+    }
+    auto opened = runtime::listen_on(address, shards, unix_socket);
+    if (opened) held.keep(name, opened->sockets);
+    return opened;
+}
+
+Result<runtime::Listeners, std::string> listen(const Listener& listener, std::size_t shards,
+                                               Door& door, runtime::HeldSockets& held) {
+    const auto address = address_of(listener);
     if (!address) return std::unexpected(address.error());
     runtime::UnixSocketOptions unix_socket{listener.unix_socket.owner, listener.unix_socket.group,
                                            0660};
     const std::string& mode = listener.unix_socket.mode;
     std::from_chars(mode.data(), mode.data() + mode.size(), unix_socket.mode, 8);
-    auto listeners = runtime::listen_on(*address, shards, unix_socket);
+    auto listeners =
+        listen(*address, shards, unix_socket, held_name(listener, *address, shards), held);
     if (!listeners) return listeners;
     door.port = listeners->port;
     runtime::ListenAddress real = *address;
     real.port = listeners->port;
-    door.address = is_unix ? listener.bind : real.to_text(scheme_of(listener));
+    door.address = address->is_unix() ? listener.bind : real.to_text(scheme_of(listener));
     return listeners;
 }
 
 }  // namespace
 
 Result<Doors, std::string> Doors::open(const std::vector<Listener>& listeners, std::size_t shards,
-                                       WallTime now) {
+                                       WallTime now, runtime::HeldSockets& held) {
     Doors doors;
     doors.sockets_.resize(shards);
     for (const Listener& listener : listeners) {
@@ -142,7 +170,7 @@ Result<Doors, std::string> Doors::open(const std::vector<Listener>& listeners, s
         }
         for (std::size_t i = 0; i < shards; ++i) doors.sockets_[i].emplace_back();
         if (listener.enabled) {
-            auto open = listen(listener, shards, door);
+            auto open = listen(listener, shards, door, held);
             if (!open) return refuse(open.error());
             for (std::size_t i = 0; i < shards; ++i) {
                 doors.sockets_[i].back() = std::move(open->sockets[i]);
@@ -176,10 +204,21 @@ Result<std::vector<runtime::UniqueFd>, std::string> Doors::open_again(std::size_
         listener.bind =
             listener.bind.substr(0, listener.bind.rfind(':') + 1) + std::to_string(at.port);
     }
-    auto open = listen(listener, sockets_.size(), at);
+    // A supervisor takes no sockets from who serves already.
+    runtime::HeldSockets nothing_held;
+    auto open = listen(listener, sockets_.size(), at, nothing_held);
     if (!open) return std::unexpected(fmt::format("listener {}: {}", at.name, open.error()));
     at.is_open = true;
     return std::move(open->sockets);
+}
+
+std::vector<std::string> Doors::names(const std::vector<Listener>& listeners, std::size_t shards) {
+    std::vector<std::string> names;
+    for (const Listener& listener : listeners) {
+        const auto address = address_of(listener);
+        if (listener.enabled && address) names.push_back(held_name(listener, *address, shards));
+    }
+    return names;
 }
 
 bool Doors::has_filters() const noexcept {

@@ -9,6 +9,7 @@
 #include "mitu/base/result.hpp"
 #include "mitu/base/time.hpp"
 #include "mitu/config/config.hpp"
+#include "mitu/runtime/held_sockets.hpp"
 #include "mitu/runtime/unique_fd.hpp"
 #include "mitu/transport/options.hpp"
 
@@ -34,7 +35,12 @@ class Doors {
 public:
     /// Errors  a sentence: which listener, what could not be had, the remedy.
     [[nodiscard]] static Result<Doors, std::string> open(
-        const std::vector<config::Listener>& listeners, std::size_t shards, WallTime now);
+        const std::vector<config::Listener>& listeners, std::size_t shards, WallTime now,
+        runtime::HeldSockets& held);
+    /// By what names they are held while there is nobody who serves. With other shards it is
+    /// another set of sockets.
+    [[nodiscard]] static std::vector<std::string> names(
+        const std::vector<config::Listener>& listeners, std::size_t shards);
 
     /// Of one shard, in the order of the listeners. Once for each.
     [[nodiscard]] std::vector<runtime::UniqueFd> take_sockets(std::size_t shard) {

@@ -82,6 +82,7 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
     }
     if (!engine) return std::unexpected(say(engine.error(), disk.directory));
     made->engine_ = *std::move(engine);
+    made->directory_ = disk.directory;
     const bool has_lost = !report.losses.empty();
     if (const auto counted =
             journal::begin_run(*made->engine_, made->terms_, random_number(), has_lost);
@@ -119,10 +120,10 @@ void DurableStore::tell_losses() {
 
 std::optional<std::string> DurableStore::restore(std::span<broker::Shard* const> shards) {
     const Instant begun = clock_.now();
-    const auto report =
-        journal::restore(*engine_, terms_, shards, clock_, {.will_grace = will_grace_});
+    auto report = journal::restore(*engine_, terms_, shards, clock_, {.will_grace = will_grace_});
     if (!report) return "the store: " + report.error().detail;
     tell_losses();
+    if (report->sweep) service_->sweep(*std::move(report->sweep));
     ports::pass_trial(ports::TrialPoint::start_restored);
     log(Level::info, "store_restored",
         {{"sessions", report->sessions},
@@ -142,8 +143,12 @@ void DurableStore::start() {
 
 void DurableStore::stop() { service_->stop(); }
 
+bool DurableStore::accepts_growth() const noexcept {
+    return service_->committer().accepts_growth();
+}
+
 void DurableStore::watch() {
-    const bool accepts = service_->committer().accepts_growth();
+    const bool accepts = accepts_growth();
     if (accepts == accepts_) return;
     accepts_ = accepts;
     if (accepts) {

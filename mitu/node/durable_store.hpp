@@ -44,7 +44,11 @@ public:
     /// All that was handed over is on the disk when it returns. The shards have ended.
     void stop();
 
+    /// Outlives whoever asks: any thread may read it.
     [[nodiscard]] store::RocksEngine& engine() noexcept { return *engine_; }
+    [[nodiscard]] const std::string& directory() const noexcept { return directory_; }
+    /// False: nothing new is kept. Any thread.
+    [[nodiscard]] bool accepts_growth() const noexcept;
     /// Says so in the log when the store stops taking what is new, and when it goes on. To be
     /// called about once a second.
     void watch();
@@ -56,6 +60,7 @@ private:
     runtime::SystemClock clock_;
     Duration will_grace_;
     journal::JournalTerms terms_;
+    std::string directory_;
     std::unique_ptr<store::RocksEngine> engine_;
     std::unique_ptr<store::Service> service_;
     std::vector<std::unique_ptr<journal::StoreJournal>> journals_;

@@ -10,6 +10,7 @@
 #include "mitu/node/administration.hpp"
 #include "mitu/node/ask.hpp"
 #include "mitu/node/metrics.hpp"
+#include "mitu/node/node_store.hpp"
 #include "mitu/node/shard_broker.hpp"
 #include "mitu/node/shard_host.hpp"
 #include "mitu/runtime/clock.hpp"
@@ -43,16 +44,18 @@ void add_metrics(http::Server& server, HttpApiContext context, MetricsScopeOf sc
             std::vector<const broker::Counters*> counters;
             std::vector<const runtime::NetworkCounters*> networks;
             std::vector<const fleet::ShardStatus*> status;
+            std::vector<ShardHealth> health;
             for (const ShardHost* host : shared->hosts) {
                 counters.push_back(&host->counters());
                 networks.push_back(&host->network_counters());
                 status.push_back(&host->status());
+                health.push_back({&host->pulse().delays(), host->stalls().read()});
             }
             const auto keys = shared->key_status ? shared->key_status() : std::vector<KeyStatus>{};
             return http::Response{
                 200, "text/plain; version=0.0.4; charset=utf-8",
                 metrics_text(*shared->catalog, counters, networks, status, shared->clock.now(),
-                             shared->admission, keys, scope(request))};
+                             shared->admission, keys, health, scope(request))};
         },
         http::Runs::on_pool);
 }
@@ -107,7 +110,10 @@ public:
           audit{std::move(audit_file)},
           administration{context.live != nullptr ? std::make_unique<Administration>(context)
                                                  : nullptr},
-          all{{backends(), accounts, authenticator, context.clock, audit.get()}} {
+          store{context.store != nullptr
+                    ? std::make_unique<NodeStore>(*context.store, context.clock)
+                    : nullptr},
+          all{{backends(options), accounts, authenticator, context.clock, audit.get()}} {
         configure(options.login_rate_per_minute, options.token_ttl);
     }
 
@@ -121,11 +127,13 @@ public:
     api::Authenticator authenticator;
     std::unique_ptr<api::AuditFile> audit;
     std::unique_ptr<Administration> administration;  // null: without a configuration that lasts
+    std::unique_ptr<NodeStore> store;                // null: nothing is kept
     api::Api all;
 
 private:
-    [[nodiscard]] api::Backends backends() {
-        api::Backends backends{.broker = &broker};
+    [[nodiscard]] api::Backends backends(const ApiOptions& options) {
+        api::Backends backends{
+            .broker = &broker, .upgrades = options.upgrades, .store = store.get()};
         if (administration) {
             backends.bans = &administration->bans;
             backends.users = &administration->users;

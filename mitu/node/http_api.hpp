@@ -19,6 +19,7 @@ struct Request;
 
 namespace mitu::node {
 
+class DurableStore;
 class LiveConfig;
 class Running;
 class ShardHost;
@@ -31,6 +32,7 @@ struct HttpApiContext {
     LiveConfig* live = nullptr;  // null: bans, users, listeners and configuration are not served
     Running* running = nullptr;  // beside `live`
     std::function<std::vector<KeyStatus>()> key_status{};  // any thread; empty: none are fetched
+    DurableStore* store = nullptr;                         // null: nothing is kept
 };
 
 /// GET /healthz    200 while the process answers

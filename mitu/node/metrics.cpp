@@ -4,6 +4,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <utility>
 #include <vector>
@@ -35,6 +36,29 @@ public:
         metric.label = std::move(labels);
         metric.gauge.value = value;
         metric.counter.value = value;
+        families_[it->second].metric.push_back(std::move(metric));
+    }
+    /// Cumulative, as Prometheus wants them; `counts` has one more than `bounds_s`.
+    void add_histogram(const std::string& name, std::span<const double> bounds_s,
+                       std::span<const std::uint64_t> counts, double sum_s, Labels labels) {
+        const auto [it, is_new] = index_.try_emplace(name, families_.size());
+        if (is_new) {
+            prometheus::MetricFamily family;
+            family.name = name;
+            family.type = prometheus::MetricType::Histogram;
+            families_.push_back(std::move(family));
+        }
+        prometheus::ClientMetric metric;
+        metric.label = std::move(labels);
+        std::uint64_t count = 0;
+        for (std::size_t i = 0; i < counts.size(); ++i) {
+            count += counts[i];
+            const bool is_last = i >= bounds_s.size();
+            metric.histogram.bucket.push_back(
+                {count, is_last ? std::numeric_limits<double>::infinity() : bounds_s[i]});
+        }
+        metric.histogram.sample_count = count;
+        metric.histogram.sample_sum = sum_s;
         families_[it->second].metric.push_back(std::move(metric));
     }
     [[nodiscard]] std::string text() const {
@@ -80,6 +104,24 @@ void add_fleet(Families& families, const fleet::Catalog& catalog,
         add("mitu_fleet_heartbeat_missed", numbers.heartbeat_missed);
         add("mitu_fleet_drifted", numbers.drifted);
     }
+}
+
+void add_health(Families& families, const ShardHealth& health, const std::string& shard) {
+    std::vector<double> bounds_s;
+    std::vector<std::uint64_t> counts;
+    for (const std::uint32_t ms : DelayHistogram::bounds_ms) bounds_s.push_back(ms / 1e3);
+    for (const trace::Counter& count : health.delays->counts) counts.push_back(count.read());
+    const auto seconds = [](const trace::Counter& ns) {
+        return static_cast<double>(ns.read()) / 1e9;
+    };
+    families.add_histogram("mitu_event_loop_delay_seconds", bounds_s, counts,
+                           seconds(health.delays->sum_ns), {{"shard", shard}});
+    families.add("mitu_event_loop_delay_last_seconds", true, seconds(health.delays->last_ns),
+                 {{"shard", shard}});
+    families.add("mitu_event_loop_delay_max_seconds", true, seconds(health.delays->max_ns),
+                 {{"shard", shard}});
+    families.add("mitu_shard_stalls_total", false, static_cast<double>(health.stalls),
+                 {{"shard", shard}});
 }
 
 /// Bounds that were met. Only those that were: most pairs never are.
@@ -203,7 +245,7 @@ std::string metrics_text(const fleet::Catalog& catalog,
                          std::span<const runtime::NetworkCounters* const> networks,
                          std::span<const fleet::ShardStatus* const> status, Instant now,
                          const admission::Control* control, std::span<const KeyStatus> keys,
-                         const MetricsScope& scope) {
+                         std::span<const ShardHealth> health, const MetricsScope& scope) {
     Families families;
     if (scope.tenants == MetricsScope::Tenants::one) {
         if (control != nullptr) add_tenants(families, catalog, *control, scope);
@@ -236,6 +278,9 @@ std::string metrics_text(const fleet::Catalog& catalog,
     }
     for (std::size_t i = 0; i < networks.size(); ++i) {
         add_network(families, *networks[i], std::to_string(i));
+    }
+    for (std::size_t i = 0; i < health.size(); ++i) {
+        add_health(families, health[i], std::to_string(i));
     }
     add_fleet(families, catalog, status, scope);
     for (const KeyStatus& one : keys) add_keys(families, one);

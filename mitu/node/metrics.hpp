@@ -10,6 +10,7 @@
 #include "mitu/broker/counters.hpp"
 #include "mitu/fleet/status.hpp"
 #include "mitu/node/key_sources.hpp"
+#include "mitu/node/pulse.hpp"
 #include "mitu/runtime/network_counters.hpp"
 
 namespace mitu::node {
@@ -28,6 +29,12 @@ struct MetricsScope {
     }
 };
 
+/// How a shard's thread does.
+struct ShardHealth {
+    const DelayHistogram* delays = nullptr;
+    std::uint64_t stalls = 0;
+};
+
 /// Every counter as mitu_NAME{shard="N"}; drops also by reason, refusals by limit and scope; the
 /// fleet by tenant and class; quotas by tenant (`control` null: there are none), of the 200 with
 /// most sessions; keys of tokens that are fetched, by method.
@@ -38,6 +45,7 @@ struct MetricsScope {
                                        std::span<const fleet::ShardStatus* const> status,
                                        Instant now, const admission::Control* control = nullptr,
                                        std::span<const KeyStatus> keys = {},
+                                       std::span<const ShardHealth> health = {},
                                        const MetricsScope& scope = {});
 
 }  // namespace mitu::node

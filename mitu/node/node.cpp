@@ -141,6 +141,9 @@ std::optional<std::string> Node::Impl::start() {
     if (auto problem = start_http()) return problem;
     if (auto problem = start_metrics()) return problem;
     if (auto problem = write_port_file()) return problem;
+    std::vector<ShardHost*> watched;
+    for (const auto& host : hosts_) watched.push_back(host.get());
+    watchdog_ = std::make_unique<Watchdog>(std::move(watched), clock_);
     house_ = std::thread{[this] { keep_house(); }};  // tidy-allow(threads): see house_
     log(Level::info, "serving",
         {{"mqtt_port", ports_.mqtt},
@@ -154,7 +157,10 @@ std::optional<std::string> Node::Impl::start() {
 }
 
 std::optional<std::string> Node::Impl::open_doors(std::uint16_t count) {
-    auto doors = Doors::open(config_->listeners, count, clock_.wall());
+    auto names = Doors::names(config_->listeners, count);
+    names.insert(names.end(), {api_name(), api_unix_name(), metrics_name()});
+    held().forget_all_but(names);
+    auto doors = Doors::open(config_->listeners, count, clock_.wall(), held());
     if (!doors) return doors.error();
     doors_ = *std::move(doors);
     for (const Door& door : doors_->doors()) {
@@ -243,10 +249,20 @@ std::optional<std::string> Node::Impl::open_http() {
     server.tls = options_.api.tls;
     server.unix_path = options_.api.unix_socket;
     http_ = std::make_unique<http::Server>(server);
-    const auto port = http_->open();
+    http::ListeningSockets inherited;
+    for (auto& one : held().take(api_name())) inherited.tcp = one.release();
+    for (auto& one : held().take(api_unix_name())) inherited.unix_stream = one.release();
+    const auto port = http_->open(inherited);
     if (!port) return "--http: " + port.error();
     ports_.http = *port;
+    if (inherited.tcp < 0) hold(api_name(), http_->sockets().tcp);
     return std::nullopt;
+}
+
+void Node::Impl::hold(const std::string& name, int socket) {
+    runtime::UniqueFd borrowed[]{runtime::UniqueFd{socket}};
+    held().keep(name, borrowed);
+    static_cast<void>(borrowed[0].release());
 }
 
 /// On an address of their own: whoever reaches it sees all.
@@ -260,8 +276,11 @@ std::optional<std::string> Node::Impl::open_metrics() {
     server.connections_max = 32;
     server.pool_threads = 1;
     metrics_http_ = std::make_unique<http::Server>(server);
-    const auto port = metrics_http_->open();
+    http::ListeningSockets inherited;
+    for (auto& one : held().take(metrics_name())) inherited.tcp = one.release();
+    const auto port = metrics_http_->open(inherited);
     if (!port) return "metrics.bind: " + port.error();
+    if (inherited.tcp < 0) hold(metrics_name(), metrics_http_->sockets().tcp);
     log(Level::info, "metrics_served", {{"host", address->host}, {"port", *port}});
     return std::nullopt;
 }
@@ -270,9 +289,14 @@ HttpApiContext Node::Impl::http_context() {
     std::vector<ShardHost*> hosts;
     hosts.reserve(hosts_.size());
     for (const auto& host : hosts_) hosts.push_back(host.get());
-    return {catalog_, clock_, std::move(hosts), admission_.get(), live_.get(), this, [this] {
-                return sources_.key_status();
-            }};
+    return {catalog_,
+            clock_,
+            std::move(hosts),
+            admission_.get(),
+            live_.get(),
+            this,
+            [this] { return sources_.key_status(); },
+            store_.get()};
 }
 
 std::optional<std::string> Node::Impl::start_http() {
@@ -292,7 +316,11 @@ std::optional<std::string> Node::Impl::start_http() {
             return api->metrics_scope(request);
         });
     }
+    const bool has_unix = http_->sockets().unix_stream >= 0;
     if (const auto port = http_->start(); !port) return "--http: " + port.error();
+    if (const int socket = http_->sockets().unix_stream; socket >= 0 && !has_unix) {
+        hold(api_unix_name(), socket);
+    }
     return std::nullopt;
 }
 
@@ -328,6 +356,35 @@ void Node::Impl::keep_house() {
     }
 }
 
+void Node::Impl::drain() {
+    // All are told within eight seconds, so that two are left for the slow ones.
+    constexpr std::uint64_t clients_per_s_min = 2'000;
+    constexpr std::uint64_t told_within_s = 8;
+    constexpr Duration time_max = Duration::seconds(10);
+    constexpr std::chrono::milliseconds period{5};
+    const auto connections = [this] {
+        std::uint64_t sum = 0;
+        for (const auto& host : hosts_) sum += host->counters().connections.read();
+        return sum;
+    };
+    const std::uint64_t count = connections();
+    const std::uint64_t per_s = std::max(clients_per_s_min, count / told_within_s);
+    log(Level::info, "draining", {{"connections", count}, {"clients_per_s", per_s}});
+    // The next process serves its sockets; the file of the API's is where it was.
+    api_file_ = http::Server::UnixFile::stays;
+    broker::Shard::Drain drain;
+    drain.clients_per_s = static_cast<std::uint32_t>(per_s / hosts_.size() + 1);
+    for (const auto& host : hosts_) host->request_drain(drain);
+    const Instant until = clock_.now() + time_max;
+    {
+        std::unique_lock lock{house_mutex_};
+        while (connections() != 0 && clock_.now() < until) {
+            house_wakes_.wait_for(lock, period, [this] { return house_ends_; });
+        }
+    }
+    stop();
+}
+
 void Node::Impl::stop() {
     {
         const std::lock_guard lock{house_mutex_};
@@ -336,8 +393,10 @@ void Node::Impl::stop() {
     house_wakes_.notify_all();
     if (house_.joinable()) house_.join();
     // Streams that are open ask the hosts to the end.
+    if (http_) http_->stop(api_file_);
     http_.reset();
     metrics_http_.reset();
+    watchdog_.reset();
     for (const auto& host : hosts_) host->request_stop();
     for (const auto& host : hosts_) host->join();
     if (store_) store_->stop();
@@ -358,6 +417,7 @@ Node::Node(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
 Node::~Node() = default;
 NodePorts Node::ports() const noexcept { return impl_->ports(); }
 void Node::stop() { impl_->stop(); }
+void Node::drain() { impl_->drain(); }
 Result<Reloaded, std::string> Node::reload() { return impl_->reload(); }
 
 }  // namespace mitu::node

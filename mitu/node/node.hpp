@@ -47,6 +47,10 @@ public:
     /// Threading  any thread but a shard's.
     [[nodiscard]] Result<Reloaded, std::string> reload();
 
+    /// Lets clients go at a pace of at least 2,000 a second, for another process to serve them, and
+    /// stops. Who has messages under way goes last. Bounded: 10 s and then stop().
+    void drain();
+
     /// Tells v5 clients why (0x8B), closes, and waits for the threads. Bounded by
     /// Limits::shutdown_timeout.
     void stop();

@@ -70,6 +70,9 @@ std::optional<std::string> Node::Impl::take_listener(const std::string& name, bo
             sockets = *std::move(opened);
         } else {
             doors_->note_closed(index);
+            for (const auto& held_name : Doors::names({at->from}, hosts_.size())) {
+                held().let_go(held_name);
+            }
         }
         for (std::size_t i = 0; i < hosts_.size(); ++i) {
             hosts_[i]->replace_listener(index, std::move(sockets[i]));

@@ -22,7 +22,9 @@
 #include "mitu/node/node.hpp"
 #include "mitu/node/shard_host.hpp"
 #include "mitu/node/sys_topics.hpp"
+#include "mitu/node/watchdog.hpp"
 #include "mitu/runtime/clock.hpp"
+#include "mitu/runtime/held_sockets.hpp"
 #include "mitu/runtime/worker_pool.hpp"
 
 namespace mitu::node {
@@ -35,6 +37,7 @@ public:
     /// Errors  a sentence; what was started is stopped by the destructor.
     [[nodiscard]] std::optional<std::string> start();
     void stop();
+    void drain();
     [[nodiscard]] NodePorts ports() const noexcept { return ports_; }
     [[nodiscard]] Result<Reloaded, std::string> reload();
 
@@ -60,12 +63,24 @@ private:
     [[nodiscard]] std::optional<std::string> open_doors(std::uint16_t count);
     [[nodiscard]] std::optional<std::string> open_http();
     [[nodiscard]] std::optional<std::string> open_metrics();
+    [[nodiscard]] std::string api_name() const { return "api tcp://" + options_.http; }
+    [[nodiscard]] std::string api_unix_name() const {
+        return "api unix:" + options_.api.unix_socket;
+    }
+    [[nodiscard]] std::string metrics_name() const {
+        return "metrics tcp://" + config_->metrics.bind;
+    }
+    [[nodiscard]] runtime::HeldSockets& held() noexcept {
+        return options_.held_sockets != nullptr ? *options_.held_sockets : nothing_held_;
+    }
+    void hold(const std::string& name, int socket);
     [[nodiscard]] HttpApiContext http_context();
     [[nodiscard]] std::optional<std::string> start_http();
     [[nodiscard]] std::optional<std::string> start_metrics();
     [[nodiscard]] std::optional<std::string> write_port_file() const;
 
     NodeOptions options_;
+    runtime::HeldSockets nothing_held_;
     std::shared_ptr<const config::Config> config_;              // what runs
     const std::shared_ptr<const config::Config> started_with_;  // what does not change live is so
     std::shared_ptr<const fleet::Catalog> catalog_;
@@ -80,8 +95,10 @@ private:
     std::unique_ptr<broker::Mailroom> mailroom_;
     std::unique_ptr<DurableStore> store_;  // before the shards that have its journals
     std::vector<std::unique_ptr<ShardHost>> hosts_;
+    std::unique_ptr<Watchdog> watchdog_;
     std::unique_ptr<NodeApi> api_;
     std::unique_ptr<http::Server> http_;  // after what its handlers work with
+    http::Server::UnixFile api_file_ = http::Server::UnixFile::goes;
     std::unique_ptr<http::Server> metrics_http_;
     std::unique_ptr<SysTopics> sys_topics_;  // house thread, or under house_mutex_
     NodePorts ports_;

@@ -13,7 +13,12 @@
 #include "mitu/config/config.hpp"
 #include "mitu/config/files.hpp"
 #include "mitu/http/tls.hpp"
+#include "mitu/runtime/held_sockets.hpp"
 #include "mitu/runtime/server_network.hpp"
+
+namespace mitu::api {
+class Upgrades;
+}
 
 namespace mitu::node {
 
@@ -32,6 +37,7 @@ struct ApiOptions {
     Duration token_ttl = Duration::seconds(std::int64_t{12} * 3'600);
     std::string unix_socket{};            // its owner is an administrator; empty: none
     std::optional<http::TlsFiles> tls{};  // none: plain HTTP
+    api::Upgrades* upgrades = nullptr;    // outlives the node; null: 501
 };
 
 struct NodeOptions {
@@ -54,6 +60,8 @@ struct NodeOptions {
     /// and certificates) and before there is a thread, or anything is written: here a server that
     /// was started as root becomes somebody else. What it returns keeps the node from starting.
     std::function<std::optional<std::string>()> once_open;
+    /// Sockets that stand open while nobody serves. Null: there are none. Outlives the node.
+    runtime::HeldSockets* held_sockets = nullptr;
     /// Listeners, methods and chains, access. Null: `listen` and `allow_anonymous` say it all.
     std::shared_ptr<const config::Config> config;
     /// What `config` was made of, and how to make it anew. Null: of nothing that lasts; then there

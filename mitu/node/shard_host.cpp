@@ -4,6 +4,7 @@
 
 #include "mitu/runtime/fault_signals.hpp"
 #include "mitu/runtime/process.hpp"
+#include "mitu/runtime/thread_trace.hpp"
 #include "mitu/trace/log.hpp"
 
 namespace mitu::node {
@@ -61,6 +62,18 @@ void ShardHost::request_stop() {
     network_->wake();
 }
 
+void ShardHost::request_drain(const broker::Shard::Drain& drain) {
+    post([this, drain](broker::Shard& shard, Instant now) {
+        network_->stop_accepting();
+        shard.begin_drain(drain, now);
+    });
+}
+
+void ShardHost::ask_for_turn(Instant now) {
+    pulse_.ask(now);
+    network_->wake();
+}
+
 void ShardHost::join() {
     if (thread_.joinable()) thread_.join();
     mailroom_.connect(id_, nullptr);
@@ -88,6 +101,7 @@ void ShardHost::replace_listener(std::uint16_t index, runtime::UniqueFd socket) 
 
 void ShardHost::run(const runtime::ShardPlace& place) {
     runtime::name_thread(fmt::format("shard-{}", id_.value));
+    pulse_.begin(runtime::own_thread_number());
     const runtime::FaultStack fault_stack;
     bind(id_, place);
     std::vector<ports::NetworkEvent> events;
@@ -99,6 +113,7 @@ void ShardHost::run(const runtime::ShardPlace& place) {
         if (!admissions_.is_empty() || !questions_.is_empty()) deadline = Instant{};
         network_->poll(deadline, events);
         const Instant now = clock_.now();
+        pulse_.beat(now);
         admissions_.drain(admissions);
         for (auto& admission : admissions) shard_.on_admission(std::move(admission), now);
         questions_.drain(questions);

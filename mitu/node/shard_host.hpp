@@ -12,6 +12,7 @@
 #include "mitu/fleet/status.hpp"
 #include "mitu/node/door_admission.hpp"
 #include "mitu/node/fleet_things.hpp"
+#include "mitu/node/pulse.hpp"
 #include "mitu/ports/inbox.hpp"
 #include "mitu/runtime/clock.hpp"
 #include "mitu/runtime/server_network.hpp"
@@ -38,6 +39,15 @@ public:
     /// Asks the shard to say goodbye to its clients; the thread ends when it has.
     void request_stop();
     void join();
+
+    /// Lets clients go for another process to serve, until request_stop(). Nobody new is accepted.
+    void request_drain(const broker::Shard::Drain& drain);
+    /// Has the shard turn, soon, and count how soon.
+    void ask_for_turn(Instant now);
+    [[nodiscard]] const Pulse& pulse() const noexcept { return pulse_; }
+    /// How often it was found to stall. Threading  count_stall(): one thread.
+    [[nodiscard]] const trace::Counter& stalls() const noexcept { return stalls_; }
+    void count_stall() noexcept { stalls_.add(); }
 
     void post(broker::Admission admission);
     /// Runs `question` on the shard's thread, between two turns.
@@ -69,6 +79,8 @@ private:
     broker::Shard shard_;
     ports::Inbox<broker::Admission> admissions_;
     ports::Inbox<Question> questions_;
+    Pulse pulse_;
+    trace::Counter stalls_;
     std::atomic<bool> stop_requested_{false};
     std::thread thread_;  // tidy-allow(threads): this is the thread of a shard
 };

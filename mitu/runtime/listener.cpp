@@ -82,14 +82,6 @@ UniqueFd open_bound(const ListenAddress& address, bool reuse_port) {
     return {};
 }
 
-std::uint16_t bound_port(int fd) {
-    sockaddr_storage storage{};
-    socklen_t size = sizeof storage;
-    if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return 0;
-    // sin_port and sin6_port lie at the same place.
-    return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
-}
-
 std::string describe(const ListenAddress& address, int error) {
     const char* remedy = "";
     if (error == EADDRINUSE) {
@@ -104,6 +96,15 @@ std::string describe(const ListenAddress& address, int error) {
 }
 
 }  // namespace
+
+std::uint16_t bound_port(int fd) noexcept {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return 0;
+    if (storage.ss_family != AF_INET && storage.ss_family != AF_INET6) return 0;
+    // sin_port and sin6_port lie at the same place.
+    return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
+}
 
 std::string ListenAddress::to_text(std::string_view scheme) const {
     if (is_unix()) return "unix:" + path;

@@ -41,6 +41,9 @@ struct Listeners {
     std::uint16_t port = 0;         // the real one, also when 0 was asked for
 };
 
+/// Of a TCP socket that is bound. 0: it is none.
+[[nodiscard]] std::uint16_t bound_port(int fd) noexcept;
+
 inline constexpr int listen_backlog = 4096;
 
 /// Binds `count` sockets to one address (SO_REUSEPORT). A Unix socket is one, whose queue all

@@ -49,6 +49,18 @@ std::uint64_t resident_bytes() {
     return fields == 2 ? pages_resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
 }
 
+bool is_debugged() {
+    std::FILE* const file = std::fopen("/proc/self/status", "re");
+    if (file == nullptr) return false;
+    char line[256];
+    int tracer = 0;
+    while (std::fgets(line, sizeof line, file) != nullptr) {
+        if (std::sscanf(line, "TracerPid: %d", &tracer) == 1) break;
+    }
+    std::fclose(file);
+    return tracer != 0;
+}
+
 std::size_t usable_cores() {
     cpu_set_t cores;
     return read_affinity(cores) ? static_cast<std::size_t>(std::max(CPU_COUNT(&cores), 1)) : 1;

@@ -22,6 +22,9 @@ OpenFilesLimit raise_open_files_limit(std::uint64_t wanted);
 /// Memory of this process that lies in RAM now. 0: unknown.
 [[nodiscard]] std::uint64_t resident_bytes();
 
+/// Whether a debugger is attached to this process (its first thread).
+[[nodiscard]] bool is_debugged();
+
 /// Cores that this process may run on.
 [[nodiscard]] std::size_t usable_cores();
 

@@ -35,11 +35,19 @@ void tell(std::string_view words) noexcept {
 
 bool has_service_manager() noexcept { return std::getenv("NOTIFY_SOCKET") != nullptr; }
 
-void notify_ready(std::string_view status) noexcept {
-    std::string words = "READY=1\nSTATUS=";
+namespace {
+
+/// In front of what else is said. Shape  one line.
+void tell_status(std::string words, std::string_view status) noexcept {
+    words += "STATUS=";
     for (const char c : status) words += c == '\n' ? ' ' : c;
     tell(words);
 }
+
+}  // namespace
+
+void notify_ready(std::string_view status) noexcept { tell_status("READY=1\n", status); }
+void notify_status(std::string_view status) noexcept { tell_status({}, status); }
 
 void notify_reloading() noexcept {
     timespec now{};

@@ -14,5 +14,6 @@ namespace mitu::runtime {
 void notify_ready(std::string_view status) noexcept;
 void notify_reloading() noexcept;
 void notify_stopping() noexcept;
+void notify_status(std::string_view status) noexcept;
 
 }  // namespace mitu::runtime

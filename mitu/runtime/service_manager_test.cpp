@@ -49,6 +49,8 @@ TEST(service_manager, hears_what_the_service_does) {
     EXPECT_EQ(manager.heard(), "READY=1\nSTATUS=serving MAINPID=1") << "a status is one line";
     notify_reloading();
     EXPECT_TRUE(manager.heard().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    notify_status("the worker\ndied");
+    EXPECT_EQ(manager.heard(), "STATUS=the worker died");
     notify_stopping();
     EXPECT_EQ(manager.heard(), "STOPPING=1");
     EXPECT_EQ(manager.heard(), "");

@@ -11,7 +11,7 @@ namespace mitu::runtime {
 
 SignalWaiter::SignalWaiter() {
     sigemptyset(&waited_for_);
-    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&waited_for_, number);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) sigaddset(&waited_for_, number);
     MITU_CHECK(pthread_sigmask(SIG_BLOCK, &waited_for_, &mask_before_) == 0);
     // Sockets are written with MSG_NOSIGNAL; this is for a log whose reader went away.
     struct sigaction ignore{};
@@ -33,6 +33,8 @@ std::optional<Signal> SignalWaiter::wait(Duration timeout) const {
             return Signal::interrupt;
         case SIGHUP:
             return Signal::hangup;
+        case SIGUSR2:
+            return Signal::upgrade;
         default:
             return std::nullopt;  // the time is over, or a debugger interrupted
     }

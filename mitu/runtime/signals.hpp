@@ -8,10 +8,10 @@
 
 namespace mitu::runtime {
 
-enum class Signal { terminate, interrupt, hangup };  // SIGTERM, SIGINT, SIGHUP
+enum class Signal { terminate, interrupt, hangup, upgrade };  // SIGTERM, SIGINT, SIGHUP, SIGUSR2
 
-/// Holds back SIGTERM, SIGINT and SIGHUP in the creating thread and in every thread that it starts
-/// afterwards, and ignores SIGPIPE in the process: create it in main() before any thread.
+/// Holds back SIGTERM, SIGINT, SIGHUP and SIGUSR2 in the creating thread and in every thread that
+/// it starts afterwards, and ignores SIGPIPE in the process: create it in main() before any thread.
 /// The destructor lets the signals act in its thread as before.
 /// Threading  wait(): the creating thread.
 class SignalWaiter {

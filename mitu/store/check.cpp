@@ -8,7 +8,6 @@
 #include "mitu/store/record.hpp"
 
 namespace mitu::store {
-namespace {
 
 std::string printable(ByteView key) {
     std::string text;
@@ -25,6 +24,10 @@ std::string printable(ByteView key) {
     return text;
 }
 
+namespace {
+
+constexpr std::uint64_t rows_between_questions = 4'096;
+
 class Checker {
 public:
     Checker(Engine& engine, const CheckOptions& options) : engine_{engine}, options_{options} {}
@@ -33,13 +36,20 @@ public:
         for (std::size_t i = 0; i < family_count; ++i) {
             const auto rows = engine_.scan(family_at(i), {}, {});
             while (rows->next()) {
-                ++report_.rows[i];
+                if (++report_.rows[i] % rows_between_questions == 0 && options_.goes_on &&
+                    !options_.goes_on()) {
+                    return std::unexpected(Error{ErrorKind::closed, "the check was ended"});
+                }
                 report_.bytes[i] += rows->key().size() + rows->value().size();
                 look_at(family_at(i), rows->key(), rows->value());
             }
-            if (auto error = rows->error()) return std::unexpected(*error);
+            if (auto error = rows->error()) {
+                if (error->kind != ErrorKind::damaged) return std::unexpected(*error);
+                report_.is_complete = false;
+                find(family_at(i), {}, "the rows that follow cannot be read: " + error->detail);
+            }
         }
-        compare_counts();
+        if (report_.is_complete) compare_counts();
         return std::move(report_);
     }
 
@@ -48,8 +58,8 @@ private:
         ++report_.findings_total;
         report_.harmless_total += is_harmless;
         if (report_.findings.size() >= options_.findings_max) return;
-        report_.findings.push_back(
-            {family, printable(key) + ": " + std::string{what}, is_harmless});
+        const std::string row = key.empty() ? "" : printable(key) + ": ";
+        report_.findings.push_back({family, row + std::string{what}, is_harmless});
     }
 
     void look_at(Family family, ByteView key, ByteView value) {
@@ -110,7 +120,9 @@ private:
                 return belongs_to_session(family, key);
             case Family::stream_order:
                 if (key.size() != 24) return find(family, key, "cannot be read");
-                if (!cursors_.erase(to_bytes(key))) find(family, key, "no cursor stands there");
+                if (!cursors_.erase(to_bytes(key)) && report_.is_complete) {
+                    find(family, key, "no cursor stands there");
+                }
                 return;
             case Family::stream_names:
                 if (!name_of(key) || value.size() != 8) find(family, key, "cannot be read");
@@ -141,6 +153,7 @@ private:
     /// A session that has ended leaves rows for a while. Ids are never used again, so they are
     /// nobody's.
     void belongs_to_session(Family family, ByteView key) {
+        if (!report_.is_complete) return;  // it may be among what cannot be read
         const std::uint64_t session = id_of(key).value_or(0);
         if (sessions_.contains(session)) return;
         const auto discarded = engine_.get(Family::discards, key_of(session));

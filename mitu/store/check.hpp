@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,17 +27,23 @@ struct CheckReport {
     std::vector<Finding> findings;  // the first of them
     std::uint64_t findings_total = 0;
     std::uint64_t harmless_total = 0;
+    bool is_complete = true;  // false: some rows could not be read, see findings
 
     [[nodiscard]] bool is_sound() const noexcept { return findings_total == harmless_total; }
 };
 
 struct CheckOptions {
     std::size_t findings_max = 100;
-    WallTime wall{};  // what has expired by then
+    WallTime wall{};                  // what has expired by then
+    std::function<bool()> goes_on{};  // asked now and then; false: it ends with ErrorKind::closed
 };
 
+/// A key as people can read it: what is no letter, digit or sign as \xNN.
+[[nodiscard]] std::string printable(ByteView key);
+
 /// Reads all rows: can each be read, is there what it refers to, do the counts of references agree.
-/// Errors  as reading: an unreadable file ends it.
+/// Where a file cannot be read it goes on with the next kind of rows, and does not compare.
+/// Errors  of reading, but not damage: that is a finding.
 /// Cost    the whole store; in memory, one number for each session and each shared message.
 [[nodiscard]] Result<CheckReport, Error> check(Engine& engine, const CheckOptions& options);
 

@@ -13,6 +13,8 @@ enum class ErrorKind : std::uint8_t {
     damaged,      // a checksum or a record does not hold; `detail` says where
     unsupported,  // written by a newer version, or not a store of this kind
     closed,       // the store is being closed
+    in_use,       // another process has it open
+    refused,      // not as things are: `detail` says what to do
 };
 
 [[nodiscard]] constexpr std::string_view to_text(ErrorKind kind) noexcept {
@@ -27,6 +29,10 @@ enum class ErrorKind : std::uint8_t {
             return "unsupported";
         case ErrorKind::closed:
             return "closed";
+        case ErrorKind::in_use:
+            return "in_use";
+        case ErrorKind::refused:
+            return "refused";
     }
     return "unknown";
 }

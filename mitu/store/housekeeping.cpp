@@ -1,12 +1,17 @@
 #include "mitu/store/housekeeping.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <utility>
 
 #include "mitu/store/key.hpp"
 
 namespace mitu::store {
 namespace {
+
+constexpr std::array of_session{Family::queue,   Family::flight, Family::subscriptions,
+                                Family::inbound, Family::wills,  Family::cursors};
 
 constexpr Duration idle_delay = Duration::milliseconds(200);
 
@@ -24,9 +29,33 @@ void release(Batch& batch, ByteView key, ByteView value) {
 Housekeeping::Housekeeping(Engine& engine, Committer& committer, const Options& options)
     : engine_{engine}, committer_{committer}, options_{options} {}
 
+void Housekeeping::sweep(SweepPlan plan) { sweep_ = std::move(plan); }
+
+/// A look at the first row of each session that has any: those that nobody has are put down as
+/// ended, and cleared away like others.
+Result<void, Error> Housekeeping::sweep_leftovers(Batch& batch) {
+    for (std::uint32_t looks = 0; looks < options_.rows_max; ++looks) {
+        const auto rows = engine_.scan(of_session[sweep_family_], sweep_from_, {});
+        const bool is_there = rows->next();
+        if (auto error = rows->error()) return std::unexpected(*error);
+        const auto session = is_there ? id_of(rows->key()) : std::nullopt;
+        sweep_from_ = session ? end_of_prefix(key_of(*session)) : Bytes{};
+        if (sweep_from_.empty()) {
+            if (++sweep_family_ < of_session.size()) continue;
+            sweep_.reset();
+            return {};
+        }
+        if (IdMint::generation_of(*session) == sweep_->generation ||
+            std::ranges::binary_search(sweep_->sessions, *session)) {
+            continue;
+        }
+        batch.put(Family::discards, key_of(*session), {});
+        counters_.sessions_swept.add();
+    }
+    return {};
+}
+
 Result<std::uint32_t, Error> Housekeeping::clear_sessions(Batch& batch, std::uint32_t rows_max) {
-    constexpr Family of_session[] = {Family::queue,   Family::flight, Family::subscriptions,
-                                     Family::inbound, Family::wills,  Family::cursors};
     std::uint32_t rows_done = 0;
     const auto discards = engine_.scan(Family::discards, {}, {});
     while (rows_done < rows_max && discards->next()) {
@@ -141,6 +170,13 @@ Result<void, Error> Housekeeping::write(Batch& batch) {
 Result<Housekeeping::Step, Error> Housekeeping::step(Instant now, WallTime wall) {
     Batch batch;
     const std::uint32_t rows_max = options_.rows_max;
+    if (sweep_ && now >= sweep_at_) {
+        if (const auto swept = sweep_leftovers(batch); !swept) {
+            return std::unexpected(swept.error());
+        }
+        if (const auto written = write(batch); !written) return std::unexpected(written.error());
+        sweep_at_ = now + options_.sweep_every;
+    }
     const auto cleared = clear_sessions(batch, rows_max);
     if (!cleared) return std::unexpected(cleared.error());
     std::uint32_t trimmed_rows = 0;
@@ -158,6 +194,7 @@ Result<Housekeeping::Step, Error> Housekeeping::step(Instant now, WallTime wall)
     Step step;
     step.has_more = *cleared >= rows_max || *released >= rows_max || trimmed_rows >= rows_max;
     step.deadline = std::min(now + idle_delay, streams_at_);
+    if (sweep_) step.deadline = std::min(step.deadline, sweep_at_);
     return step;
 }
 

@@ -1,6 +1,8 @@
 #include "mitu/store/rocks_engine.hpp"
 
 #include <rocksdb/convenience.h>
+#include <rocksdb/sst_file_reader.h>
+#include <rocksdb/table_properties.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
@@ -60,6 +62,9 @@ struct RocksEngine::Database {
         if (!db) return;
         for (auto* handle : handles) (void)db->DestroyColumnFamilyHandle(handle);
         handles.clear();
+        // What is queued is done here and now, so that nothing is left for the second thread: a
+        // simulation repeats itself, also where the files are opened anew.
+        if (disk.jobs != nullptr) disk.jobs->run();
         const JobsWait wait{disk.jobs};
         (void)db->Close();
         db.reset();
@@ -154,6 +159,10 @@ private:
     Error error_;
 };
 
+bool is_held_by_another(const rocksdb::Status& status) {
+    return status.IsIOError() && status.ToString().find("lock ") != std::string::npos;
+}
+
 // To open the files anew, RocksDB writes a few of them.
 constexpr std::uint64_t reopening_bytes = 1ULL << 20;
 
@@ -173,16 +182,23 @@ Result<std::unique_ptr<RocksEngine>, Error> RocksEngine::open(const DiskOptions&
     report.is_new = env->FileExists(options.directory + "/CURRENT").IsNotFound();
     auto status = database->open();
     note_dropped_bytes(*database->setup.complaints, report);
-    if (status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound()) {
+    const auto is_damaged = [&status] {
+        return status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound();
+    };
+    if (is_damaged() && options.mends) {
         report.losses.push_back("the store did not open: " + status.ToString());
         repair(options.directory, database->setup, report);
         status = database->open();
     }
-    if (status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound()) {
+    if (is_damaged() && options.mends) {
         report.losses.push_back("it did not open after a repair either, and starts empty: " +
                                 status.ToString());
         set_aside_all(options.directory, *env, report);
         status = database->open();
+    }
+    if (is_held_by_another(status)) {
+        return std::unexpected(
+            Error{ErrorKind::in_use, options.directory + ": another process has it open"});
     }
     if (!status.ok()) return std::unexpected(to_error(status, "opening " + options.directory));
     return std::unique_ptr<RocksEngine>{new RocksEngine{std::move(database)}};
@@ -363,8 +379,11 @@ EngineStats RocksEngine::stats() {
 }
 
 Result<void, Error> RocksEngine::backup(const std::string& directory) {
+    // Not `broken`, which is the writer's: whoever asks may be another thread.
     const std::shared_lock lock{database_->in_use};
-    if (database_->broken) return std::unexpected(*database_->broken);
+    if (!database_->db) {
+        return std::unexpected(Error{ErrorKind::io_failed, "the store is not open"});
+    }
     const JobsWait wait{database_->disk.jobs};
     rocksdb::Checkpoint* raw = nullptr;
     auto status = rocksdb::Checkpoint::Create(database_->db.get(), &raw);
@@ -393,6 +412,31 @@ Result<void, Error> RocksEngine::verify_checksums() {
     const auto status = database_->db->VerifyChecksum();
     if (!status.ok()) return std::unexpected(database_->found(status, "checking"));
     return {};
+}
+
+std::vector<DamagedTable> RocksEngine::damaged_tables(const std::function<bool()>& goes_on) {
+    const std::shared_lock lock{database_->in_use};
+    std::vector<DamagedTable> damaged;
+    if (!database_->db) return damaged;
+    std::vector<rocksdb::LiveFileMetaData> files;
+    database_->db->GetLiveFilesMetaData(&files);
+    const rocksdb::Options options{database_->setup.options,
+                                   database_->setup.families.front().options};
+    for (const rocksdb::LiveFileMetaData& file : files) {
+        if (goes_on && !goes_on()) break;
+        rocksdb::SstFileReader reader{options};
+        auto status = reader.Open(file.db_path + file.name);
+        std::uint64_t rows = 0;
+        if (status.ok()) {
+            if (const auto known = reader.GetTableProperties()) rows = known->num_entries;
+            status = reader.VerifyChecksum();
+        }
+        if (status.ok()) continue;
+        damaged.push_back({file.name.substr(file.name.find_first_not_of('/')),
+                           file.column_family_name, rows, to_bytes(to_view(file.smallestkey)),
+                           to_bytes(to_view(file.largestkey)), status.ToString()});
+    }
+    return damaged;
 }
 
 }  // namespace mitu::store

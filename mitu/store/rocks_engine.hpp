@@ -2,6 +2,7 @@
 // RocksEngine: the store on disk.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,6 +37,8 @@ struct DiskOptions {
     // Changes nothing, repairs nothing, and may look at a store that a server has open: as it is
     // now.
     bool read_only = false;
+    // False: what is damaged is an error, and stays as it is.
+    bool mends = true;
     // Not the system's: see VirtualEnv::install. Lifetime  outlives the engine.
     rocksdb::Env* env = nullptr;
     BackgroundJobs* jobs = nullptr;
@@ -49,6 +52,16 @@ struct OpenReport {
     std::vector<std::string> quarantined;  // files, as they are called now
 };
 
+/// A file of rows that does not hold against its checksums, or is not there.
+struct DamagedTable {
+    std::string file;
+    std::string family;
+    std::uint64_t rows = 0;  // at most so many are lost with it; 0: not known
+    Bytes first_key;
+    Bytes last_key;
+    std::string what;
+};
+
 /// Order      after a crash, what is there is all that was written before some moment that is not
 /// before
 ///            the last sync.
@@ -57,8 +70,9 @@ class RocksEngine final : public Engine {
 public:
     /// Opens or makes a store. What is damaged is cut off or put aside in DIRECTORY/quarantine, and
     /// the report says so; if nothing else helps all of it is put aside, and the store is empty.
-    /// Errors  io_failed: the directory cannot be made or read, another process has it open;
-    ///         disk_full; unsupported: a newer version wrote it, it is left as it is.
+    /// Errors  io_failed: the directory cannot be made or read; in_use: another process has it
+    ///         open; disk_full; unsupported: a newer version wrote it, it is left as it is;
+    ///         damaged: where it may not mend.
     [[nodiscard]] static Result<std::unique_ptr<RocksEngine>, Error> open(
         const DiskOptions& options, OpenReport& report);
     ~RocksEngine() override;
@@ -83,6 +97,10 @@ public:
     /// Reads every block of every file against its checksum.
     /// Errors  damaged: which file.
     [[nodiscard]] Result<void, Error> verify_checksums();
+    /// The same, file by file, beside the cache: all that do not hold. `goes_on` is asked before
+    /// each; false: it ends there.
+    [[nodiscard]] std::vector<DamagedTable> damaged_tables(
+        const std::function<bool()>& goes_on = {});
 
 private:
     struct Database;

@@ -120,6 +120,7 @@ RocksSetup make_rocks_setup(const DiskOptions& disk) {
     rocksdb::DBOptions& options = setup.options;
     if (disk.env != nullptr) {
         options.env = disk.env;
+        options.max_file_opening_threads = 1;  // who reads first is not to be chance
     } else if (ports::trial() != nullptr) {
         setup.trial_env = make_trial_env();
         options.env = setup.trial_env.get();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "mitu/ports/clock.hpp"
 #include "mitu/store/committer.hpp"
@@ -34,6 +35,8 @@ public:
     Service(const Service&) = delete;
     Service& operator=(const Service&) = delete;
 
+    /// Before start().
+    void sweep(SweepPlan plan) { housekeeping_.sweep(std::move(plan)); }
     void start();
     /// Writes and syncs all that was submitted, answers nothing more, and joins.
     void stop();

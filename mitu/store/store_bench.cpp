@@ -1,6 +1,6 @@
 // What the store costs on this machine's disk. MITU_STORE_BENCH_DIR says where;
-// MITU_STORE_BENCH_MESSAGES how many are stored before one session resumes (10 million for the
-// number in the documents).
+// MITU_STORE_BENCH_MESSAGES how many are stored, beside a million, before one session resumes (10
+// million for the numbers in the documents: some minutes, and some 3 GB of disk).
 
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
@@ -9,7 +9,9 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "mitu/base/random.hpp"
 #include "mitu/store/committer.hpp"
@@ -50,10 +52,12 @@ public:
         return bytes;
     }
 
+    static std::string parent() {
+        return from_environment("MITU_STORE_BENCH_DIR", std::filesystem::temp_directory_path());
+    }
+
 private:
-    std::string directory_ =
-        from_environment("MITU_STORE_BENCH_DIR", std::filesystem::temp_directory_path()) +
-        "/mitu-store-bench";
+    std::string directory_ = parent() + "/mitu-store-bench";
     std::unique_ptr<RocksEngine> engine_;
 };
 
@@ -69,36 +73,95 @@ void fill(Bytes& payload, Prng& random) {
     for (std::uint8_t& byte : payload) byte = static_cast<std::uint8_t>(random.next());
 }
 
-/// One session with 100 messages, between sessions with all the others.
-void resume_100_of_many(benchmark::State& state) {
-    const auto messages = static_cast<std::uint64_t>(
-        std::stoull(from_environment("MITU_STORE_BENCH_MESSAGES", "1000000")));
-    Place place;
-    Bytes payload(100);
-    Prng random{1};
-    Batch batch;
-    constexpr std::uint64_t each = 100;
-    for (std::uint64_t session = 1; session <= messages / each; ++session) {
-        for (Position i = 0; i < each; ++i) {
-            fill(payload, random);
-            batch.enqueue(SessionId{session}, i, entry_of(payload));
+/// Queues of many sessions: as many messages in queues of 100 as in queues of 1,000, in turns, so
+/// that one of either kind lies between others wherever it is.
+class Queues {
+public:
+    static constexpr std::uint64_t sizes[]{100, 1'000};
+    static constexpr std::uint64_t round = 10 * sizes[0] + sizes[1];  // messages
+    static constexpr std::uint64_t sessions_of_round = 11;            // the last is the longer one
+
+    explicit Queues(std::uint64_t messages) : rounds_{messages / round} {
+        Bytes payload(100);
+        Prng random{1};
+        Batch batch;
+        for (std::uint64_t session = 0; session < rounds_ * sessions_of_round; ++session) {
+            for (Position i = 0; i < size_of(session); ++i) {
+                fill(payload, random);
+                batch.enqueue(SessionId{session + 1}, i, entry_of(payload));
+            }
+            if (batch.size_bytes() < 1'000'000) continue;
+            (void)place_.engine().write(batch.bytes(), false);
+            batch.clear();
         }
-        if (session % 50 != 0) continue;
-        (void)place.engine().write(batch.bytes(), false);
-        batch.clear();
+        (void)place_.engine().write(batch.bytes(), true);
+        (void)place_.engine().compact();
     }
-    (void)place.engine().compact();
-    std::uint64_t session = 1;
+
+    std::uint64_t messages() const noexcept { return rounds_ * round; }
+    std::uint64_t bytes() const { return place_.bytes(); }
+    Place& place() noexcept { return place_; }
+    /// Some session with so many messages, another one each time.
+    SessionId another(std::uint64_t messages) noexcept {
+        turn_ = (turn_ + 48'271) % rounds_;
+        const std::uint64_t last = sessions_of_round - 1;
+        return SessionId{turn_ * sessions_of_round + (messages == sizes[1] ? last : turn_ % last) +
+                         1};
+    }
+
+private:
+    static std::uint64_t size_of(std::uint64_t session) noexcept {
+        return sizes[session % sessions_of_round == sessions_of_round - 1 ? 1 : 0];
+    }
+
+    std::uint64_t rounds_;
+    std::uint64_t turn_ = 0;
+    Place place_;
+};
+
+/// One session comes back and reads its queue, of so many messages, beside all the others'.
+void resume(benchmark::State& state) {
+    static std::unique_ptr<Queues> queues;  // of the last number: filling takes longer than reading
+    const auto stored = static_cast<std::uint64_t>(state.range(0));
+    const auto matching = static_cast<std::uint64_t>(state.range(1));
+    if (!queues || queues->messages() / Queues::round != stored / Queues::round) {
+        queues.reset();
+        constexpr std::uint64_t bytes_of_message_max = 1'000;  // with what a compaction takes
+        if (std::filesystem::space(Place::parent()).available < stored * bytes_of_message_max) {
+            state.SkipWithError("too little space; MITU_STORE_BENCH_DIR says where");
+            return;
+        }
+        queues = std::make_unique<Queues>(stored);
+    }
     std::size_t rows = 0;
     for (auto _ : state) {
-        session =
-            (session * 48'271) % (messages / each) + 1;  // another one each time: nothing is warm
-        const Chunk chunk = read(place.engine(), {.ranges = resumption_of(SessionId{session})}, {});
-        rows += chunk.size();
+        const SessionId session = queues->another(matching);
+        for (auto ranges = resumption_of(session); !ranges.empty();) {
+            const Chunk chunk = read(queues->place().engine(), {.ranges = std::move(ranges)}, {});
+            rows += chunk.size();
+            ranges = chunk.rest;
+        }
     }
-    state.counters["stored"] = static_cast<double>(messages);
-    state.counters["rows"] = static_cast<double>(rows) / static_cast<double>(state.iterations());
-    state.counters["bytes_on_disk"] = static_cast<double>(place.bytes());
+    const auto iterations = static_cast<double>(state.iterations());
+    state.counters["rows"] = static_cast<double>(rows) / iterations;
+    state.counters["per_message"] = benchmark::Counter(
+        static_cast<double>(matching),
+        benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+    state.counters["bytes_on_disk"] = static_cast<double>(queues->bytes());
+    if (static_cast<std::int64_t>(state.range(2)) != 0) queues.reset();
+}
+
+/// 1,000,000 messages and what MITU_STORE_BENCH_MESSAGES says; the last of all clears up.
+void sizes_of_resume(benchmark::internal::Benchmark* benchmark) {
+    constexpr std::int64_t always = 1'000'000;
+    const std::int64_t asked_for =
+        std::stoll(from_environment("MITU_STORE_BENCH_MESSAGES", std::to_string(always)));
+    benchmark->ArgNames({"stored", "matching", "last"});
+    for (const std::int64_t stored : {always, asked_for}) {
+        benchmark->Args({stored, 100, 0});
+        benchmark->Args({stored, 1'000, stored == asked_for ? 1 : 0});
+        if (stored == asked_for) break;
+    }
 }
 
 /// One turn of each shard, with 25 messages each, then one group.
@@ -180,7 +243,7 @@ void churn(benchmark::State& state) {
     state.counters["disk_bytes_per_live_byte"] = factor;
 }
 
-BENCHMARK(resume_100_of_many)->Iterations(2'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(resume)->Apply(sizes_of_resume)->Iterations(2'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(bare_fsync)->Unit(benchmark::kMicrosecond);
 BENCHMARK(commit_groups)
     ->ArgNames({"durability", "shards"})

@@ -39,6 +39,8 @@ def free_port():
 class Server:
     """Threading  one thread at a time; start() waits until the server listens."""
 
+    alone = ("--no-supervisor",)  # one process, which nobody starts again
+
     def __init__(
         self,
         durability="sync",
@@ -76,7 +78,7 @@ class Server:
         self._launched_at = time.monotonic()
         self.process = harness.Process(
             [
-                *(harness.BIN_DIR / "mitud", "--config", self._file),
+                *(harness.BIN_DIR / "mitud", "--config", self._file, *self.alone),
                 *("--listen", f"tcp://127.0.0.1:{self.port}", "--http", "127.0.0.1:0"),
                 *("--data", self.data, "--shards", self._shards, "--log-format", "json"),
                 *("--port-file", self._port_file),

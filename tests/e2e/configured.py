@@ -47,14 +47,17 @@ class Authority:
 
 class ConfiguredServer:
     """mitud started from `text`, a YAML configuration; `folder` stands for {folder} in it. `durability`
-    as in harness.Broker; None: as the configuration says."""
+    as in harness.Broker; None: as the configuration says. One process unless `supervised`."""
 
-    def __init__(self, text, folder=None, options=(), durability="none"):
+    def __init__(
+        self, text, folder=None, options=(), durability="none", supervised=False, program=None
+    ):
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="mitu-e2e-"))
         self.file = self.folder / "mitud.yaml"
-        self._options = list(options)
+        self._options = [*([] if supervised else ["--no-supervisor"]), *options]
         if durability is not None:
             self._options += ["--durability", durability]
+        self._program = program or harness.BIN_DIR / "mitud"
         self.configure(text)
         self.process = None
         self.start()
@@ -67,7 +70,7 @@ class ConfiguredServer:
         port_file.unlink(missing_ok=True)
         self.process = harness.Process(
             [
-                *(harness.BIN_DIR / "mitud", "--config", self.file, "--http", "127.0.0.1:0"),
+                *(self._program, "--config", self.file, "--http", "127.0.0.1:0"),
                 *("--data", self.folder / "data", "--shards", "2", "--port-file", port_file),
                 *("--log-format", "json", *self._options),
             ]

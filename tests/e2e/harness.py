@@ -174,15 +174,18 @@ class Broker:
         anonymous=True,
         files_max=None,
         durability="none",
+        supervised=False,
     ):
         """`options` are mitud's; `config_lines` say the same in mosquitto's words. `durability`: whose
-        subject is not what survives starts a second sooner without a store (with sanitizers)."""
+        subject is not what survives starts a second sooner without a store (with sanitizers). Without
+        `supervised`, one process: it can be measured, and when it dies the test notices."""
         self.kind = BROKER
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="mitu-e2e-"))
         self.host, self.port, self.http_port = HOST, None, None
         self._options, self._config_lines = list(options), list(config_lines)
         self._environment, self._anonymous = environment, anonymous
         self._files_max, self._durability = files_max, durability
+        self._supervised = supervised
         self.process = None
         self.start()
 
@@ -202,6 +205,7 @@ class Broker:
             *("--data", self.directory / "data", "--shards", "2", "--port-file", port_file),
             *("--durability", self._durability),
             *(["--allow-anonymous"] if self._anonymous else []),
+            *([] if self._supervised else ["--no-supervisor"]),
             *MITUD_OPTIONS,
             *self._options,
         ]
@@ -314,6 +318,12 @@ class BrokerCase(unittest.TestCase):
 
 
 # ---- what the kernel and the broker say of a running broker ----
+
+
+def worker_of(supervisor_pid):
+    """The process that serves, under a supervisor; None: there is none at this moment."""
+    children = pathlib.Path(f"/proc/{supervisor_pid}/task/{supervisor_pid}/children").read_text()
+    return int(children.split()[0]) if children.split() else None
 
 
 def open_file_count(pid):

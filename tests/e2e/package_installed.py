@@ -75,7 +75,8 @@ def serve():
     try:
         await_port(1883, server)
         await_port(9880, server)
-        status = pathlib.Path(f"/proc/{server.pid}/status").read_text().splitlines()
+        worker = pathlib.Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()[0]
+        status = pathlib.Path(f"/proc/{worker}/status").read_text().splitlines()
         found["runs_as"] = pwd.getpwuid(int(next(x for x in status if x.startswith("Uid:")).split()[1])).pw_name
         publish = ["mosquitto_pub", "-h", "127.0.0.1", "-i", "d1", "-t", "t/d1/up", "-m", "1", "-q", "1"]
         found["registered"], _ = run(*publish, "-u", "d1", "-P", "correct horse battery", check=False)

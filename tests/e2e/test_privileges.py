@@ -26,6 +26,7 @@ listeners:
     bind: "127.0.0.1:0"
     tls: {certificates: [{certificate: "{folder}/server.pem", key: "{folder}/server.key"}]}
 """ % USER
+TLS_AND_LOCAL = TLS + '  - {name: local, bind: "unix:{folder}/mqtt.sock"}\n'
 
 
 def needs_root(test):
@@ -78,6 +79,30 @@ class Privileges(unittest.TestCase):
         harness.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", server.port("mqtt"),
                      *("-t", "a", "-m", "b", "-q", "1")])
         self.assertEqual(server.process.terminate(), 0)
+
+    @needs_root
+    def test_a_worker_that_is_started_again_becomes_the_user_and_ends_with_its_supervisor(self):
+        server = configured.ConfiguredServer(TLS_AND_LOCAL, self.with_key(), supervised=True)
+        self.addCleanup(server.stop)
+        first = harness.worker_of(server.process.pid)
+        harness.eventually(lambda: server.events("worker_serves"), "the supervisor knows it")
+        os.kill(first, signal.SIGKILL)
+        harness.eventually(lambda: len(server.events("worker_serves")) == 2,
+                           lambda: server.process.output())
+        worker = harness.worker_of(server.process.pid)
+        uid = str(pwd.getpwnam(USER).pw_uid)
+        for task in tasks_of(worker):
+            self.assertEqual(task["Uid"], [uid] * 4, task["Name"])
+        # The kernel forgets who a process ends with when it changes its user.
+        server.process.kill()
+        harness.eventually(lambda: not pathlib.Path(f"/proc/{worker}").exists(), "the worker ends")
+
+    def with_key(self):
+        """A folder with a key that only root may read: each worker must do so again."""
+        folder = self.folder()
+        _, key = configured.Authority(folder).issue("server")
+        key.chmod(0o600)
+        return folder
 
     @needs_root
     def test_a_link_in_the_data_directory_leads_root_nowhere(self):
@@ -158,7 +183,7 @@ class Privileges(unittest.TestCase):
             lambda: (folder / "data/ports.json").exists() or not server.is_running(), "mitud serves"
         )
         self.assertTrue(server.is_running(), server.output())
-        for task in tasks_of(server.pid):
+        for task in tasks_of(harness.worker_of(server.pid)):
             for capabilities in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
                 self.assertEqual(int(task[capabilities][0], 16), 0, (task["Name"], capabilities))
 

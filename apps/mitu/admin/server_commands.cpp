@@ -1,10 +1,12 @@
-// `mitu listener`, `mitu tenant`, `mitu config`: the server itself.
+// `mitu listener`, `mitu tenant`, `mitu config reload`, `mitu upgrade`: the server itself.
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdio>
 #include <memory>
+#include <thread>
 
 #include "apps/mitu/admin/api_client.hpp"
 #include "mitu/yaml/emit.hpp"
@@ -51,6 +53,43 @@ ExitCode reload(const ServerFlags& flags) {
     return ExitCode::ok;
 }
 
+struct UpgradeFlags {
+    ApiFlags api;
+    double timeout_s = 120;
+};
+
+/// Asks, and looks until another process answers or this one says why not.
+ExitCode upgrade(const UpgradeFlags& flags) {
+    const auto client = ApiClient::make(flags.api);
+    if (!client) return complain(ExitCode::usage, client.error());
+    const auto before = client->call("POST", "/upgrade");
+    if (!before) return complain(before.error().exit_code, before.error().text);
+    using Clock = std::chrono::steady_clock;
+    const auto until = Clock::now() + std::chrono::duration<double>{flags.timeout_s};
+    while (Clock::now() < until) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{100});
+        const auto now = client->call("GET", "/upgrade");
+        if (!now) continue;  // between the two nobody answers
+        if (now->value("pid", 0) != before->value("pid", 0)) {
+            if (flags.api.json) {
+                fmt::print("{}\n", now->dump());
+                return ExitCode::ok;
+            }
+            fmt::print("ok  {} -> {}  worker {}\n", before->value("version", ""),
+                       now->value("version", ""), now->value("pid", 0));
+            return ExitCode::ok;
+        }
+        const std::string problem = now->value("problem", "");
+        if (problem.empty()) continue;
+        return complain(ExitCode::failed, "the upgrade failed, and the server goes on as it was: " +
+                                              problem + "; its log says more");
+    }
+    return complain(ExitCode::timed_out,
+                    fmt::format("the same process still answers after {} s; the server's log says "
+                                "how far it is",
+                                flags.timeout_s));
+}
+
 }  // namespace
 
 ExitCode show_server_config(const ApiFlags& flags) {
@@ -64,6 +103,16 @@ ExitCode show_server_config(const ApiFlags& flags) {
     }
     fmt::print("# revision {}\n{}", shown->value("revision", 0), yaml::emit(shown->at("config")));
     return ExitCode::ok;
+}
+
+void add_upgrade_command(CLI::App& app, Outcome& outcome) {
+    auto flags = std::make_shared<UpgradeFlags>();
+    CLI::App* command =
+        app.add_subcommand("upgrade", "have the installed mitud take over from the one that runs");
+    command->add_option("--timeout", flags->timeout_s, "how long to wait for it, in seconds (120)")
+        ->check(CLI::Range(1.0, 3600.0));
+    add_api_options(*command, flags->api);
+    command->callback([flags, &outcome] { outcome.exit_code = upgrade(*flags); });
 }
 
 void add_listener_command(CLI::App& app, Outcome& outcome) {

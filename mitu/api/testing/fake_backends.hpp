@@ -295,4 +295,46 @@ public:
     }
 };
 
+class FakeUpgrades final : public Upgrades, public Failing {
+public:
+    UpgradeState now{4'711, "1.2.3", ""};
+    int begun = 0;
+    Answer<UpgradeState> state() override {
+        if (failure) return fail();
+        return now;
+    }
+    Answer<UpgradeState> begin() override {
+        if (failure) return fail();
+        ++begun;
+        return now;
+    }
+};
+
+class FakeStore final : public Store, public Failing {
+public:
+    std::vector<std::string> copies;
+
+    Answer<std::string> numbers() override {
+        if (failure) return fail();
+        return std::string{
+            R"({"schema":2,"starts":4,"disk_bytes":1,"log_bytes":2,"memory_bytes":3,)"
+            R"("free_bytes":null,"accepts_new":true,)"
+            R"("families":{"queue":{"rows_estimate":1,"disk_bytes":1,"memory_bytes":2}}})"};
+    }
+    Answer<std::string> start_check() override {
+        if (failure) return fail();
+        return std::string{
+            R"({"state":"running","started_at":"2026-01-01T00:00:00.000Z","error":null,"report":null})"};
+    }
+    Answer<std::string> last_check() override {
+        if (failure) return fail();
+        return std::string{R"({"state":"none","started_at":null,"error":null,"report":null})"};
+    }
+    Answer<std::string> back_up(const std::string& directory) override {
+        if (failure) return fail();
+        copies.push_back(directory);
+        return R"({"directory":")" + directory + R"(","files":3,"bytes":1000})";
+    }
+};
+
 }  // namespace mitu::api::testing

@@ -59,8 +59,9 @@ inline As unix_socket() { return {"", {"unix", "unix", false, true}}; }
 struct Rig {
     explicit Rig(bool has_people = true, bool has_all = true, LoginLimits limits = {})
         : authenticator{accounts, clock, {.limits = limits}},
-          api{{has_all ? Backends{&broker, &bans, &users, &listeners, &configuration}
-                       : Backends{&broker},
+          api{{has_all
+                   ? Backends{&broker, &bans, &users, &listeners, &configuration, &upgrades, &store}
+                   : Backends{&broker},
                accounts, authenticator, clock, &audit}} {
         if (!has_people) return;
         for (const auto& [name, role, tenant] :
@@ -110,6 +111,8 @@ struct Rig {
     FakeUsers users;
     FakeListeners listeners;
     FakeConfiguration configuration;
+    FakeUpgrades upgrades;
+    FakeStore store;
     StillClock clock;
     SeededEntropy entropy;
     MemoryAudit audit;

@@ -71,6 +71,13 @@ Instant VirtualServer::next_deadline(Instant now) const noexcept {
     return next;
 }
 
+void VirtualServer::begin_drain(const Shard::Drain& drain, Instant now) {
+    for (const auto& host : hosts_) {
+        host->shard->begin_drain(drain, now);
+        host->network->wake();
+    }
+}
+
 void VirtualServer::begin_shutdown(Instant now) {
     for (const auto& host : hosts_) {
         host->shard->begin_shutdown(now);

@@ -119,6 +119,7 @@ public:
     /// When a shard that sleeps wakes by itself, or one that stalls goes on.
     [[nodiscard]] Instant next_deadline(Instant now) const noexcept;
 
+    void begin_drain(const Shard::Drain& drain, Instant now);
     void begin_shutdown(Instant now);
     [[nodiscard]] bool finished() const;
 

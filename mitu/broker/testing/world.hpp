@@ -124,6 +124,7 @@ public:
     [[nodiscard]] std::string client_id_at(std::uint16_t shard, std::string_view prefix);
     [[nodiscard]] std::string topic_at(std::uint16_t shard, std::string_view prefix) const;
 
+    void begin_drain(const Shard::Drain& drain) { server_.begin_drain(drain, now_); }
     void begin_shutdown() { server_.begin_shutdown(now_); }
     [[nodiscard]] bool finished() const { return server_.finished(); }
 

@@ -6,18 +6,27 @@
 namespace mitu::journal::testing {
 
 VirtualStore::VirtualStore(VirtualStoreOptions options, const ports::Clock& clock)
-    : options_{std::move(options)}, clock_{clock}, disk_{options_.seed} {}
+    : options_{std::move(options)},
+      clock_{clock},
+      disk_{options_.seed},
+      random_{options_.seed ^ 0xD15C} {}
 
 VirtualStore::~VirtualStore() { end_process(); }
 
-Result<void, std::string> VirtualStore::begin_process(std::function<void(ShardId)> wake) {
+Result<void, std::string> VirtualStore::open() {
+    if (!has_disk()) {
+        if (!engine_) engine_ = std::make_unique<store::MemoryEngine>();
+        return {};
+    }
     env_ = std::make_unique<store::VirtualEnv>(disk_);
     env_->set_time(clock_.now(), clock_.wall());
     store::DiskOptions disk;
     disk.directory = "/data/store";
-    disk.write_buffer_bytes = 64U << 10;  // small: flushes and compactions are frequent
+    // A small log: flushes and compactions are frequent. Buffers are never full before: how much
+    // memory their rows take is RocksDB's own chance, and not the seed's.
+    disk.log_bytes_max = 96U << 10;
+    disk.write_buffer_bytes = 4U << 20;
     disk.block_cache_bytes = 64U << 10;
-    disk.log_bytes_max = 128U << 10;
     env_->install(disk);
     open_report_ = {};
     auto opened = store::RocksEngine::open(disk, open_report_);
@@ -26,6 +35,11 @@ Result<void, std::string> VirtualStore::begin_process(std::function<void(ShardId
         return std::unexpected(opened.error().detail);
     }
     engine_ = std::move(*opened);
+    return {};
+}
+
+Result<void, std::string> VirtualStore::begin_process(std::function<void(ShardId)> wake) {
+    if (auto opened = open(); !opened) return opened;
     terms_ = {};
     terms_.tenants = options_.tenants;
     terms_.batch_bytes_max = options_.bytes_in_flight_max / 2;
@@ -37,7 +51,8 @@ Result<void, std::string> VirtualStore::begin_process(std::function<void(ShardId
     committer.shards = options_.shards;
     committer.bytes_in_flight_max = options_.bytes_in_flight_max;
     committer.free_bytes_min = 64U << 10;
-    committer_ = std::make_unique<store::Committer>(*engine_, committer, wake);
+    committer_ =
+        std::make_unique<store::Committer>(*engine_, committer, wake, [this] { begin_group(); });
     store::Reader::Options reader;
     reader.shards = options_.shards;
     reader_ = std::make_unique<store::Reader>(*engine_, committer_.get(), reader, std::move(wake));
@@ -46,12 +61,34 @@ Result<void, std::string> VirtualStore::begin_process(std::function<void(ShardId
         journals_.push_back(
             std::make_unique<StoreJournal>(ShardId{i}, terms_, *committer_, *reader_, clock_));
     }
-    commit_at_ = keep_house_at_ = deadline_ = clock_.now();
+    commit_at_ = keep_house_at_ = deadline_ = disk_busy_until_ = clock_.now();
+    has_group_ = false;
     return {};
 }
 
+void VirtualStore::begin_group() {
+    if (std::exchange(has_group_, true) || commit_time_max_ == Duration{}) return;
+    const auto spread = static_cast<std::uint64_t>(commit_time_max_.count_ns());
+    disk_busy_until_ =
+        clock_.now() + Duration::nanoseconds(static_cast<std::int64_t>(random_.below(spread)));
+    deadline_ = std::min(deadline_, std::max(disk_busy_until_, clock_.now()));
+}
+
+bool VirtualStore::is_all_written() const {
+    if (committer_->trouble()) return false;
+    for (std::uint16_t i = 0; i < options_.shards; ++i) {
+        const StoreJournal& journal = *journals_[i];
+        if (journal.has_put()) return false;
+        if (committer_->written_through(ShardId{i}) + 1 < journal.current()) return false;
+    }
+    return true;
+}
+
 Result<RestoreReport, store::Error> VirtualStore::restore(std::span<broker::Shard* const> shards) {
-    return journal::restore(*engine_, terms_, shards, clock_, {.will_grace = options_.will_grace});
+    auto report =
+        journal::restore(*engine_, terms_, shards, clock_, {.will_grace = options_.will_grace});
+    if (report && report->sweep) housekeeping_->sweep(*std::move(report->sweep));
+    return report;
 }
 
 bool VirtualStore::commit() {
@@ -59,8 +96,13 @@ bool VirtualStore::commit() {
     const auto done = [&counters] {
         return counters.batches.read() + counters.syncs.read() + counters.recoveries.read();
     };
+    if (clock_.now() < disk_busy_until_) {
+        commit_at_ = disk_busy_until_;
+        return false;
+    }
+    has_group_ = false;
     const std::uint64_t before = done();
-    env_->set_time(clock_.now(), clock_.wall());
+    if (env_) env_->set_time(clock_.now(), clock_.wall());
     const auto step = committer_->step(clock_.now(), clock_.wall());
     commit_at_ = step.has_more ? clock_.now() : step.deadline;
     return done() != before;
@@ -105,7 +147,7 @@ void VirtualStore::end_process() {
     housekeeping_.reset();
     reader_.reset();
     committer_.reset();
-    if (!engine_) return;
+    if (!engine_ || !has_disk()) return;
     // What the engine does while it ends, a process that is killed does not.
     auto frozen = disk_.take_frozen();
     store::VirtualDisk after = frozen ? std::move(*frozen) : disk_.copy();

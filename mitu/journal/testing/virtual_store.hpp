@@ -12,12 +12,18 @@
 #include "mitu/journal/restore.hpp"
 #include "mitu/store/check.hpp"
 #include "mitu/store/housekeeping.hpp"
+#include "mitu/store/memory_engine.hpp"
 #include "mitu/store/virtual_env.hpp"
 
 namespace mitu::journal::testing {
 
 struct VirtualStoreOptions {
+    enum class Engine : std::uint8_t {
+        disk,    // RocksDB on a virtual disk
+        memory,  // maps that outlive the process; there is no power to lose, and no disk to fail
+    };
     std::uint64_t seed = 1;
+    Engine engine = Engine::disk;
     std::uint16_t shards = 1;
     std::vector<TenantTerms> tenants{};  // by TenantId
     std::uint64_t bytes_in_flight_max = 256u << 10;
@@ -34,6 +40,9 @@ public:
     VirtualStore(const VirtualStore&) = delete;
     VirtualStore& operator=(const VirtualStore&) = delete;
 
+    [[nodiscard]] bool has_disk() const noexcept {
+        return options_.engine == VirtualStoreOptions::Engine::disk;
+    }
     [[nodiscard]] store::VirtualDisk& disk() noexcept { return disk_; }
     [[nodiscard]] store::Engine& engine() noexcept { return *engine_; }
     [[nodiscard]] store::Committer& committer() noexcept { return *committer_; }
@@ -43,6 +52,13 @@ public:
     /// Errors  in words; the disk failed, and the next attempt may go better.
     [[nodiscard]] Result<void, std::string> begin_process(std::function<void(ShardId)> wake);
     [[nodiscard]] broker::Journal* journal(std::uint16_t shard) { return journals_[shard].get(); }
+    /// So long after the first batch of a group the disk begins with it, at most: what comes
+    /// meanwhile joins the group. 0: at once.
+    void set_commit_time_max(Duration time) noexcept { commit_time_max_ = time; }
+    /// All that the shards have put down is written, and nothing is wrong with the disk.
+    [[nodiscard]] bool is_all_written() const;
+    /// A process that ends in good order: all of it is written and synced, if the disk lets it.
+    void finish() { committer_->finish(clock_.now(), clock_.wall()); }
     [[nodiscard]] Result<RestoreReport, store::Error> restore(
         std::span<broker::Shard* const> shards);
     /// A step of committer, reader or housekeeping, whichever `prng` draws; false: none of them has
@@ -64,20 +80,26 @@ public:
     [[nodiscard]] const store::OpenReport& open_report() const noexcept { return open_report_; }
 
 private:
+    [[nodiscard]] Result<void, std::string> open();
     bool commit();
     bool keep_house();
+    void begin_group();
 
     VirtualStoreOptions options_;
     const ports::Clock& clock_;
     store::VirtualDisk disk_;
     std::unique_ptr<store::VirtualEnv> env_;
     store::OpenReport open_report_;
-    std::unique_ptr<store::RocksEngine> engine_;
+    std::unique_ptr<store::Engine> engine_;
     JournalTerms terms_;
     std::unique_ptr<store::Committer> committer_;
     std::unique_ptr<store::Reader> reader_;
     std::unique_ptr<store::Housekeeping> housekeeping_;
     std::vector<std::unique_ptr<StoreJournal>> journals_;
+    Prng random_;
+    Duration commit_time_max_{};
+    bool has_group_ = false;  // a batch was handed over since the last commit
+    Instant disk_busy_until_;
     Instant commit_at_;
     Instant keep_house_at_;
     Instant deadline_;
