@@ -21,6 +21,70 @@ constexpr auto qos0 = mqtt::QoS::at_most_once;
 constexpr auto qos1 = mqtt::QoS::at_least_once;
 constexpr auto qos2 = mqtt::QoS::exactly_once;
 
+/// Whose second row of sessions does not hold against its checksum, until that is mended: then the
+/// row is gone.
+class DamagedEngine final : public store::Engine {
+public:
+    explicit DamagedEngine(store::Engine& inner) : inner_{inner} {}
+    [[nodiscard]] Result<void, store::Error> write(ByteView operations, bool sync) override {
+        return inner_.write(operations, sync);
+    }
+    [[nodiscard]] Result<void, store::Error> sync() override { return inner_.sync(); }
+    [[nodiscard]] Result<std::optional<Bytes>, store::Error> get(store::Family family,
+                                                                 ByteView key) override {
+        return inner_.get(family, key);
+    }
+    [[nodiscard]] std::unique_ptr<store::Rows> scan(store::Family family, ByteView from,
+                                                    ByteView to) override {
+        if (family != store::Family::sessions || mended > 0) return inner_.scan(family, from, to);
+        return std::make_unique<BrokenRows>(inner_.scan(family, from, to), broken_);
+    }
+    [[nodiscard]] Result<std::optional<Bytes>, store::Error> last(store::Family family,
+                                                                  ByteView from,
+                                                                  ByteView to) override {
+        return inner_.last(family, from, to);
+    }
+    [[nodiscard]] Result<void, store::Error> recover() override {
+        ++mended;
+        store::Batch batch;
+        batch.erase(store::Family::sessions, broken_);
+        return inner_.write(batch.bytes(), true);
+    }
+    [[nodiscard]] std::optional<std::uint64_t> free_bytes() override { return std::nullopt; }
+    void set_time(WallTime now) override { inner_.set_time(now); }
+    [[nodiscard]] store::EngineStats stats() override { return inner_.stats(); }
+    [[nodiscard]] Result<void, store::Error> backup(const std::string& directory) override {
+        return inner_.backup(directory);
+    }
+    int mended = 0;
+
+private:
+    class BrokenRows final : public store::Rows {
+    public:
+        BrokenRows(std::unique_ptr<store::Rows> rows, Bytes& broken)
+            : rows_{std::move(rows)}, broken_{broken} {}
+        [[nodiscard]] bool next() override {
+            if (error_ || !rows_->next()) return false;
+            if (++count_ < 2) return true;
+            broken_ = to_bytes(rows_->key());
+            error_ = store::Error{store::ErrorKind::damaged, "a checksum does not hold"};
+            return false;
+        }
+        [[nodiscard]] ByteView key() const override { return rows_->key(); }
+        [[nodiscard]] ByteView value() const override { return rows_->value(); }
+        [[nodiscard]] std::optional<store::Error> error() const override { return error_; }
+
+    private:
+        std::unique_ptr<store::Rows> rows_;
+        Bytes& broken_;
+        int count_ = 0;
+        std::optional<store::Error> error_;
+    };
+
+    store::Engine& inner_;
+    Bytes broken_;
+};
+
 class RestartTest : public testing::ProcessTest {};
 INSTANTIATE_TEST_SUITE_P(shards, RestartTest, ::testing::Values(1, 3));
 
@@ -256,6 +320,30 @@ TEST_P(RestartTest, publishes_the_will_of_who_does_not_come_back) {
     const auto messages = watcher.take_messages();
     ASSERT_EQ(messages.size(), 1u);
     EXPECT_EQ(messages[0].topic, "will/a");
+}
+
+TEST_P(RestartTest, starts_without_what_cannot_be_read_and_with_all_the_rest) {
+    {
+        World& world = start();
+        for (const char* name : {"a", "b", "c"}) {
+            world.client(name).connect(lasting()).subscribe("x/#", {.qos = qos1});
+        }
+    }
+    DamagedEngine damaged{engine};
+    process.reset();
+    process = std::make_unique<testing::Process>(damaged, clock, options(), durability,
+                                                 bytes_in_flight_max);
+    EXPECT_EQ(damaged.mended, 1);
+    EXPECT_EQ(process->report.sessions, 2u);
+    World& world = process->world();
+    int present = 0;
+    for (const char* name : {"a", "b", "c"}) {
+        Client& client = world.client(name);
+        client.connect(lasting());
+        present += client.session_present() ? 1 : 0;
+    }
+    EXPECT_EQ(present, 2);
+    process.reset();  // before the engine
 }
 
 /// MQTT 5.0 section 3.1.2.5: a server that shuts down may leave wills to its next start.

@@ -24,16 +24,35 @@ namespace {
 constexpr std::string_view space = "journal";
 constexpr std::uint32_t never_expires_s = 0xFFFF'FFFF;
 
-/// Goes through a family; `visit(key, value)`.
+// Each puts a file aside; there are not as many that one start has to meet.
+constexpr int mendings_max = 64;
+
+bool may_be_mended(const store::Error& error, int mendings) noexcept {
+    return error.kind == store::ErrorKind::damaged && mendings < mendings_max;
+}
+
+/// Goes through a range of a family; `visit(key, value)`. What does not hold against its checksum
+/// shows when it is read: the engine puts it aside, and this goes on behind what it has seen.
 template <class Visit>
-Result<void, store::Error> for_each(store::Engine& engine, Family family, Visit visit) {
-    const auto rows = engine.scan(family, {}, {});
-    while (rows->next()) {
-        visit(rows->key(), rows->value());
-        ports::pass_trial(ports::TrialPoint::start_row_restored);
+Result<void, store::Error> for_each(store::Engine& engine, Family family, ByteView begin,
+                                    ByteView end, Visit visit) {
+    Bytes from = to_bytes(begin);
+    for (int mendings = 0;; ++mendings) {
+        std::optional<store::Error> error;
+        {
+            const auto rows = engine.scan(family, from, end);
+            while (rows->next()) {
+                visit(rows->key(), rows->value());
+                from.assign(rows->key().begin(), rows->key().end());
+                from.push_back(0);
+                ports::pass_trial(ports::TrialPoint::start_row_restored);
+            }
+            error = rows->error();
+        }
+        if (!error) return {};
+        if (!may_be_mended(*error, mendings)) return std::unexpected(*error);
+        if (const auto mended = engine.recover(); !mended) return mended;
     }
-    if (auto error = rows->error()) return std::unexpected(*error);
-    return {};
 }
 
 class Restorer {
@@ -56,7 +75,7 @@ public:
 
     Result<RestoreReport, store::Error> run() {
         const auto step = [this](Family family, void (Restorer::*take)(ByteView, ByteView)) {
-            return for_each(engine_, family,
+            return for_each(engine_, family, {}, {},
                             [&](ByteView key, ByteView value) { (this->*take)(key, value); });
         };
         for (const auto& [family, take] :
@@ -238,18 +257,20 @@ private:
 
 Result<void, store::Error> begin_run(store::Engine& engine, JournalTerms& terms, std::uint64_t node,
                                      bool has_lost) {
-    const auto identity = store::begin_generation(engine, node, has_lost);
+    auto identity = store::begin_generation(engine, node, has_lost);
+    for (int mendings = 0; !identity && may_be_mended(identity.error(), mendings); ++mendings) {
+        if (const auto mended = engine.recover(); !mended) return mended;
+        identity = store::begin_generation(engine, node, true);
+    }
     if (!identity) return std::unexpected(identity.error());
     terms.generation = identity->generation;
     terms.first_microsecond = 0;
-    const auto rows = engine.scan(Family::values, store::key_of(store::Name{space, "clock/"}),
-                                  store::key_of(store::Name{space, "clock0"}));
-    while (rows->next()) {
+    const auto take_clock = [&terms](ByteView /*key*/, ByteView value) {
         terms.first_microsecond =
-            std::max(terms.first_microsecond, store::id_of(rows->value()).value_or(0));
-    }
-    if (auto error = rows->error()) return std::unexpected(*error);
-    return {};
+            std::max(terms.first_microsecond, store::id_of(value).value_or(0));
+    };
+    return for_each(engine, Family::values, store::key_of(store::Name{space, "clock/"}),
+                    store::key_of(store::Name{space, "clock0"}), take_clock);
 }
 
 Result<RestoreReport, store::Error> restore(store::Engine& engine, const JournalTerms& terms,

@@ -100,6 +100,7 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
         !counted) {
         return std::unexpected(say(counted.error(), disk.directory));
     }
+    made->tell_losses();
     ports::pass_trial(ports::TrialPoint::start_generation_counted);
     store::Service::Options options;
     options.committer.shards = shards;
@@ -121,10 +122,18 @@ Result<std::unique_ptr<DurableStore>, std::string> DurableStore::open(
     return made;
 }
 
+/// What was put aside because it could not be read.
+void DurableStore::tell_losses() {
+    for (const std::string& loss : engine_->take_losses()) {
+        log(Level::error, "store_loss", {{"text", loss}});
+    }
+}
+
 std::optional<std::string> DurableStore::restore(std::span<broker::Shard* const> shards) {
     const Instant begun = clock_.now();
     auto report = journal::restore(*engine_, terms_, shards, clock_, {.will_grace = will_grace_});
     if (!report) return "the store: " + report.error().detail;
+    tell_losses();
     if (report->sweep) service_->sweep(*std::move(report->sweep));
     ports::pass_trial(ports::TrialPoint::start_restored);
     log(Level::info, "store_restored",

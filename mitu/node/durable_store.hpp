@@ -55,6 +55,7 @@ public:
 
 private:
     DurableStore() = default;
+    void tell_losses();
 
     runtime::SystemClock clock_;
     Duration will_grace_;

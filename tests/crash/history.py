@@ -350,17 +350,18 @@ class Checker:
                     "unasked", f"{delivery.message} came to {session.client} at {delivery.at:.3f}"
                 )
             if delivery.qos == 2:
-                if not delivery.is_new:
+                if delivery.is_new:
+                    new_qos2[delivery.message] += 1
+                else:
                     self.counts["repeats of QoS 2, recognised"] += 1
-                    if begun.get(delivery.packet_id) != delivery.message:
-                        self._blame(
-                            "packet id",
-                            f"{delivery.packet_id} at {session.client} was that of "
-                            f"{begun.get(delivery.packet_id)}, then of {delivery.message}",
-                        )
-                    continue
+                    if begun.get(delivery.packet_id) == delivery.message:
+                        continue
+                    self._blame(
+                        "packet id",
+                        f"{delivery.packet_id} at {session.client} was that of "
+                        f"{begun.get(delivery.packet_id)}, then of {delivery.message}",
+                    )
                 begun[delivery.packet_id] = delivery.message
-                new_qos2[delivery.message] += 1
             key = (message.publisher, delivery.topic, delivery.qos)
             if message.serial in seen[key]:
                 self.counts["repeats of QoS 1"] += delivery.qos == 1

@@ -169,6 +169,17 @@ class Once(Case):
         self.receive("s", "p:2", packet_id=6)
         self.expect("packet id")
 
+    def test_a_number_that_was_lost_with_the_tail_is_given_again_and_order_still_holds(self):
+        self.begin()
+        for serial in (1, 2, 3):
+            self.send(f"p:{serial}")
+        self.receive("s", "p:1", packet_id=7)
+        self.add("killed", "server")  # and 7 is forgotten there, but not at s
+        self.receive("s", "p:2", packet_id=7, is_new=False)
+        self.receive("s", "p:3", packet_id=8)
+        self.receive("s", "p:2", packet_id=7)
+        self.expect(may_lose=True)
+
     def test_unless_the_damage_took_the_number(self):
         self.begin()
         self.publish("p:1")

@@ -20,6 +20,7 @@ store:
   {durability: %(durability)s, will_grace: 1s, free_bytes_min: %(free_bytes_min)s,
    write_buffer_bytes: %(write_buffer)s}
 flapping: {enabled: false}
+%(more)s
 """
 
 
@@ -48,6 +49,7 @@ class Server:
         preload=None,
         free_bytes_min="1MiB",
         write_buffer="64MiB",
+        more="",
     ):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mitu-crash-"))
         self.data = pathlib.Path(data) if data else self.folder / "data"
@@ -63,6 +65,7 @@ class Server:
                 "durability": durability,
                 "free_bytes_min": free_bytes_min,
                 "write_buffer": write_buffer,
+                "more": more,
             }
         )
 

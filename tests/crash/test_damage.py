@@ -64,6 +64,7 @@ class Damage(unittest.TestCase):
         total.counts["logs cut"], total.counts["logs with flipped bits"] = self.cut, self.flipped
         total.counts["starts that told of a loss"] = sum(told)
         print("\n" + total.table(), flush=True)
+        total.save(os.environ.get("MITU_CRASH_REPORT"), "damage")
         self.assertEqual(self.server.starts, DAMAGES + 1)
         self.assertGreater(self.cut + self.flipped, 0)
         # A flipped bit is found by its checksum, and told of.

@@ -130,6 +130,7 @@ class FullDisk(unittest.TestCase):
         total.add(one, checker)
         total.counts["publishes refused (0x97)"] = one.reasons[QUOTA_EXCEEDED]
         print("\n" + total.table(), flush=True)
+        total.save(os.environ.get("MITU_CRASH_REPORT"), "full_disk")
         self.assertEqual(set(one.reasons), {QUOTA_EXCEEDED})
         if checker.violations:
             self.fail(f"{report.violations(checker)}\nall of it: {report.keep(one, checker)}")

@@ -1,5 +1,5 @@
 """A disk whose syncs take half a second, under publishers that send as fast as they can. Memory stays
-within a bound and the publishers are held back; who does not need the disk notices nothing; nothing
+within a bound and the publishers are held back; others are served meanwhile; nothing
 acknowledged is lost, over a kill at the end too.
 
 MITU_CRASH_SLOW_S: for how long (6). MITU_CRASH_REPORT: as for test_crash.
@@ -24,10 +24,13 @@ SECONDS = float(os.environ.get("MITU_CRASH_SLOW_S", "6"))
 PAYLOAD = bytes(range(32, 96)) * 1_024  # 64 KiB
 WINDOW = 4_096  # of each publisher: 256 MiB, were nobody to hold it back
 SHARDS = 2
+LIMITS = "limits: {queue_messages_max: 1000000, queue_bytes_max: 16GiB}"  # the keeper keeps all
 # What may be on its way to the disk: 8 MiB a shard, the group that is written, the next one; the rows
 # that RocksDB has in memory; and as much again for copies on the way.
 GROWTH_BYTES_MAX = 128 << 20
 PROMPT_S = 2.0  # on a machine that is busy with other things
+# To a topic whose home waits for the disk it stands in line behind what is to be kept: a few syncs.
+MESSAGE_S = 10 * SYNC_MS / 1_000
 
 
 class Flood(clients.Publisher):
@@ -80,7 +83,7 @@ def resident_bytes(pid):
 
 class SlowDisk(unittest.TestCase):
     def test_a_slow_disk_holds_back_publishers_and_nobody_else(self):
-        under_test = server.Server(shards=SHARDS, write_buffer="8MiB")
+        under_test = server.Server(shards=SHARDS, write_buffer="8MiB", more=LIMITS)
         self.addCleanup(under_test.remove)
         one = Slow(1, under_test)
         try:
@@ -95,9 +98,10 @@ class SlowDisk(unittest.TestCase):
         total.save(os.environ.get("MITU_CRASH_REPORT"), "slow_disk")
         self.assertEqual(dict(one.reasons), {})
         self.assertLess(self.measured["memory grew by at most, MB"], GROWTH_BYTES_MAX >> 20)
-        for what, many in (("PING", "PINGs answered"), ("QoS 0 message", "QoS 0 messages")):
-            self.assertGreater(self.measured[f"{many} meanwhile"], 0)
-            self.assertLess(self.measured[f"longest {what}, ms"], 1_000 * PROMPT_S)
+        self.assertGreater(self.measured["PINGs answered meanwhile"], 0)
+        self.assertLess(self.measured["longest PING, ms"], 1_000 * PROMPT_S)
+        self.assertGreater(self.measured["QoS 0 messages meanwhile"], 0)
+        self.assertLess(self.measured["longest QoS 0 message, ms"], 1_000 * MESSAGE_S)
         if checker.violations:
             self.fail(f"{report.violations(checker)}\nall of it: {report.keep(one, checker)}")
 

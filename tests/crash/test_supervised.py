@@ -96,7 +96,7 @@ class Supervised(unittest.TestCase):
             with self.subTest(seed=seed):
                 self.play(seed, total)
         print("\n" + total.table(), flush=True)
-        total.save(os.environ.get("MITU_CRASH_REPORT"))
+        total.save(os.environ.get("MITU_CRASH_REPORT"), "supervised")
 
     def play(self, seed, total):
         under_test = SupervisedServer(shards=1 + seed % 3)
