@@ -153,6 +153,7 @@ Instant Shard::next_deadline() {
     if (ports_.things != nullptr) deadline = std::min(deadline, ports_.things->next_deadline());
     deadline = std::min(deadline, next_shedding());
     if (is_shutting_down_) deadline = std::min(deadline, shutdown_deadline_);
+    if (!late_readings_.empty()) deadline = std::min(deadline, late_readings_.front().first);
     if (has_lost_references_ || !lost_subscribers_.empty()) {
         deadline = std::min(deadline, mend_at_);
     }
