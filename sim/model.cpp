@@ -24,11 +24,6 @@ constexpr Duration answer_time_max = Duration::seconds(1);
 // What the topic, the properties and the header of a PUBLISH of ours may add to its payload.
 constexpr std::uint32_t publish_overhead_bytes_max = 160;
 
-Instant end_of_stay(Instant closed_at, std::uint32_t expiry_s) {
-    if (expiry_s == never_expires_s) return Instant::never();
-    return closed_at + Duration::seconds(expiry_s);
-}
-
 /// What of a filter is matched against topics: the filter of a shared subscription without group.
 std::string_view matched_part(std::string_view filter) {
     const auto shared = mqtt::parse_shared(filter);
@@ -36,6 +31,11 @@ std::string_view matched_part(std::string_view filter) {
 }
 
 }  // namespace
+
+Instant Model::end_of_stay(Instant closed_at, std::uint32_t expiry_s) {
+    if (expiry_s == never_expires_s) return Instant::never();
+    return closed_at + Duration::seconds(expiry_s);
+}
 
 // --- what the actors tell ---
 
@@ -148,7 +148,7 @@ void Model::note_unseen(const ConnectionRecord& c) {
 }
 
 bool Model::may_have_unseen_session(const ClientKey& key, ConnectionSerial except) const {
-    if (unseen_.contains(key)) return true;
+    if (unseen_.contains(key) || maybe_back_.contains(key)) return true;
     return std::any_of(connections_.begin(), connections_.end(), [&](const auto& entry) {
         const auto& [serial, c] = entry;
         return serial != except && c.is_open && c.has_connect && c.session == nullptr &&
@@ -194,6 +194,7 @@ void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
     // The broker was done with it at some time before, and counts from then.
     if (session.was_held_up) session.end_is_unsure = true;
     session.ends_at = end_of_stay(at, c.expiry_s);
+    session.left_at = at;
     if (c.goodbye_is_unsure) session.end_is_unsure = true;
     if (MessageRecord* const will = message(c.will)) {
         using Will = MessageRecord::Will;
@@ -208,6 +209,7 @@ void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
             will->will = Will::unsure;
         } else if (said_goodbye) {
             will->will = Will::cancelled;
+            will->will_settled_at = at;
         } else {
             will->will = Will::waiting;
             will->will_due_at = at + Duration::seconds(c.version == mqtt::ProtocolVersion::v5
@@ -223,36 +225,13 @@ void Model::part(ConnectionRecord& c, Instant at, std::uint64_t step) {
 
 void Model::on_server(ServerEvent event, Instant at) {
     now_ = std::max(now_, at);
-    if (event == ServerEvent::started) {
-        ++server_number_;
-        server_is_stopping_ = false;
-        return;
-    }
+    if (event == ServerEvent::started) return server_started(at);
     server_is_stopping_ = true;
     for (const MessageNumber number : waiting_wills_) {
         messages_[number - 1]->will = MessageRecord::Will::unsure;
     }
     waiting_wills_.clear();
-    if (event == ServerEvent::stopping) return;
-    burials_.clear();
-    group_breaks_.clear();
-    for (auto& [serial, c] : connections_) {
-        if (!c.is_open) continue;
-        c.is_open = false;
-        c.closed_at = at;
-        // The broker may have been done with a client whose last words were still to be written.
-        if (MessageRecord* const will = message(c.will)) {
-            will->will = MessageRecord::Will::unsure;
-        }
-    }
-    std::vector<SessionRecord*> all;
-    all.reserve(live_.size());
-    for (const auto& [key, session] : live_) all.push_back(session);
-    for (SessionRecord* session : all) end_session(*session);
-    for (const auto& [number, filter] : open_groups_) {
-        group_deliveries_[number][filter].is_excused = true;
-    }
-    open_groups_.clear();
+    if (event == ServerEvent::gone) lose_server(at);
 }
 
 /// Subscriptions that the new rights do not allow end, one by one; what came for them before may
@@ -296,7 +275,7 @@ void Model::pass_time(Instant now, std::uint64_t step) {
     }
     for (SessionRecord* session : over) {
         // One whose end is not certain may still be there when its client comes back.
-        if (!session->end_is_unsure) {
+        if (!session->end_is_unsure && session->ends_at + session->end_slack < now) {
             end_session(*session);
         } else if (!session->is_unsure) {
             session->is_unsure = true;
@@ -309,7 +288,7 @@ void Model::pass_time(Instant now, std::uint64_t step) {
 void Model::will_is_due(MessageRecord& message, Instant at, std::uint64_t step) {
     waiting_wills_.erase(message.number);
     message.will = MessageRecord::Will::due;
-    message.will_due_at = at;
+    message.will_due_at = message.will_settled_at = at;
     message.first_read_at = message.last_read_at = at;
     message.first_read_step = step;
     message.read_count = 1;
@@ -411,7 +390,9 @@ void Model::read_publish(ConnectionRecord& c, const mqtt::Publish& publish, cons
         if (m->read_count++ == 0) {
             m->first_read_step = s.step;
             m->first_read_at = s.at;
+            m->read_by_server = server_number_;
         }
+        if (m->read_by_server != server_number_) m->changed_server = true;
         m->last_read_at = s.at;
         const std::uint32_t session = c.session == nullptr ? 0 : c.session->number;
         if (m->read_count > 1 && m->read_in_session != session) m->changed_session = true;
@@ -431,9 +412,7 @@ void Model::acknowledge(ConnectionRecord& c, std::uint16_t id, Instant at) {
 void Model::read_ack(ConnectionRecord& c, std::uint16_t id, bool is_last, const Sighting& s) {
     if (is_last) acknowledge(c, id, s.at);
     if (c.session == nullptr) return;
-    const auto it = c.session->ids_in_use.find(id);
-    if (it == c.session->ids_in_use.end()) return;
-    const MessageNumber number = it->second;
+    const MessageNumber number = c.session->number_under(id);
     for (const std::string& filter : c.session->shared_ever) {
         const MessageRecord* const m = message(number);
         if (m == nullptr) continue;
@@ -447,11 +426,13 @@ void Model::read_ack(ConnectionRecord& c, std::uint16_t id, bool is_last, const 
 }
 
 void Model::finish_delivery(SessionRecord& session, std::uint16_t id) {
-    const auto it = session.ids_in_use.find(id);
-    if (it == session.ids_in_use.end()) return;
-    session.deliveries[it->second].is_finished = true;
-    session.owed.erase(it->second);
-    session.ids_in_use.erase(it);
+    const MessageNumber number = session.number_under(id);
+    session.ids_in_use.erase(id);
+    session.ids_in_doubt.erase(id);
+    if (number == 0) return;
+    session.deliveries[number].is_finished = true;
+    session.deliveries[number].finished_at = now_;
+    session.owed.erase(number);
 }
 
 void Model::read_subscribe(ConnectionRecord& c, const mqtt::Subscribe& subscribe,
@@ -570,7 +551,8 @@ void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, c
             will_is_due(*will, s.at, s.step);
         }
     }
-    bool is_unknown = false;
+    bool is_unknown = connack.session_present && session == nullptr && maybe_back_.contains(c.key);
+    maybe_back_.erase(c.key);
     if (connack.session_present && session != nullptr && session->is_unsure) {
         // It may be another one; what is known of this one is worth nothing.
         end_session(*session);
@@ -592,6 +574,8 @@ void Model::written_connack(ConnectionRecord& c, const mqtt::Connack& connack, c
     session->connection = c.serial;
     session->end_is_unsure = session->was_held_up = false;
     session->ends_at = Instant::never();
+    session->end_slack = Duration{};
+    session->cut_expiry_s.reset();
     if (c.maximum_packet_size != 0) {
         session->packet_bytes_min = std::min(session->packet_bytes_min, c.maximum_packet_size);
         std::erase_if(session->owed, [&](MessageNumber number) {
@@ -621,17 +605,22 @@ void Model::written_publish(ConnectionRecord& c, const mqtt::Publish& publish, c
     if (publish.qos != QoS::at_most_once) {
         c.unacknowledged.insert(publish.packet_id);
         c.session->ids_in_use[publish.packet_id] = number;
+        c.session->ids_in_doubt.erase(publish.packet_id);
     }
     if (m == nullptr) return;
     DeliveryRecord& delivery = c.session->deliveries[number];
     ++delivery.written_count;
     delivery.connection = c.serial;
-    if (!publish.dup) ++delivery.transaction_count;
+    if (!publish.dup) {
+        ++delivery.transaction_count;
+        delivery.may_come_again = false;
+    }
     // A retained message may come once more, for another SUBSCRIBE, at QoS 0.
     if (!publish.dup && publish.qos != QoS::at_most_once) {
         delivery.is_released = delivery.is_finished = false;
     }
     if (publish.qos == QoS::exactly_once) delivery.is_qos2 = true;
+    delivery.is_replay = publish.retain;
 }
 
 void Model::written_ack(ConnectionRecord& c, std::uint16_t id, ReasonCode reason, bool is_pubrec,

@@ -16,6 +16,7 @@
 #include "mitu/mqtt/packet.hpp"
 #include "sim/authority.hpp"
 #include "sim/client_key.hpp"
+#include "sim/keeping.hpp"
 #include "sim/observer.hpp"
 
 namespace mitu::sim {
@@ -46,11 +47,15 @@ struct MessageRecord {
     bool is_refused = false;
     std::uint64_t accepted_step = 0;
     std::uint64_t server_number = 0;  // that accepted it
+    std::uint64_t read_by_server = 0;
+    bool changed_server = false;  // several servers have taken it in
+    bool was_forgotten = false;   // a loss of power may have taken all that came of it
 
     enum class Will : std::uint8_t { none, armed, waiting, due, cancelled, unsure };
     Will will = Will::none;
     Instant will_due_at = Instant::never();
-    Duration will_slack;  // so much earlier it may have been due
+    Duration will_slack;      // so much earlier it may have been due
+    Instant will_settled_at;  // when it became due, or was taken back by a DISCONNECT
 };
 
 /// One message at one session.
@@ -61,6 +66,9 @@ struct DeliveryRecord {
     bool is_released = false;         // PUBREL was written
     ConnectionSerial connection = 0;  // that carried it last
     bool is_finished = false;         // PUBACK or PUBCOMP was read
+    Instant finished_at;
+    bool is_replay = false;       // of a retained message, or sent as one
+    bool may_come_again = false;  // a server ended before it had written down that this is over
 };
 
 struct SubscriptionRecord {
@@ -84,16 +92,30 @@ struct SessionRecord {
     std::set<std::string> shared_ever;  // shared subscriptions that it asked for at some time
     std::map<MessageNumber, DeliveryRecord> deliveries;
     std::map<std::uint16_t, MessageNumber> ids_in_use;  // QoS 1 and 2 to the client, until the end
+    /// Ids that a server may have forgotten when it ended, or may go on with.
+    std::map<std::uint16_t, MessageNumber> ids_in_doubt;
     /// Messages that must arrive here, whose acknowledgement is open.
     std::set<MessageNumber> owed;
     ConnectionSerial connection = 0;  // 0: the client is away
     bool has_ended = false;
     Instant ended_at = Instant::never();
     Instant ends_at = Instant::never();  // while the client is away
-    bool was_held_up = false;            // what was sent at last may wait in the broker still
-    bool end_is_unsure = false;          // a DISCONNECT may or may not have been seen
-    bool is_unsure = false;              // a clean start that was never answered may have ended it
+    Duration end_slack;                  // so much later it may end
+    Instant left_at;                     // when it and its client parted last
+    /// A server ended while the client was connected: time counts from the next start.
+    std::optional<std::uint32_t> cut_expiry_s;
+    bool was_held_up = false;    // what was sent at last may wait in the broker still
+    bool end_is_unsure = false;  // a DISCONNECT may or may not have been seen
+    bool is_unsure = false;      // a clean start that was never answered may have ended it
     std::uint32_t packet_bytes_min = 0xFFFF'FFFF;  // the smallest maximum it ever named
+
+    /// 0: none.
+    [[nodiscard]] MessageNumber number_under(std::uint16_t packet_id) const {
+        for (const auto* ids : {&ids_in_use, &ids_in_doubt}) {
+            if (const auto it = ids->find(packet_id); it != ids->end()) return it->second;
+        }
+        return 0;
+    }
 };
 
 struct ConnectionRecord {
@@ -103,6 +125,7 @@ struct ConnectionRecord {
     Instant closed_at = Instant::never();
     Instant valid_until = Instant::never();  // what it has proved holds
     bool closed_by_broker = false;
+    bool was_cut_by_server = false;        // which ended
     std::optional<Instant> superseded_at;  // another connection has its session, or it broke
     std::string broke_by;                  // the fault that has ended its session; empty: none
 
@@ -177,6 +200,8 @@ public:
     void add(Checker& checker) { checkers_.push_back(&checker); }
     /// Whose orders change what clients may do. Call before anything happens.
     void follow(const Authority& authority) noexcept { authority_ = &authority; }
+    /// What outlives a server. Without it nothing does.
+    void follow(const Keeping& keeping) noexcept { keeping_ = &keeping; }
 
     // --- what the actors tell ---
     /// Registers a message before it is sent; its payload begins with the text of marker().
@@ -223,6 +248,8 @@ public:
         return group_deliveries_;
     }
     [[nodiscard]] std::uint64_t server_number() const noexcept { return server_number_; }
+    /// What was answered by the server that accepted it has not been lost since.
+    [[nodiscard]] bool is_still_kept(const MessageRecord& message) const;
     /// A CONNECT was taken in and its client was gone before CONNACK: nobody saw what came of it.
     /// Or its CONNACK still waits for the network.
     [[nodiscard]] bool may_have_unseen_session(const ClientKey& key, ConnectionSerial except) const;
@@ -262,6 +289,16 @@ private:
     void excuse_groups(MessageNumber number);
     void excuse_groups_of(const SessionRecord& session);
     void will_is_due(MessageRecord& message, Instant at, std::uint64_t step);
+    // model_crash.cpp
+    [[nodiscard]] bool keeps(const std::string& tenant) const;
+    void lose_server(Instant at);
+    void leave_behind(ConnectionRecord& c, Instant at);
+    void excuse_groups_with(const SessionRecord& session);
+    void fall_back(const std::string& tenant);
+    void fall_back(SessionRecord& session, Instant since);
+    void forget(const std::string& tenant);
+    void server_started(Instant at);
+    [[nodiscard]] static Instant end_of_stay(Instant closed_at, std::uint32_t expiry_s);
     void check_groups(const std::string& tenant);
     [[nodiscard]] bool may_have_parted(const SessionBreak& broken, const ConnectionRecord* own,
                                        const SessionRecord* session) const;
@@ -291,6 +328,7 @@ private:
     };
 
     const Authority* authority_ = nullptr;
+    const Keeping* keeping_ = nullptr;
     std::vector<Checker*> checkers_;
     std::vector<std::unique_ptr<MessageRecord>> messages_;  // [number - 1]
     std::vector<std::unique_ptr<SessionRecord>> sessions_;
@@ -303,6 +341,9 @@ private:
     std::set<ClientKey> unseen_;
     std::map<ClientKey, Burial> burials_;
     std::map<std::pair<std::string, std::string>, GroupBreaks> group_breaks_;  // tenant, filter
+    /// Sessions that were over, or may have been, and may be back since a server ended.
+    std::set<ClientKey> maybe_back_;
+    std::map<std::string, std::uint64_t> kept_since_;  // by tenant: the first server
     std::uint64_t server_number_ = 1;
     bool server_is_stopping_ = false;
     Instant now_;

@@ -497,6 +497,8 @@ Plan draw_plan(std::uint64_t seed) {
     draw_admission(admission_prng, plan.world);
     Prng unrest_prng = prng.split();
     draw_unrest(unrest_prng, plan);
+    Prng crash_prng = prng.split();
+    draw_crashes(crash_prng, plan);
     return plan;
 }
 

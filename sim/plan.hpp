@@ -69,12 +69,31 @@ struct ActorPlan {
 };
 
 struct ServerPlan {
-    enum class Kind : std::uint8_t { kill, stop };
+    enum class Kind : std::uint8_t {
+        kill,
+        stop,
+        power,      // the machine goes too, and what was not synced
+        in_commit,  // the process ends within a write
+        power_in_commit,
+    };
     Duration at;
     Kind kind = Kind::kill;
     Duration down_for;
-    std::uint32_t revision = 1;  // of the policies that the next server reads
+    std::uint32_t revision = 1;    // of the policies that the next server reads
+    std::uint64_t operations = 0;  // in_commit: so many of the disk are still done
 };
+[[nodiscard]] std::string_view to_text(ServerPlan::Kind kind) noexcept;
+
+/// What befalls the disk.
+struct DiskPlan {
+    enum class Kind : std::uint8_t { fill, fail, slow, mend };
+    Duration at;
+    Kind kind = Kind::mend;
+    std::uint64_t bytes_left = 0;         // fill
+    store::VirtualDisk::Faults faults{};  // fail
+    Duration commit_time_max{};           // slow
+};
+[[nodiscard]] std::string to_text(const DiskPlan& disk);
 
 /// What the operator does to the running server.
 struct OrderPlan {
@@ -98,11 +117,15 @@ struct Plan {
     std::vector<ActorPlan> actors;
     std::vector<ServerPlan> restarts;
     std::vector<OrderPlan> orders;
+    std::vector<DiskPlan> disk;
+    bool crashes_at_the_end = false;  // once more, before all is checked
 };
 
 [[nodiscard]] Plan draw_plan(std::uint64_t seed);
 /// Adds what puts tenants and their quotas to the test; most plans stay as they are
 /// (plan_unrest.cpp).
 void draw_unrest(Prng& prng, Plan& plan);
+/// Gives some plans a store, and crashes that it has to outlive (plan_crashes.cpp).
+void draw_crashes(Prng& prng, Plan& plan);
 
 }  // namespace mitu::sim

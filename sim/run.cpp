@@ -53,6 +53,7 @@ public:
           narrator_{world_, options.tell},
           reason_counter_{result_.reasons} {
         model_.follow(world_.authority());
+        model_.follow(world_.keeping());
         if (options.tell) model_.add(narrator_);
         model_.add(reason_counter_);
         checkers_ = all_checkers(world_, model_);
@@ -100,18 +101,54 @@ private:
         }
         result_.actors = static_cast<std::uint32_t>(actors_.size());
         give_orders();
+        trouble_the_disk();
         if (options_.without_restarts) return;
         for (const ServerPlan& restart : plan_.restarts) {
             if (restart.at > options_.until) continue;
             world_.timeline().at(start_ + restart.at, [this, restart] {
                 if (is_healing_) return;
-                narrator_.say(restart.kind == ServerPlan::Kind::kill ? "the server is killed"
-                                                                     : "the server is stopped");
-                restart.kind == ServerPlan::Kind::kill ? world_.kill_server()
-                                                       : world_.stop_server();
+                narrator_.say(std::string{to_text(restart.kind)});
+                end_server(restart);
             });
             // A server that stops takes its time; the next one starts when it is gone.
             start_server_at(start_ + restart.at + restart.down_for, restart.revision);
+        }
+    }
+
+    void end_server(const ServerPlan& restart) {
+        using Kind = ServerPlan::Kind;
+        switch (restart.kind) {
+            case Kind::kill:
+                return world_.kill_server();
+            case Kind::stop:
+                return world_.stop_server();
+            case Kind::power:
+                return world_.lose_power();
+            case Kind::in_commit:
+                return world_.crash_in_commit(restart.operations, false);
+            case Kind::power_in_commit:
+                return world_.crash_in_commit(restart.operations, true);
+        }
+    }
+
+    void trouble_the_disk() {
+        if (options_.without_faults) return;
+        for (const DiskPlan& disk : plan_.disk) {
+            if (disk.at > options_.until) continue;
+            world_.timeline().at(start_ + disk.at, [this, &disk] {
+                if (is_healing_) return;
+                narrator_.say(to_text(disk));
+                switch (disk.kind) {
+                    case DiskPlan::Kind::fill:
+                        return world_.fill_disk(disk.bytes_left);
+                    case DiskPlan::Kind::fail:
+                        return world_.fail_disk(disk.faults);
+                    case DiskPlan::Kind::slow:
+                        return world_.slow_disk(disk.commit_time_max);
+                    case DiskPlan::Kind::mend:
+                        return world_.mend_disk();
+                }
+            });
         }
     }
 
@@ -184,6 +221,11 @@ private:
         is_healing_ = true;
         narrator_.say("the storm is over");
         world_.clear_faults();
+        world_.mend_disk();
+        if (plan_.crashes_at_the_end && !options_.without_restarts) {
+            narrator_.say("the server is killed once more");
+            world_.kill_server();
+        }
         if (!world_.server_is_up()) world_.start_server(catalog());
         world_.calm_down();
         for (const auto& actor : actors_) actor->heal();
@@ -206,7 +248,7 @@ private:
         for (const auto& actor : actors_) actor->check_at_end();
         for (const auto& checker : checkers_) checker->at_end(world_.now());
         const auto fleet = world_.fleet_numbers();
-        if (fleet.drifted != 0 && has_had_memory()) {
+        if (fleet.drifted != 0 && has_had_memory() && world_.store() == nullptr) {
             world_.report("no_drift_at_quiescence", fmt::format("{} have drifted", fleet.drifted));
         }
         for (std::size_t i = 0; i < broker::drop_reason_count; ++i) {
@@ -299,6 +341,27 @@ private:
         }
         check_ledger();
         check_lanes();
+        check_rows();
+    }
+
+    /// Nobody is left, so nothing is: but for what is retained.
+    void check_rows() {
+        if (world_.store() == nullptr) return;
+        using store::Family;
+        for (const Family family :
+             {Family::sessions, Family::subscriptions, Family::queue, Family::flight,
+              Family::inbound, Family::messages, Family::references, Family::released,
+              Family::discards, Family::wills}) {
+            const std::uint64_t rows = world_.store()->rows(family);
+            if (rows == 0) continue;
+            world_.report("rows_come_back",
+                          fmt::format("{} rows of {} are left", rows, store::to_text(family)));
+        }
+        const auto checked = world_.store()->check();
+        if (!checked) return world_.report("the_store_is_sound", checked.error().detail);
+        for (const auto& finding : checked->findings) {
+            world_.report("the_store_is_sound", finding.what);
+        }
     }
 
     /// What was taken of quotas is back, but for what is retained.
@@ -351,6 +414,7 @@ private:
         result_.simulated = world_.now() - start_;
         result_.messages = model_.messages().size();
         result_.faults_fired = world_.faults_fired();
+        if (world_.store() != nullptr) result_.machine = world_.machine();
         return std::move(result_);
     }
 

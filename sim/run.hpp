@@ -40,6 +40,7 @@ struct RunResult {
     std::map<ports::Fault, std::uint64_t> faults_fired;
     std::map<std::string, std::uint64_t> reasons;  // "connack.success" -> how often it was sent
     std::map<std::string, std::uint64_t> drops;    // by reason, of the last server
+    std::optional<MachineCounts> machine;          // of a run whose server keeps what it is given
 };
 
 /// Storm, heal, check.

@@ -27,7 +27,9 @@ World::World(const WorldOptions& options)
     MITU_CHECK(options.catalog != nullptr);
     authority_.login_holds_max = options.login_holds_max;
     clock_.at = world_start;
-    start_server(options.catalog);
+    catalog_ = options.catalog;
+    if (options_.store) make_store();
+    start_server();
 }
 
 World::~World() = default;
@@ -42,6 +44,14 @@ bool World::step() {
         }
     }
     if (timeline_.next() <= now()) ready_.push_back(timeline_turn);
+    // The store has a thread of its own, and no less reason to run than others.
+    if (store_ && server_ && (ready_.empty() || prng_.chance(0.2)) && store_->step(&prng_)) {
+        ++steps_;
+        watch_store();
+        for (std::size_t i = 0; i < dirty_.size(); ++i) dirty_[i]->drain();
+        dirty_.clear();
+        return true;
+    }
     if (ready_.empty()) return false;
     ++steps_;
     const std::uint16_t chosen = ready_[static_cast<std::size_t>(prng_.below(ready_.size()))];
@@ -49,7 +59,8 @@ bool World::step() {
         static_cast<void>(timeline_.run_one(now()));
     } else {
         server_->step(chosen, now());
-        if (is_stopping_ && server_->finished()) lose_server();
+        if (store_) watch_store();
+        if (is_stopping_ && server_->finished()) lose_server(Keeping::End::in_order);
     }
     for (std::size_t i = 0; i < dirty_.size(); ++i) dirty_[i]->drain();
     dirty_.clear();
@@ -68,6 +79,7 @@ bool World::run_until_quiet(Instant end, const std::function<bool()>& is_quiet) 
         if (is_quiet()) return true;
         Instant next = timeline_.next();
         if (server_) next = std::min(next, server_->next_deadline(now()));
+        if (server_ && store_) next = std::min(next, store_->next_deadline());
         if (next > end) break;
         // Nobody had a reason to run, so whatever comes next comes later.
         MITU_CHECK_MSG(next > clock_.at, "time stands still");
@@ -82,6 +94,7 @@ bool World::run_until_quiet(Instant end, const std::function<bool()>& is_quiet) 
 void World::start_server(std::shared_ptr<const fleet::Catalog> catalog) {
     if (server_) return;
     if (catalog) catalog_ = std::move(catalog);
+    if (store_ && !open_store()) return;
     ++server_number_;
     node::GatekeeperOptions gate_options;
     gate_options.run_later = [this](std::function<void()> job) {
@@ -123,6 +136,8 @@ void World::start_server(std::shared_ptr<const fleet::Catalog> catalog) {
     server_ = std::make_unique<broker::testing::VirtualServer>(
         options_.server, *gate_, prng_,
         [this](std::uint16_t shard) { return things_[shard].get(); });
+    if (store_ && !restore_store()) return;
+    ++machine_.starts;
     for (std::uint16_t i = 0; i < options_.server.shards; ++i) {
         server_->faults(i).probability = faults_;
         watch_sessions_break(i);
@@ -173,17 +188,26 @@ void World::stop_server() {
     is_stopping_ = true;
     for (Observer* observer : observers_) observer->on_server(ServerEvent::stopping, now());
     server_->begin_shutdown(now());
-    if (server_->finished()) lose_server();
+    if (server_->finished()) lose_server(Keeping::End::in_order);
 }
 
-void World::kill_server() {
-    if (server_) lose_server();
-}
-
-void World::lose_server() {
+void World::lose_server(Keeping::End how) {
+    machine_.kills += how == Keeping::End::process ? 1 : 0;
+    machine_.power_losses += how == Keeping::End::power ? 1 : 0;
+    keeping_.note_end(how, now());
     faults_fired_ = faults_fired();
+    if (store_) {
+        for (std::size_t i = 0; i < broker::drop_reason_count; ++i) {
+            const auto reason = static_cast<broker::DropReason>(i);
+            dropped_before_[reason] += server_->dropped(reason);
+        }
+        for (const auto& tenant : catalog_->tenants()) {
+            if (is_short_of_memory(tenant.name)) was_short_of_memory_.insert(tenant.name);
+        }
+    }
     server_.reset();
     things_.clear();
+    if (store_) leave_store(how);
     is_stopping_ = false;
     finish_reload();
     for (Observer* observer : observers_) observer->on_server(ServerEvent::gone, now());
@@ -259,6 +283,7 @@ void World::note(ConnectionSerial connection, std::uint8_t what, ByteView bytes)
 }
 
 bool World::is_short_of_memory(const std::string& tenant) const {
+    if (was_short_of_memory_.contains(tenant)) return true;
     if (server_ == nullptr || server_->admission() == nullptr) return false;
     using admission::Limit;
     if (authority_.was_on_since(admission::SheddingStep::refuse_retained, Instant{})) return true;

@@ -2,10 +2,12 @@
 // World: a server, its clients and the network between them in one thread, from one seed, in
 // virtual time.
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,11 +16,13 @@
 #include "mitu/broker/testing/virtual_server.hpp"
 #include "mitu/fleet/catalog.hpp"
 #include "mitu/fleet/status.hpp"
+#include "mitu/journal/testing/virtual_store.hpp"
 #include "mitu/memory/fault_zone.hpp"
 #include "mitu/node/fleet_things.hpp"
 #include "mitu/node/gatekeeper.hpp"
 #include "mitu/node/testing.hpp"
 #include "sim/authority.hpp"
+#include "sim/keeping.hpp"
 #include "sim/link.hpp"
 #include "sim/observer.hpp"
 #include "sim/timeline.hpp"
@@ -27,6 +31,14 @@ namespace mitu::sim {
 
 /// When every world begins: not zero, which is an instant in the past for all who compare.
 inline constexpr Instant world_start = Instant::from_ns(1'000'000'000);
+
+/// What the server keeps, and where.
+struct StorePlan {
+    journal::testing::VirtualStoreOptions::Engine engine{};
+    /// By TenantId: default, acme, borealis.
+    std::array<broker::Durability, 3> durability{};
+    Duration will_grace = Duration::seconds(30);
+};
 
 struct WorldOptions {
     std::uint64_t seed = 1;
@@ -40,6 +52,19 @@ struct WorldOptions {
     Duration login_time_max = Duration::milliseconds(2);
     /// What a password proves holds for a while between none and this; 0: for good.
     Duration login_holds_max{};
+    /// Nothing: all that there was ends with the server.
+    std::optional<StorePlan> store{};
+};
+
+/// What the machine of a run went through.
+struct MachineCounts {
+    std::uint64_t starts = 0;
+    std::uint64_t failed_starts = 0;  // the disk did not let it
+    std::uint64_t kills = 0;          // of the process
+    std::uint64_t power_losses = 0;
+    std::uint64_t inside_a_commit = 0;  // of both
+    std::uint64_t disk_failures = 0;    // operations that failed, for want of space too
+    std::uint64_t restored_sessions = 0;
 };
 
 /// Whoever has a reason to run (a shard with bytes, mail or a deadline; something that is due) may
@@ -84,14 +109,20 @@ public:
     [[nodiscard]] std::uint32_t packet_bytes_max() const noexcept {
         return options_.server.limits.packet_bytes_max;
     }
-    /// kill -9: connections break, nothing is remembered.
+    /// kill -9: connections break; what is remembered is what the store has.
     void kill_server();
+    /// The power goes, and the server with it.
+    void lose_power();
+    /// One of the two, once the disk has done so many more operations.
+    void crash_in_commit(std::uint64_t operations, bool loses_power);
     /// SIGTERM. start_server() may follow once it is gone.
     void stop_server();
     /// Errors of a bad catalog are the caller's. Null: the one there was.
     void start_server(std::shared_ptr<const fleet::Catalog> catalog = nullptr);
     [[nodiscard]] const fleet::Catalog& catalog() const noexcept { return *catalog_; }
     [[nodiscard]] fleet::StatusNumbers fleet_numbers() const;
+    /// Messages dropped for this reason, by servers before this one too if their sessions go on.
+    [[nodiscard]] std::uint64_t dropped(broker::DropReason reason) const;
     /// Fault points stop firing.
     void clear_faults();
     /// How often each fault point has fired, over all servers.
@@ -111,6 +142,18 @@ public:
     void reload(Rights rights);
     /// Nothing is short, banned or slow any more, and logins hold for good.
     void calm_down();
+
+    // --- the disk; without a store these do nothing ---
+    [[nodiscard]] const Keeping& keeping() const noexcept { return keeping_; }
+    /// Null: it has none.
+    [[nodiscard]] journal::testing::VirtualStore* store() noexcept { return store_.get(); }
+    /// So many bytes more are room for, and no more.
+    void fill_disk(std::uint64_t bytes_left);
+    void fail_disk(const store::VirtualDisk::Faults& faults);
+    void slow_disk(Duration commit_time_max);
+    /// It works, is fast, and has room.
+    void mend_disk();
+    [[nodiscard]] MachineCounts machine() const noexcept;
 
     // --- the network ---
     /// `from`  the client's address.
@@ -139,7 +182,12 @@ public:
 
 private:
     [[nodiscard]] bool step();
-    void lose_server();
+    void lose_server(Keeping::End how);
+    void make_store();
+    [[nodiscard]] bool open_store();
+    [[nodiscard]] bool restore_store();
+    void watch_store();
+    void leave_store(Keeping::End how);
     void begin_authority();
     void renew_later(std::uint16_t shard, std::uint32_t first);
     void finish_reload();
@@ -156,8 +204,15 @@ private:
     std::unique_ptr<node::Gatekeeper> gate_;
     std::vector<std::unique_ptr<fleet::ShardStatus>> statuses_;
     std::vector<std::unique_ptr<node::FleetThings>> things_;
+    std::unique_ptr<journal::testing::VirtualStore> store_;
     std::unique_ptr<broker::testing::VirtualServer> server_;
     std::uint64_t server_number_ = 0;
+    Keeping keeping_;
+    MachineCounts machine_;
+    bool disk_is_troubled_ = false;
+    bool crash_takes_power_ = false;  // that is to come within a commit
+    std::map<broker::DropReason, std::uint64_t> dropped_before_;
+    std::set<std::string> was_short_of_memory_;  // tenants, of servers that are gone
     bool is_stopping_ = false;
     std::map<ports::Fault, double> faults_;
     std::map<ports::Fault, std::uint64_t> faults_fired_;  // of servers that are gone

@@ -25,6 +25,18 @@ constexpr const char* same_trace = "same_seed_same_trace";
     throw std::system_error{errno, std::generic_category(), what};
 }
 
+json encode_machine(const sim::RunResult& result) {
+    if (!result.machine) return nullptr;
+    const sim::MachineCounts& m = *result.machine;
+    return {m.starts,        m.failed_starts,    m.kills, m.power_losses, m.inside_a_commit,
+            m.disk_failures, m.restored_sessions};
+}
+
+std::optional<sim::MachineCounts> decode_machine(const json& list) {
+    if (list.is_null()) return std::nullopt;
+    return sim::MachineCounts{list[0], list[1], list[2], list[3], list[4], list[5], list[6]};
+}
+
 std::string encode(const sim::RunResult& result) {
     json violations = json::array();
     for (const auto& violation : result.violations) {
@@ -44,6 +56,7 @@ std::string encode(const sim::RunResult& result) {
                 {"messages", result.messages},
                 {"faults", faults},
                 {"reasons", result.reasons},
+                {"machine", encode_machine(result)},
                 {"drops", result.drops}}  // A peer's bytes may stand in a text.
                .dump(-1, ' ', false, json::error_handler_t::replace) +
            '\n';
@@ -68,6 +81,7 @@ sim::RunResult decode(const std::string& line) {
     }
     result.reasons = object["reasons"].get<std::map<std::string, std::uint64_t>>();
     result.drops = object["drops"].get<std::map<std::string, std::uint64_t>>();
+    result.machine = decode_machine(object["machine"]);
     return result;
 }
 

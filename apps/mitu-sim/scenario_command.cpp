@@ -215,10 +215,13 @@ ExitCode run(ScenarioOptions options) {
         options.mitud =
             (fs::read_symlink("/proc/self/exe", failed).parent_path() / "mitud").string();
     }
-    const auto scenarios = load(options);
+    auto scenarios = load(options);
     if (!scenarios) {
         fmt::print(stderr, "{}", scenarios.error());
         return ExitCode::usage;
+    }
+    if (options.over == "tcp") {
+        std::erase_if(*scenarios, [](const Scenario& one) { return one.needs_virtual_machine; });
     }
     const auto start = std::chrono::steady_clock::now();
     const std::size_t failed = Performance{options, *scenarios}.run();

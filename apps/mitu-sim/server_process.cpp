@@ -37,6 +37,18 @@ std::optional<std::string> write_file(const std::string& path, const std::string
     return fmt::format("{} cannot be written; is the disk full?", path);
 }
 
+const char* durability_name(broker::Durability durability) noexcept {
+    switch (durability) {
+        case broker::Durability::none:
+            return "none";
+        case broker::Durability::async:
+            return "async";
+        case broker::Durability::sync:
+            return "sync";
+    }
+    return "none";
+}
+
 std::string error_text() { return std::generic_category().message(errno); }
 
 std::string read_file(const std::string& path) {
@@ -95,7 +107,7 @@ std::optional<std::string> ServerProcess::start(const sim::scenario::ServerOptio
                                    "--shards",
                                    fmt::format("{}", options.shards),
                                    "--durability",
-                                   "none",  // the virtual world keeps nothing either
+                                   durability_name(options.durability),
                                    "--log-level",
                                    "warn",
                                    "--no-supervisor"};

@@ -88,6 +88,8 @@ struct Totals {
     std::map<ports::Fault, std::uint64_t> faults;
     std::map<std::string, std::uint64_t> reasons;
     std::map<std::string, std::uint64_t> drops;
+    std::uint64_t with_store = 0;
+    sim::MachineCounts machine;
 
     void add(const sim::RunResult& result) {
         ++seeds;
@@ -98,6 +100,17 @@ struct Totals {
         for (const auto& [fault, times] : result.faults_fired) faults[fault] += times;
         for (const auto& [reason, times] : result.reasons) reasons[reason] += times;
         for (const auto& [reason, times] : result.drops) drops[reason] += times;
+        if (result.machine) add(*result.machine);
+    }
+    void add(const sim::MachineCounts& one) {
+        ++with_store;
+        machine.starts += one.starts;
+        machine.failed_starts += one.failed_starts;
+        machine.kills += one.kills;
+        machine.power_losses += one.power_losses;
+        machine.inside_a_commit += one.inside_a_commit;
+        machine.disk_failures += one.disk_failures;
+        machine.restored_sessions += one.restored_sessions;
     }
 };
 
@@ -215,6 +228,13 @@ private:
         }
         if (!never.empty()) fmt::print("reason codes never sent:{}\n", never);
         print("drops counted", totals_.drops);
+        const sim::MachineCounts& m = totals_.machine;
+        fmt::print(
+            "{} seeds with a store: {} starts, {} kills, {} losses of power, {} of both within a "
+            "commit, {} failures of the disk, {} starts that it did not let, {} sessions that went "
+            "on\n",
+            totals_.with_store, m.starts, m.kills, m.power_losses, m.inside_a_commit,
+            m.disk_failures, m.failed_starts, m.restored_sessions);
         std::fflush(stdout);
     }
 
@@ -240,8 +260,17 @@ private:
                                           {"faults", faults},
                                           {"reasons", totals_.reasons},
                                           {"drops", totals_.drops},
+                                          {"machine", machine()},
                                           {"findings", findings}}
                                .dump());
+    }
+
+    [[nodiscard]] nlohmann::json machine() const {
+        const sim::MachineCounts& m = totals_.machine;
+        return {{"seeds", totals_.with_store},      {"starts", m.starts},
+                {"failed_starts", m.failed_starts}, {"kills", m.kills},
+                {"power_losses", m.power_losses},   {"inside_a_commit", m.inside_a_commit},
+                {"disk_failures", m.disk_failures}, {"restored_sessions", m.restored_sessions}};
     }
 
     const SwarmOptions& options_;

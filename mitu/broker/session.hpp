@@ -197,6 +197,8 @@ public:
     // --- messages for the client (session_outbound.cpp) ---
 
     [[nodiscard]] DeliveryOutcome deliver(const Delivery& delivery, Instant now);
+    /// A message of the store for which the shard has no memory (session_backlog.cpp).
+    [[nodiscard]] DeliveryOutcome deliver_later(const Delivery& delivery);
     /// Encodes what may be sent now: resends, then queued messages within the client's receive
     /// maximum, as long as `batch` has room. True: something is left that could be sent at once.
     bool pump(Instant now, OutputBatch& batch, Effects& effects);
@@ -348,6 +350,8 @@ private:
     [[nodiscard]] std::uint32_t queue_messages_max() const noexcept;
     [[nodiscard]] std::uint64_t queue_bytes_max() const noexcept;
     [[nodiscard]] DeliveryOutcome leave_in_store(const Delivery& delivery);
+    void begin_backlog_at(StoredMessageId message);
+    [[nodiscard]] bool is_in_memory(StoredMessageId message) const noexcept;
     [[nodiscard]] DeliveryOutcome deliver_behind(const Delivery& delivery);
     [[nodiscard]] bool is_far_ahead() const noexcept;
     void begin_backlog(StoredMessageId cursor);

@@ -55,6 +55,34 @@ DeliveryOutcome Session::leave_in_store(const Delivery& delivery) {
     return DeliveryOutcome::kept;
 }
 
+/// The shard has no memory for it, but the store has it: it is read when its turn comes, and what
+/// comes after it waits for that.
+DeliveryOutcome Session::deliver_later(const Delivery& delivery) {
+    if (is_attached()) begin_backlog_at(delivery.stored_id);
+    return leave_in_store(delivery);
+}
+
+/// So that the next read finds this message. What other shards keep for the session comes in no
+/// order: some of what is in memory may stand behind it.
+void Session::begin_backlog_at(StoredMessageId message) {
+    if (backlog() == nullptr) begin_backlog(last_in_memory());
+    Backlog& behind = *backlog();
+    if (message <= behind.cursor) {
+        behind.in_memory_up_to = std::max(behind.in_memory_up_to, behind.cursor);
+        behind.cursor = message - 1;
+    }
+    if (behind.ticket != 0) behind.cut = std::min(behind.cut, message);
+}
+
+bool Session::is_in_memory(StoredMessageId message) const noexcept {
+    for (const auto* queue : {&outbox_->inflight, &outbox_->waiting}) {
+        for (std::uint32_t i = 0; i < queue->size(); ++i) {
+            if (stored_id(queue->at(i)) == message) return true;
+        }
+    }
+    return false;
+}
+
 /// For a session that reads from the store, and has not come so far.
 DeliveryOutcome Session::deliver_behind(const Delivery& delivery) {
     constexpr std::uint32_t newcomers_max = 1'024;
@@ -213,7 +241,9 @@ void Session::take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> 
         const bool is_too_far = loaded.row.packet_id == 0 && loaded.id > up_to;
         const bool is_there = may_have_some && loaded.row.packet_id != 0 &&
                               find_inflight(loaded.row.packet_id).has_value();
-        if (is_too_far || is_there) {
+        const bool came_before = loaded.row.packet_id == 0 && loaded.id <= behind.in_memory_up_to &&
+                                 is_in_memory(loaded.id);
+        if (is_too_far || is_there || came_before) {
             give_back(loaded);
             continue;
         }

@@ -45,7 +45,7 @@ DeliveryOutcome Session::deliver(const Delivery& delivery, Instant now) {
     }
     const auto no_room = [&] {
         if (is_kept && backlog() == nullptr && !is_over_the_queue(1, bytes)) {
-            begin_backlog(last_in_memory());
+            begin_backlog_at(delivery.stored_id);
             return leave_in_store(delivery);
         }
         if (shared && !delivery.must_take()) return DeliveryOutcome::give_to_another;

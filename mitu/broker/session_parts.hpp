@@ -51,8 +51,10 @@ struct Backlog {
     };
     StoredMessageId cursor = 0;  // what comes up to here belongs into memory: no read will find it
     StoredMessageId cut = no_cut;  // from here on newcomers were not remembered
-    std::uint32_t ticket = 0;      // of the read under way; 0: none is
-    bool knows_numbers = false;    // what is on its way was read: its numbers are not given again
+    /// Behind the cursor and up to here a read may find what is in memory already.
+    StoredMessageId in_memory_up_to = 0;
+    std::uint32_t ticket = 0;    // of the read under way; 0: none is
+    bool knows_numbers = false;  // what is on its way was read: its numbers are not given again
     memory::ArenaQueue<Newcomer> newcomers;
 
     void free(SessionMemory& memory) noexcept { newcomers.free(memory); }

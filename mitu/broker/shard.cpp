@@ -157,6 +157,7 @@ Instant Shard::next_deadline() {
     deadline = std::min(deadline, next_rebuild());
     if (is_shutting_down_) deadline = std::min(deadline, shutdown_deadline_);
     if (drain_ && !is_shutting_down_) deadline = std::min(deadline, drain_->next_at);
+    if (!late_readings_.empty()) deadline = std::min(deadline, late_readings_.front().first);
     if (has_lost_references_ || !lost_subscribers_.empty()) {
         deadline = std::min(deadline, mend_at_);
     }

@@ -439,6 +439,7 @@ private:
                                                                 const Origin& origin);
     void deliver_to(MessageHandle message, std::span<const Recipient> recipients,
                     std::span<const std::uint32_t> identifiers);
+    void deliver_without_memory(const DeliverMail& mail);
     void deliver_local(MessageHandle message, const MessageView& view,
                        const MailRecipient& recipient, std::span<const std::uint32_t> identifiers,
                        StoredSessionId kept = 0);
@@ -583,6 +584,8 @@ private:
     std::deque<Awaiting> awaiting_;
     std::deque<Held> held_;
     std::map<std::uint32_t, Reading> reading_;  // by ticket
+    /// Tickets of what found no memory, and when each goes on.
+    std::deque<std::pair<Instant, std::uint32_t>> late_readings_;
     std::uint32_t next_ticket_ = 1;
     bool wants_hold_ = false;  // what was carried out is to be on the disk first
     bool wants_sync_ = false;  // of the current batch

@@ -278,6 +278,11 @@ void Shard::run_journal() {
     while (const RecalledSession* const recalled = journal_->take_recalled()) {
         on_recalled(*recalled);
     }
+    while (!late_readings_.empty() && late_readings_.front().first <= now_) {
+        const std::uint32_t ticket = late_readings_.front().second;
+        late_readings_.pop_front();
+        if (reading_.contains(ticket)) ask_announce(ticket);
+    }
 }
 
 void Shard::settle_awaiting(Awaiting& awaiting) {
@@ -337,8 +342,7 @@ void Shard::on_chunk(const QueueChunk& chunk) {
             MessageView message = queued.message;
             message.tenant = session->tenant();
             const auto handle = messages_.add(message);
-            if (!handle) {  // what is left is read again
-                count_no_room(queued.message);
+            if (!handle) {  // what is left is read again, and nothing is lost
                 reading.is_end = false;
                 const bool is_numbered = reading.messages.empty() || queued.row.packet_id != 0;
                 reading.up_to = is_numbered ? 0 : reading.messages.back().id;
@@ -353,6 +357,12 @@ void Shard::on_chunk(const QueueChunk& chunk) {
         reading.messages.push_back(loaded);
     }
     reading.awaited = static_cast<std::uint32_t>(peers_.size());
+    // Without memory for a single message the next read would find no more: not at once, then.
+    constexpr Duration no_memory_pause = Duration::milliseconds(100);
+    if (reading.messages.empty() && !reading.is_end && !chunk.messages.empty()) {
+        late_readings_.emplace_back(now_ + no_memory_pause, chunk.ticket);
+        return;
+    }
     ask_announce(chunk.ticket);
 }
 

@@ -80,7 +80,7 @@ void Shard::take_deliver(ShardId from) {
             });
             messages_.release(*handle);
         } else {
-            count_no_room(mail.content.message, mail.recipient_count);
+            deliver_without_memory(mail);
         }
         if (mail.content.large != nullptr) mail.content.large->release();
         const auto size = static_cast<std::uint32_t>(record->bytes.size());
@@ -90,6 +90,29 @@ void Shard::take_deliver(ShardId from) {
         budget_bytes -= size;
     }
     if (any) release(lane, from);
+}
+
+/// Whoever has a row of it reads it when its turn comes, in order; for the others it is lost.
+void Shard::deliver_without_memory(const DeliverMail& mail) {
+    const MessageView& message = mail.content.message;
+    std::uint64_t lost = 0;
+    mail.for_each([&](const MailRecipient& recipient, std::span<const std::uint32_t>) {
+        const SessionRef ref{recipient.index, recipient.generation, id_};
+        Session* const session = sessions_.get(ref);
+        if (session == nullptr || recipient.is_kept == 0 || recipient.share_serial != 0) {
+            ++lost;
+            return;
+        }
+        Delivery delivery;
+        delivery.content_bytes = message.content_bytes();
+        delivery.qos = static_cast<mqtt::QoS>(recipient.qos);
+        delivery.stored_id = message.stored_id;
+        auto outcome = DeliveryOutcome::dropped;
+        if (!guarded(ref, [&] { outcome = session->deliver_later(delivery); })) return;
+        if (outcome == DeliveryOutcome::dropped) return drop_row(ref, delivery.stored_id);
+        if (Connection* const connection = find(session->connection())) touch(*connection);
+    });
+    if (lost != 0) count_no_room(message, lost);
 }
 
 void Shard::take_publish(ShardId from) {

@@ -48,7 +48,13 @@ void Shard::restore_incoming(const SessionRef& ref, std::uint16_t packet_id) {
 void Shard::restored(const SessionRef& ref) {
     Session* const session = sessions_.get(ref);
     if (session == nullptr) return;
-    note_subscriptions(*session, sessions_.notes(ref));
+    SessionNotes& notes = sessions_.notes(ref);
+    note_subscriptions(*session, notes);
+    if (ports_.admission != nullptr && notes.subscription_count > notes.subscriptions_taken) {
+        ports_.admission->ledger.take(notes.tenant, admission::Quota::subscriptions,
+                                      notes.subscription_count - notes.subscriptions_taken);
+        notes.subscriptions_taken = notes.subscription_count;
+    }
     arm(*session);
 }
 

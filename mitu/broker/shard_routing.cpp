@@ -246,6 +246,8 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
             if (tracer_.is_on()) [[unlikely]]
                 trace_queued(*session, view, delivery);
             messages_.release(message);
+            // If nothing else is in its queue, nothing else makes it read.
+            if (Connection* const connection = find(session->connection())) touch(*connection);
             break;
         case DeliveryOutcome::give_to_another:
             redispatch(message, recipient.share_serial, one_more(recipient.attempts),

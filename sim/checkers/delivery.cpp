@@ -32,7 +32,7 @@ public:
         std::uint64_t allowed = 0;
         if (world_.server_is_up()) {
             for (const auto reason : {DropReason::queue_full, DropReason::no_memory}) {
-                allowed += world_.server().dropped(reason);
+                allowed += world_.dropped(reason);
             }
         }
         std::set<MessageNumber> messages;  // a drop at its home counts a message once for all
@@ -41,6 +41,7 @@ public:
             if (session->has_ended) continue;
             for (const MessageNumber number : session->owed) {
                 if (world_.is_short_of_memory(model_.message(number)->publisher.tenant)) continue;
+                if (was_refused_as_will(*model_.message(number))) continue;
                 const auto it = session->deliveries.find(number);
                 messages.insert(number);
                 const bool was_sent = it != session->deliveries.end();
@@ -56,6 +57,7 @@ public:
             if (world_.is_short_of_memory(tenant)) continue;
             for (const auto& [filter, delivery] : groups) {
                 if (!delivery.is_owed || delivery.is_excused || delivery.is_acked) continue;
+                if (was_refused_as_will(*model_.message(number))) continue;
                 if (!delivery.was_left_over &&
                     model_.may_have_been_in_hand(*model_.message(number), filter) &&
                     ++lost[{tenant, filter}] <= model_.group_losses_max(tenant, filter)) {
@@ -68,6 +70,15 @@ public:
         }
         if (messages.size() <= allowed) return;
         for (std::string& what : missing) broken(std::move(what));
+    }
+
+private:
+    /// A will that is due while the store takes nothing new is lost, and nobody can be told.
+    [[nodiscard]] bool was_refused_as_will(const MessageRecord& m) const {
+        constexpr Duration around = Duration::seconds(6);
+        return m.will == MessageRecord::Will::due &&
+               world_.keeping().was_short_between(before(m.will_due_at, around),
+                                                  m.will_due_at + around);
     }
 };
 
@@ -88,6 +99,9 @@ public:
         if (may_be_shared(*c.session, m)) return;
         const auto it = c.session->deliveries.find(m.number);
         if (it == c.session->deliveries.end() || it->second.transaction_count == 0) return;
+        if (it->second.may_come_again || m.was_forgotten) return;
+        // Under which number it came is kept for those who are owed it, not for QoS 0.
+        if (publish.qos == QoS::at_most_once && m.changed_server) return;
         if (publish.qos == QoS::at_most_once && m.qos != QoS::exactly_once && m.read_count > 1) {
             return;
         }
@@ -120,8 +134,7 @@ public:
             if (publish.qos == QoS::at_most_once || m.expiry_s) return;
             // A repeat of a message whose first copy was dropped, and counted, here, or came
             // before the subscription.
-            auto& server = world_.server();
-            if (server.dropped(DropReason::queue_full) + server.dropped(DropReason::no_memory) !=
+            if (world_.dropped(DropReason::queue_full) + world_.dropped(DropReason::no_memory) !=
                 0) {
                 return;
             }

@@ -59,7 +59,11 @@ private:
     void judge_lateness(const ConnectionRecord& c, const MessageRecord& m,
                         const mqtt::Publish& publish, const Sighting& s) {
         constexpr Duration patience = Duration::seconds(1);
-        if (s.at - m.will_due_at <= patience || publish.retain || publish.dup) return;
+        if (s.at - m.will_due_at <= patience + world_.keeping().commit_time_max * 3 ||
+            publish.retain || publish.dup) {
+            return;
+        }
+        if (world_.keeping().was_short_between(m.will_due_at, s.at)) return;
         if (!c.is_at_ease() || c.at_ease_since >= m.will_due_at) return;
         bool is_subscribed = false;
         for (const auto& [filter, sub] : c.session->subscriptions) {
@@ -130,7 +134,7 @@ public:
                      const mqtt::Publish& publish, const Sighting& /*s*/) override {
         if (!publish.retain || !is_single_writer(m) || c.session == nullptr) return;
         // To 3.1.1 a server without room cannot say that it did not keep the message.
-        if (world_.server().dropped(broker::DropReason::no_memory) != 0) return;
+        if (world_.dropped(broker::DropReason::no_memory) != 0) return;
         if (world_.is_short_of_memory(m.publisher.tenant)) return;
         // A replay: nothing that was replaced before the client first asked may come.
         std::uint64_t asked_step = ~std::uint64_t{0};
@@ -146,7 +150,7 @@ public:
                 continue;
             }
             if (other->publisher != m.publisher || !other->is_accepted) continue;
-            if (other->accepted_step < asked_step) {
+            if (other->accepted_step < asked_step && model_.is_still_kept(*other)) {
                 broken(fmt::format("{} is kept for {}, {} replaced it", describe(m), describe(c),
                                    describe(*other)));
                 return;
@@ -156,15 +160,15 @@ public:
 
     /// What was kept last is there for somebody who asks only now.
     void at_end(Instant /*now*/) override {
-        if (world_.server().dropped(broker::DropReason::no_memory) != 0) return;
-        if (world_.server().dropped(broker::DropReason::queue_full) != 0) return;
+        if (world_.dropped(broker::DropReason::no_memory) != 0) return;
+        if (world_.dropped(broker::DropReason::queue_full) != 0) return;
         // By tenant and topic; null: one that expires, or whose fate nobody saw, leaves it open.
         std::map<std::pair<std::string, std::string>, const MessageRecord*> kept;
         for (const auto& m : model_.messages()) {
             if (!m->retain || !is_own_topic(*m) || m->read_count == 0) continue;
             if (world_.is_short_of_memory(m->publisher.tenant)) continue;
-            const bool is_sure = is_single_writer(*m) && m->is_accepted && !m->expiry_s &&
-                                 m->server_number == model_.server_number();
+            const bool is_sure =
+                is_single_writer(*m) && m->is_accepted && !m->expiry_s && model_.is_still_kept(*m);
             kept[{m->publisher.tenant, m->topic}] = is_sure ? m.get() : nullptr;
         }
         for (const auto& [key, m] : kept) {

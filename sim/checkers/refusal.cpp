@@ -191,6 +191,7 @@ private:
             suback.reasons.begin(), suback.reasons.end(),
             [](std::uint8_t reason) { return ReasonCode{reason} == ReasonCode::quota_exceeded; });
         if (!is_short || world_.sessions_may_lack_memory()) return;
+        if (world_.keeping().was_short_between(before(now, login_time_max), now)) return;
         std::uint64_t possible = 0;
         for (const auto& session : model_.sessions()) {
             if (session->key.tenant != c.key.tenant) continue;

@@ -93,7 +93,7 @@ private:
         if (!connack.session_present && ends_at > now) {
             broken(fmt::format("{}: its session is forgotten before its time", describe(c)));
         }
-        if (connack.session_present && ends_at < now) {
+        if (connack.session_present && ends_at + session->end_slack < now) {
             broken(fmt::format("{}: its session should have expired", describe(c)));
         }
     }
@@ -158,6 +158,11 @@ public:
         if (is_silent(c, at) || was_silent_.contains(c.serial)) return;
         if (c.server_goodbye == ReasonCode::keep_alive_timeout) return;
         if (at >= c.valid_until || was_shed(world_, at)) return;
+        // 3.1.1 has no other word for a message that the store does not take.
+        if (c.version != mqtt::ProtocolVersion::v5 &&
+            world_.keeping().was_short_between(before(at, Duration::seconds(6)), at)) {
+            return;
+        }
         // A take-over, by a CONNECT whose CONNACK may never have been seen.
         if (c.server_goodbye == ReasonCode::session_taken_over) return;
         const auto& all = model_.connections();

@@ -63,6 +63,15 @@ Verdict Performance::take(const ServerStep& step) {
         note("server", "-- is killed");
         stage_.kill_server();
     }
+    if (step.kind == Kind::lose_power) {
+        note("server", "-- loses its power");
+        problem = stage_.lose_power();
+    }
+    if (step.kind == Kind::fill_disk || step.kind == Kind::mend_disk) {
+        const bool is_full = step.kind == Kind::fill_disk;
+        note("server", is_full ? "-- has a full disk" : "-- has room on its disk");
+        problem = stage_.set_disk_full(is_full);
+    }
     if (problem) return problem;
     if (auto broken = pump()) return broken;
     if (step.kind == Kind::start || step.kind == Kind::restart) {

@@ -42,6 +42,8 @@ public:
 private:
     void statement(const Statement& statement);
     void server(Words words);
+    void durability(const std::string& value);
+    void machine(ServerStep::Kind kind, std::string text);
     void block(const Statement& statement);
     void declare(Words words);
     void network(Words words);
@@ -128,6 +130,9 @@ void Parser::server(Words words) {
         if (verb == "stop") return add(ServerStep{Kind::stop}, "server stop");
         if (verb == "kill") return add(ServerStep{Kind::kill}, "server kill");
         if (verb == "restart") return add(ServerStep{Kind::restart}, "server restart");
+        if (verb == "lose_power") return machine(Kind::lose_power, "server lose_power");
+        if (verb == "fill_disk") return machine(Kind::fill_disk, "server fill_disk");
+        if (verb == "mend_disk") return machine(Kind::mend_disk, "server mend_disk");
     }
     if (has_server_ || !scenario_.steps.empty()) {
         return complain("the server runs already; say how it starts once, in front of all actions");
@@ -148,13 +153,41 @@ void Parser::server(Words words) {
             }
         } else if (word.name == "anonymous") {
             if (in(0, 1)) scenario_.server.allow_anonymous = *number == 1;
+        } else if (word.name == "durability") {
+            durability(word.value);
         } else {
             complain(
-                fmt::format("server knows no {}; use shards, packet_bytes_max, anonymous, or "
-                            "one of start, stop, kill, restart",
+                fmt::format("server knows no {}; use shards, packet_bytes_max, anonymous, "
+                            "durability, or one of start, stop, kill, restart, lose_power, "
+                            "fill_disk, mend_disk",
                             word.text()));
         }
     }
+}
+
+void Parser::durability(const std::string& value) {
+    using broker::Durability;
+    if (value == "none") {
+        scenario_.server.durability = Durability::none;
+    } else if (value == "async") {
+        scenario_.server.durability = Durability::async;
+    } else if (value == "sync") {
+        scenario_.server.durability = Durability::sync;
+    } else {
+        complain(fmt::format("durability is \"{}\"; use none, async or sync", value));
+    }
+}
+
+/// What befalls the machine below the server.
+void Parser::machine(ServerStep::Kind kind, std::string text) {
+    if (scenario_.server.durability == broker::Durability::none) {
+        return complain(
+            fmt::format("{} changes nothing: the server keeps nothing; begin with server "
+                        "durability=sync",
+                        text));
+    }
+    scenario_.needs_virtual_machine = true;
+    add(ServerStep{kind}, std::move(text));
 }
 
 void Parser::block(const Statement& statement) {

@@ -12,6 +12,7 @@
 #include "mitu/base/bytes.hpp"
 #include "mitu/base/result.hpp"
 #include "mitu/base/time.hpp"
+#include "mitu/broker/journal.hpp"
 #include "mitu/broker/testing/peer.hpp"
 #include "mitu/mqtt/types.hpp"
 #include "sim/scenario/fields.hpp"
@@ -129,7 +130,7 @@ struct NetworkStep {
 };
 
 struct ServerStep {
-    enum class Kind : std::uint8_t { start, stop, kill, restart };
+    enum class Kind : std::uint8_t { start, stop, kill, restart, lose_power, fill_disk, mend_disk };
     Kind kind = Kind::restart;
 };
 
@@ -153,6 +154,7 @@ struct ServerOptions {
     std::uint16_t shards = 2;
     std::uint32_t packet_bytes_max = 0;  // 0: the server's own choice
     bool allow_anonymous = true;
+    broker::Durability durability = broker::Durability::none;
     std::string policies;  // YAML, over those compiled in; empty: none
     std::string registry;  // CSV with credentials; empty: none
 };
@@ -163,6 +165,8 @@ struct Scenario {
     ServerOptions server;
     std::vector<Actor> actors;
     std::vector<Step> steps;
+    /// It says something of the machine that only a virtual one can be told.
+    bool needs_virtual_machine = false;
 };
 
 /// Errors  everything that is wrong, each with file, line, value and remedy.

@@ -32,6 +32,14 @@ public:
     [[nodiscard]] virtual std::optional<std::string> stop_server() = 0;
     /// Without a chance to say goodbye.
     virtual void kill_server() = 0;
+    /// What the server has not synced is lost with it. Errors: this stage cannot do that.
+    [[nodiscard]] virtual std::optional<std::string> lose_power() {
+        return "this machine cannot lose its power";
+    }
+    /// The disk takes nothing new any more, or works again.
+    [[nodiscard]] virtual std::optional<std::string> set_disk_full(bool /*is_full*/) {
+        return "the disk of this machine cannot be filled";
+    }
 
     [[nodiscard]] virtual Result<Connection, std::string> open() = 0;
     virtual void send(Connection connection, ByteView bytes) = 0;

@@ -48,6 +48,9 @@ struct VirtualStage::Server {
             server.limits.packet_bytes_max = options.packet_bytes_max;
         }
         server.network.chops = stage.options_.chops;
+        if (auto* const store = stage.store_.get()) {
+            server.journal_of = [store](std::uint16_t shard) { return store->journal(shard); };
+        }
         for (std::uint16_t i = 0; i < options.shards; ++i) {
             status.push_back(std::make_unique<fleet::ShardStatus>(catalog->groups().size()));
             things.push_back(
@@ -90,8 +93,46 @@ std::optional<std::string> VirtualStage::start_server(const ServerOptions& optio
     if (server_) return "the server runs already";
     auto catalog = make_catalog(options);
     if (!catalog) return catalog.error();
+    if (auto problem = open_store(options, **catalog)) return problem;
     server_ = std::make_unique<Server>(options, std::move(*catalog), *this, prng_);
+    return restore_store();
+}
+
+std::optional<std::string> VirtualStage::open_store(const ServerOptions& options,
+                                                    const fleet::Catalog& catalog) {
+    if (options.durability == broker::Durability::none) return std::nullopt;
+    if (!store_) {
+        journal::testing::VirtualStoreOptions of_store;
+        of_store.seed = options_.seed;
+        of_store.shards = options.shards;
+        of_store.will_grace = Duration::seconds(5);  // as the stage over TCP has it
+        for (const auto& tenant : catalog.tenants()) {
+            of_store.tenants.push_back({tenant.name, options.durability});
+        }
+        store_ = std::make_unique<journal::testing::VirtualStore>(std::move(of_store), clock_);
+    }
+    const auto begun = store_->begin_process([this](ShardId shard) {
+        if (server_) server_->shards->network(shard.value).wake();
+    });
+    if (!begun) return begun.error();
     return std::nullopt;
+}
+
+std::optional<std::string> VirtualStage::restore_store() {
+    if (!store_) return std::nullopt;
+    std::vector<broker::Shard*> shards;
+    for (std::uint16_t i = 0; i < server_->shards->shard_count(); ++i) {
+        shards.push_back(&server_->shards->shard(i));
+    }
+    const auto restored = store_->restore(shards);
+    if (restored) return std::nullopt;
+    lose_server();
+    return restored.error().detail;
+}
+
+void VirtualStage::lose_server() {
+    server_.reset();
+    if (store_) store_->end_process();
 }
 
 std::optional<std::string> VirtualStage::stop_server() {
@@ -100,20 +141,41 @@ std::optional<std::string> VirtualStage::stop_server() {
     server_->shards->begin_shutdown(clock_.at);
     settle();
     while (!server_->shards->finished()) {
-        const Instant next = server_->shards->next_deadline(clock_.at);
+        Instant next = server_->shards->next_deadline(clock_.at);
+        if (store_) next = std::min(next, store_->next_deadline());
         if (next.is_never()) return "the server does not end: it waits for nothing";
         clock_.at = std::max(clock_.at, next);
         settle();
     }
-    server_.reset();
+    if (store_) store_->finish();
+    lose_server();
     return std::nullopt;
 }
 
 void VirtualStage::kill_server() {
     if (!server_) return;
     settle();
-    server_.reset();
+    lose_server();
     for (auto& [number, line] : lines_) line.socket->closed_by_broker = true;
+}
+
+std::optional<std::string> VirtualStage::lose_power() {
+    if (!server_) return "the server does not run";
+    kill_server();
+    store_->lose_power();
+    return std::nullopt;
+}
+
+std::optional<std::string> VirtualStage::set_disk_full(bool is_full) {
+    settle();
+    store::VirtualDisk& disk = store_->disk();
+    disk.set_capacity(is_full ? disk.used_bytes() : ~std::uint64_t{0});
+    // The server looks at it once a second.
+    for (const Instant end = clock_.at + Duration::seconds(3); clock_.at < end;) {
+        clock_.at = std::min(end, clock_.at + Duration::milliseconds(100));
+        settle();
+    }
+    return std::nullopt;
 }
 
 bool VirtualStage::step() {
@@ -137,7 +199,7 @@ bool VirtualStage::step() {
     for (std::uint16_t i = 0; i < shards.shard_count(); ++i) {
         if (shards.has_reason(i, clock_.at)) ready_.push_back(i);
     }
-    if (ready_.empty()) return false;
+    if (ready_.empty()) return store_ && store_->step(&prng_);
     shards.step(ready_[static_cast<std::size_t>(prng_.below(ready_.size()))], clock_.at);
     return true;
 }
@@ -218,7 +280,8 @@ void VirtualStage::wait(Instant deadline) {
     for (;;) {
         settle();
         if (has_news()) return;
-        const Instant next = server_ ? server_->shards->next_deadline(clock_.at) : Instant::never();
+        Instant next = server_ ? server_->shards->next_deadline(clock_.at) : Instant::never();
+        if (server_ && store_) next = std::min(next, store_->next_deadline());
         if (next > deadline) break;
         clock_.at = std::max(clock_.at, next);
     }

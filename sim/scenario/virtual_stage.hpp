@@ -13,6 +13,7 @@
 #include "mitu/broker/testing/virtual_server.hpp"
 #include "mitu/fleet/catalog.hpp"
 #include "mitu/fleet/status.hpp"
+#include "mitu/journal/testing/virtual_store.hpp"
 #include "mitu/node/fleet_things.hpp"
 #include "mitu/node/gatekeeper.hpp"
 #include "mitu/node/testing.hpp"
@@ -33,6 +34,8 @@ public:
     [[nodiscard]] std::optional<std::string> start_server(const ServerOptions& options) override;
     [[nodiscard]] std::optional<std::string> stop_server() override;
     void kill_server() override;
+    [[nodiscard]] std::optional<std::string> lose_power() override;
+    [[nodiscard]] std::optional<std::string> set_disk_full(bool is_full) override;
     [[nodiscard]] Result<Connection, std::string> open() override;
     void send(Connection connection, ByteView bytes) override;
     [[nodiscard]] Bytes receive(Connection connection) override;
@@ -52,6 +55,11 @@ private:
     };
     struct Server;
 
+    [[nodiscard]] std::optional<std::string> open_store(const ServerOptions& options,
+                                                        const fleet::Catalog& catalog);
+    [[nodiscard]] std::optional<std::string> restore_store();
+    void lose_server();
+
     /// One step of a shard or a login; false: nobody has a reason.
     bool step();
     /// Until nobody has a reason, at the present time.
@@ -62,6 +70,7 @@ private:
     VirtualStageOptions options_;
     Prng prng_;
     node::StillClock clock_;
+    std::unique_ptr<journal::testing::VirtualStore> store_;  // null: nothing is kept
     std::unique_ptr<Server> server_;
     std::map<Connection, Line> lines_;
     Connection next_ = 1;
