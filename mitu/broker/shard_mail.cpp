@@ -96,9 +96,15 @@ void Shard::take_deliver(ShardId from) {
 void Shard::deliver_without_memory(const DeliverMail& mail) {
     const MessageView& message = mail.content.message;
     std::uint64_t lost = 0;
-    mail.for_each([&](const MailRecipient& recipient, std::span<const std::uint32_t>) {
+    mail.for_each([&](const MailRecipient& recipient, std::span<const std::uint32_t>,
+                      StoredSessionId kept) {
         const SessionRef ref{recipient.index, recipient.generation, id_};
         Session* const session = sessions_.get(ref);
+        if (session == nullptr && kept != 0 && recipient.share_serial == 0) {
+            // It has ended; or it broke, and is read from the store with what waits there for it.
+            if (!sessions_.has(ref)) journal_->erase_row(kept, message.stored_id, false);
+            return;
+        }
         if (session == nullptr || recipient.is_kept == 0 || recipient.share_serial != 0) {
             ++lost;
             return;
