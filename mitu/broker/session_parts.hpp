@@ -52,7 +52,10 @@ struct Backlog {
     StoredMessageId cursor = 0;  // what comes up to here belongs into memory: no read will find it
     StoredMessageId cut = no_cut;  // from here on newcomers were not remembered
     std::uint32_t ticket = 0;      // of the read under way; 0: none is
-    bool knows_numbers = false;    // what is on its way was read: its numbers are not given again
+    /// Of the next QoS 1 messages so many may have been sent before: those in flight when the
+    /// server ended, or the session broke. Their numbers are not known.
+    std::uint16_t repeats_max = 0;
+    bool knows_numbers = false;  // what is on its way was read: its numbers are not given again
     memory::ArenaQueue<Newcomer> newcomers;
 
     void free(SessionMemory& memory) noexcept { newcomers.free(memory); }
