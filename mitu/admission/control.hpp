@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "mitu/admission/ban_list.hpp"
+#include "mitu/admission/fault_watch.hpp"
 #include "mitu/admission/flapping.hpp"
 #include "mitu/admission/memory_pressure.hpp"
 #include "mitu/admission/quota_ledger.hpp"
@@ -14,6 +15,7 @@ namespace mitu::admission {
 struct ControlOptions {
     ServerLimits server{};
     FlappingOptions flapping{};
+    FaultWatchOptions faults{};
     MemoryOptions memory{};
     std::size_t bans_max = 1'000'000;
     std::size_t refused_attempts_max = 256;  // remembered by each shard

@@ -79,6 +79,7 @@ struct Counters {
     /// What was refused or slowed down because a bound was met: [limit][whose].
     std::array<std::array<trace::Counter, admission::scope_count>, admission::limit_count> refused;
     trace::Counter flapping_bans_total;  // set by this shard
+    trace::Counter fault_bans_total;     // the same, of clients whose sessions break
     trace::Counter shed_clients_total;   // disconnected for want of memory
     trace::Counter turns_total;
     trace::Counter writes_total;  // write system calls
@@ -134,6 +135,7 @@ void for_each_counter(const Counters& c, Visit visit) {
     visit("rate_limited_total", false, c.rate_limited_total);
     visit("lane_stalls_total", false, c.lane_stalls_total);
     visit("flapping_bans_total", false, c.flapping_bans_total);
+    visit("fault_bans_total", false, c.fault_bans_total);
     visit("shed_clients_total", false, c.shed_clients_total);
     visit("turns_total", false, c.turns_total);
     visit("writes_total", false, c.writes_total);

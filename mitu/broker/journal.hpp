@@ -69,6 +69,16 @@ struct QueueChunk {
     std::span<const QueuedMessage> messages{};
     StoredMessageId up_to = 0;  // so far the queue was read: what follows is behind
     bool is_end = false;        // there was nothing more when it was read
+    bool is_failed = false;     // it could not be read: nothing is known, ask again later
+};
+
+/// How much a session's queue has.
+struct QueueCount {
+    StoredSessionId session = 0;
+    std::uint32_t ticket = 0;  // of the question
+    bool is_failed = false;    // it could not be read
+    std::uint32_t messages = 0;
+    std::uint64_t bytes = 0;
 };
 
 /// What a session is by what was written down, but for its queue. Owned by the journal.
@@ -168,6 +178,13 @@ public:
     /// Lifetime  until the next call.
     [[nodiscard]] virtual const QueueChunk* take_chunk() = 0;
     [[nodiscard]] virtual bool has_chunk() const noexcept = 0;
+
+    /// Asks how much the session's queue has. Counting ends where it is more than `messages_max`
+    /// or `bytes_max`.
+    virtual void count_queue(StoredSessionId session, std::uint32_t messages_max,
+                             std::uint64_t bytes_max, std::uint32_t ticket) = 0;
+    /// The oldest answer, once take_chunk() has none. Nullopt: there is none.
+    [[nodiscard]] virtual std::optional<QueueCount> take_count() = 0;
 
     /// Asks for all that a session has beside its queue. `client_id` empty: nobody knows it any
     /// more, and it is looked for among all sessions. What this shard has put down before is seen.

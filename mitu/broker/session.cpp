@@ -3,6 +3,7 @@
 #include "mitu/broker/session.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "mitu/mqtt/encode.hpp"
 
@@ -87,7 +88,7 @@ void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
     profile_ = &profile;
     version_ = connect.version;
     detached_at_ = Instant::never();
-    was_cut_by_us_ = false;
+    const bool was_cut = std::exchange(was_cut_by_us_, false);
     last_heard_ = now;
     if (inbox_ != nullptr) {
         inbox_->rate_due = inbox_->rate_pause_until = now;
@@ -112,7 +113,10 @@ void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
     send(acceptance.connack(session_present), effects);
     // Behind all that may break: a client that is not let in after all has left no will, and does
     // not take back the one of its last connection.
-    if (is_kept() && session_present) begin_backlog(0);
+    if (is_kept() && session_present) {
+        begin_backlog(0);
+        if (was_cut) backlog()->repeats_max = context_.limits.inflight_max;
+    }
     drop_will();  // a resumed session: the old will is not due any more [MQTT-3.1.3-9]
     will_ = new_will;
 }

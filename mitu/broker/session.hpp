@@ -213,6 +213,22 @@ public:
     /// there was nothing more when it was read.
     void take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> messages,
                       StoredMessageId read_up_to, bool is_end, Effects& effects);
+    /// There is no answer now; another question will come.
+    void put_off_read(std::uint32_t ticket);
+    /// Whether so much waits there that what was never counted matters: what came before this
+    /// process, or before the session broke.
+    [[nodiscard]] bool wants_count() const noexcept;
+    /// How much waits in the store alone.
+    struct Away {
+        std::uint32_t messages = 0;
+        std::uint64_t bytes = 0;
+    };
+    [[nodiscard]] std::uint32_t queue_messages_max() const noexcept;
+    [[nodiscard]] std::uint64_t queue_bytes_max() const noexcept;
+    [[nodiscard]] Away away() const noexcept {
+        return {away_count_, std::uint64_t{away_units_} * away_unit_bytes};
+    }
+    void set_away(const Away& away) noexcept;
     /// As it stands in the store: of a server that begins, or of a session that broke.
     void restore(const KeptSession& kept, const std::optional<StoredWill>& will, Instant now);
     void restore_filter(std::string_view filter);
@@ -347,8 +363,6 @@ private:
         return outbox_ != nullptr ? outbox_->backlog : nullptr;
     }
     [[nodiscard]] bool is_over_the_queue(std::uint32_t more, std::uint64_t bytes) const noexcept;
-    [[nodiscard]] std::uint32_t queue_messages_max() const noexcept;
-    [[nodiscard]] std::uint64_t queue_bytes_max() const noexcept;
     [[nodiscard]] DeliveryOutcome leave_in_store(const Delivery& delivery);
     void begin_backlog_at(StoredMessageId message);
     [[nodiscard]] bool is_in_memory(StoredMessageId message) const noexcept;
@@ -439,6 +453,7 @@ private:
     bool ended_ = false;
     bool has_name_ = false;
     bool has_kept_will_ = false;  // in the store, of a session that itself is not kept there
+    bool knows_away_ = true;      // away_count_ is all that waits there
     bool was_cut_by_us_ = false;  // it was connected when the server's last process ended
     std::uint16_t next_packet_id_ = 1;
     std::uint32_t next_serial_ = 1;

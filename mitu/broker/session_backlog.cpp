@@ -41,6 +41,20 @@ void Session::uncount_away(std::uint64_t content_bytes) noexcept {
     away_units_ = away_count_ == 0 ? 0 : away_units_ - std::min(away_units_, units);
 }
 
+bool Session::wants_count() const noexcept {
+    constexpr std::uint32_t part = 16;  // of the queue: so far it may be longer than allowed
+    return !knows_away_ && !is_attached() &&
+           (queued_count() >= queue_messages_max() / part ||
+            queued_bytes() >= queue_bytes_max() / part);
+}
+
+void Session::set_away(const Away& away) noexcept {
+    knows_away_ = true;
+    away_count_ = away.messages;
+    const std::uint64_t units = away.bytes / away_unit_bytes + away.messages;
+    away_units_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(units, 0xFFFF'FFFF));
+}
+
 // --- a message comes that stands in the store ---
 
 DeliveryOutcome Session::leave_in_store(const Delivery& delivery) {
@@ -204,6 +218,10 @@ void Session::take_loaded(const LoadedMessage& loaded, Effects& effects) {
             count_drop(DropReason::not_authorized);
             return;
         }
+        if (entry.qos == 1 && backlog()->repeats_max != 0) {
+            --backlog()->repeats_max;
+            entry.sent = 1;
+        }
         add_waiting(entry, loaded.content_bytes);
         return;
     }
@@ -256,9 +274,17 @@ void Session::take_backlog(std::uint32_t ticket, std::span<const LoadedMessage> 
     if (is_end) {
         // What expired in the store was counted, and never came.
         away_count_ = away_units_ = 0;
+        knows_away_ = true;
         end_backlog();
     }
     fault_point();
+}
+
+void Session::put_off_read(std::uint32_t ticket) {
+    if (backlog() == nullptr || backlog()->ticket != ticket) return;
+    backlog()->ticket = 0;
+    take_newcomers({}, backlog()->cursor);  // the next read finds them
+    backlog()->cut = Backlog::no_cut;
 }
 
 void Session::take_newcomers(std::span<const LoadedMessage> messages, StoredMessageId up_to) {
@@ -390,6 +416,7 @@ void Session::restore(const KeptSession& kept, const std::optional<StoredWill>& 
     version_ = kept.version;
     expiry_s_ = kept.expiry_s;
     was_cut_by_us_ = kept.detached_at.is_never();
+    knows_away_ = false;
     // Time that passed while the server was away does not count for who was connected.
     detached_at_ = kept.detached_at.is_never() ? now : kept.detached_at;
 }

@@ -44,6 +44,7 @@ Shard::Shard(ShardId id, const Limits& limits, const ShardPorts& ports)
       batch_{messages_, limits.output_bytes_turn_max, limits.gather_bytes_min},
       peers_(ports.mailroom.shard_count()),
       flapping_{options_of(ports).flapping},
+      fault_watch_{options_of(ports).faults},
       refused_attempts_{options_of(ports).refused_attempts_max} {
     session_context_.tracer = &tracer_;
     counters_.escapes = &turn_memory_.escapes();
@@ -99,6 +100,7 @@ void Shard::turn(Instant now, std::span<const ports::NetworkEvent> events) {
     resume_all();
     run_timers();
     if (!rebuilds_.empty()) run_rebuilds();
+    if (!slow_reads_.empty()) run_slow_reads();
     shed_slowest();
     run_things();
     drain_some();
@@ -155,9 +157,9 @@ Instant Shard::next_deadline() {
     if (ports_.things != nullptr) deadline = std::min(deadline, ports_.things->next_deadline());
     deadline = std::min(deadline, next_shedding());
     deadline = std::min(deadline, next_rebuild());
+    for (const auto& [index, slow] : slow_reads_) deadline = std::min(deadline, slow.at);
     if (is_shutting_down_) deadline = std::min(deadline, shutdown_deadline_);
     if (drain_ && !is_shutting_down_) deadline = std::min(deadline, drain_->next_at);
-    if (!late_readings_.empty()) deadline = std::min(deadline, late_readings_.front().first);
     if (has_lost_references_ || !lost_subscribers_.empty()) {
         deadline = std::min(deadline, mend_at_);
     }

@@ -368,7 +368,8 @@ private:
     /// Lifetime  the packet.
     struct AtHand {
         std::optional<TenantId> tenant;  // nullopt: nobody knows yet
-        std::string_view client_id;
+        std::string_view client_id{};
+        std::string ban_reason{};  // for people; the client is not told
     };
     /// What one tenant has done on this shard, and may still do.
     struct TenantPace {
@@ -386,7 +387,9 @@ private:
     [[nodiscard]] std::optional<Turnaway> look_at_proved(TenantId tenant,
                                                          std::string_view client_id,
                                                          std::string_view user);
-    [[nodiscard]] Turnaway turned_away(const admission::Ban& ban) const;
+    [[nodiscard]] Turnaway turned_away(const admission::Ban& ban);
+    void count_fault(const SessionRef& session, memory::ZoneFault fault);
+    void ban_for_faults(TenantId tenant, std::string_view client_id);
     [[nodiscard]] Turnaway no_place(const admission::Bound& bound) const;
     [[nodiscard]] std::optional<admission::Bound> take_places(TenantId tenant,
                                                               std::uint16_t listener_index,
@@ -491,6 +494,17 @@ private:
         std::vector<LoadedMessage> messages{};  // their identifiers lie one behind the other in:
         std::vector<std::uint32_t> identifiers{};
     };
+    /// A session's queue could not be read, or there was no memory for what it has.
+    struct SlowRead {
+        SessionRef session;
+        Instant at;  // never: it is being read again
+        std::uint32_t attempts = 0;
+    };
+    /// A session whose queue is being counted, and what was known of it when that began.
+    struct Counting {
+        SessionRef session;
+        Session::Away before;
+    };
     struct Held {
         Journal::Batch batch = 0;
         ports::ConnectionId connection;
@@ -524,6 +538,12 @@ private:
     void settle_awaiting(Awaiting& awaiting);
     void read_backlog(const SessionRef& session);
     void on_chunk(const QueueChunk& chunk);
+    void read_later(const SessionRef& session);
+    [[nodiscard]] bool reads_later(const SessionRef& session);
+    void run_slow_reads();
+    [[nodiscard]] std::uint32_t next_ticket() noexcept;
+    void count_if_wanted(const SessionRef& session);
+    void on_counted(const QueueCount& count);
     void ask_announce(std::uint32_t ticket);
     void on_announce(const AnnounceMail& mail);
     void announce(const AnnounceMail& mail);
@@ -583,9 +603,9 @@ private:
     Matches members_;  // of a shared subscription, one after the other
     std::deque<Awaiting> awaiting_;
     std::deque<Held> held_;
-    std::map<std::uint32_t, Reading> reading_;  // by ticket
-    /// Tickets of what found no memory, and when each goes on.
-    std::deque<std::pair<Instant, std::uint32_t>> late_readings_;
+    std::map<std::uint32_t, Reading> reading_;      // by ticket
+    std::map<std::uint32_t, SlowRead> slow_reads_;  // by the session's index
+    std::map<std::uint32_t, Counting> counting_;    // by ticket
     std::uint32_t next_ticket_ = 1;
     bool wants_hold_ = false;  // what was carried out is to be on the disk first
     bool wants_sync_ = false;  // of the current batch
@@ -598,6 +618,7 @@ private:
     Instant mend_at_;
     admission::BanView bans_;
     admission::FlappingDetector flapping_;
+    admission::FaultWatch fault_watch_;
     admission::RefusedAttempts refused_attempts_;
     AtHand at_hand_;
     Tracer tracer_;

@@ -275,13 +275,9 @@ void Shard::run_journal() {
         if (connection->is_paused) resume_later(*connection);
     }
     while (const QueueChunk* const chunk = journal_->take_chunk()) on_chunk(*chunk);
+    while (const auto count = journal_->take_count()) on_counted(*count);
     while (const RecalledSession* const recalled = journal_->take_recalled()) {
         on_recalled(*recalled);
-    }
-    while (!late_readings_.empty() && late_readings_.front().first <= now_) {
-        const std::uint32_t ticket = late_readings_.front().second;
-        late_readings_.pop_front();
-        if (reading_.contains(ticket)) ask_announce(ticket);
     }
 }
 
@@ -311,9 +307,8 @@ void Shard::end_journal_turn() {
 void Shard::read_backlog(const SessionRef& ref) {
     constexpr std::uint32_t messages_max = 128;
     Session* const session = sessions_.get(ref);
-    if (session == nullptr || !session->wants_backlog()) return;
-    const std::uint32_t ticket = next_ticket_++;
-    if (next_ticket_ == 0) next_ticket_ = 1;
+    if (session == nullptr || !session->wants_backlog() || reads_later(ref)) return;
+    const std::uint32_t ticket = next_ticket();
     const StoredMessageId after = session->begin_read(ticket);
     reading_[ticket].session = ref;
     journal_->read_queue(sessions_.notes(ref).kept, after, messages_max, limits_.queue_ahead_bytes,
@@ -332,6 +327,13 @@ void Shard::on_chunk(const QueueChunk& chunk) {
         reading_.erase(it);
         return;
     }
+    if (chunk.is_failed) {
+        const SessionRef ref = reading.session;
+        reading_.erase(it);
+        if (guarded(ref, [&] { session->put_off_read(chunk.ticket); })) read_later(ref);
+        return;
+    }
+    bool was_refused = false;
     reading.up_to = chunk.up_to;
     reading.is_end = chunk.is_end;
     for (const QueuedMessage& queued : chunk.messages) {
@@ -342,7 +344,9 @@ void Shard::on_chunk(const QueueChunk& chunk) {
             MessageView message = queued.message;
             message.tenant = session->tenant();
             const auto handle = messages_.add(message);
-            if (!handle) {  // what is left is read again, and nothing is lost
+            if (!handle) {                   // what is left is read again
+                messages_.forget_refusal();  // nothing is lost
+                was_refused = true;
                 reading.is_end = false;
                 const bool is_numbered = reading.messages.empty() || queued.row.packet_id != 0;
                 reading.up_to = is_numbered ? 0 : reading.messages.back().id;
@@ -356,14 +360,90 @@ void Shard::on_chunk(const QueueChunk& chunk) {
                                    identifiers.end());
         reading.messages.push_back(loaded);
     }
+    if (was_refused) {
+        read_later(reading.session);
+    } else if (!slow_reads_.empty()) {
+        slow_reads_.erase(reading.session.index);
+    }
     reading.awaited = static_cast<std::uint32_t>(peers_.size());
-    // Without memory for a single message the next read would find no more: not at once, then.
-    constexpr Duration no_memory_pause = Duration::milliseconds(100);
-    if (reading.messages.empty() && !reading.is_end && !chunk.messages.empty()) {
-        late_readings_.emplace_back(now_ + no_memory_pause, chunk.ticket);
+    ask_announce(chunk.ticket);
+}
+
+// --- reading again ---
+
+/// Who asks at once again is refused at once again.
+void Shard::read_later(const SessionRef& session) {
+    constexpr Duration at_first = Duration::milliseconds(20);
+    constexpr Duration at_most = Duration::seconds(5);
+    constexpr std::uint32_t doublings_max = 8;
+    SlowRead& slow = slow_reads_[session.index];
+    if (slow.session != session) slow = {session, {}, 0};
+    const std::int64_t times = std::int64_t{1} << std::min(slow.attempts++, doublings_max);
+    slow.at = now_ + std::min(at_first * times, at_most);
+}
+
+bool Shard::reads_later(const SessionRef& session) {
+    if (slow_reads_.empty()) return false;
+    const auto it = slow_reads_.find(session.index);
+    return it != slow_reads_.end() && it->second.session == session && !it->second.at.is_never() &&
+           it->second.at > now_;
+}
+
+void Shard::run_slow_reads() {
+    for (auto it = slow_reads_.begin(); it != slow_reads_.end();) {
+        SlowRead& slow = it->second;
+        Session* const session = sessions_.get(slow.session);
+        if (session == nullptr || !session->is_attached()) {
+            it = slow_reads_.erase(it);
+            continue;
+        }
+        if (slow.at <= now_) {
+            slow.at = Instant::never();  // it is being read; how often it was tried stays
+            if (Connection* const connection = find(session->connection())) touch(*connection);
+        }
+        ++it;
+    }
+}
+
+// --- counting ---
+
+std::uint32_t Shard::next_ticket() noexcept {
+    const std::uint32_t ticket = next_ticket_++;
+    if (next_ticket_ == 0) next_ticket_ = 1;
+    return ticket;
+}
+
+/// A session that came from the store has a queue that was never counted. It is, before that could
+/// make it much longer than it may be.
+void Shard::count_if_wanted(const SessionRef& ref) {
+    constexpr std::size_t counted_at_once_max = 64;
+    const Session* const session = sessions_.get(ref);
+    if (session == nullptr || !session->wants_count() || counting_.size() >= counted_at_once_max) {
         return;
     }
-    ask_announce(chunk.ticket);
+    for (const auto& [ticket, counting] : counting_) {
+        if (counting.session == ref) return;
+    }
+    const std::uint32_t ticket = next_ticket();
+    counting_[ticket] = {ref, session->away()};
+    journal_->count_queue(sessions_.notes(ref).kept, session->queue_messages_max(),
+                          session->queue_bytes_max(), ticket);
+}
+
+void Shard::on_counted(const QueueCount& count) {
+    const auto it = counting_.find(count.ticket);
+    if (it == counting_.end()) return;
+    const Counting counting = it->second;
+    counting_.erase(it);
+    Session* const session = sessions_.get(counting.session);
+    if (session == nullptr || !session->wants_count() || count.is_failed) return;
+    // What has come since is perhaps counted twice, until the client comes.
+    const Session::Away now = session->away();
+    const Session::Away& before = counting.before;
+    Session::Away all{count.messages, count.bytes};
+    if (now.messages > before.messages) all.messages += now.messages - before.messages;
+    if (now.bytes > before.bytes) all.bytes += now.bytes - before.bytes;
+    session->set_away(all);
 }
 
 void Shard::ask_announce(std::uint32_t ticket) {

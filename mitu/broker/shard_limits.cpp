@@ -79,7 +79,8 @@ void Shard::note_refused_at_door(const ports::PeerAddress& peer, const Bound& bo
     refused_attempts_.note(std::move(attempt));
 }
 
-Shard::Turnaway Shard::turned_away(const admission::Ban& ban) const {
+Shard::Turnaway Shard::turned_away(const admission::Ban& ban) {
+    at_hand_.ban_reason = ban.reason;
     const Scope whose =
         ban.target.kind == admission::BanKind::network ? Scope::server : Scope::client;
     return {ReasonCode::banned, {Limit::ban, whose}, ban.expires_at};
@@ -90,6 +91,9 @@ std::optional<Shard::Turnaway> Shard::look_at_proved(TenantId tenant, std::strin
                                                      std::string_view user) {
     if (ports_.admission == nullptr) return std::nullopt;
     admission::Control& control = *ports_.admission;
+    if (fault_watch_.take_due(hash_bytes(client_id, tenant.value))) {
+        ban_for_faults(tenant, client_id);
+    }
     const admission::BanSnapshot& bans = bans_.look(control.bans);
     const admission::Ban* ban = bans.find_client(tenant, client_id, now_);
     if (ban == nullptr && !user.empty()) ban = bans.find_user(tenant, user, now_);
@@ -117,6 +121,32 @@ std::optional<Shard::Turnaway> Shard::look_at_proved(TenantId tenant, std::strin
     trace::log(trace::Level::warn, "client_flaps",
                {{"client", client_id}, {"tenant", tenant.value}, {"is_banned", is_set}});
     return Turnaway{ReasonCode::banned, {Limit::flapping, Scope::client}, until};
+}
+
+/// A session has broken over what its client said. That there was no memory is not its doing.
+void Shard::count_fault(const SessionRef& ref, memory::ZoneFault fault) {
+    if (ports_.admission == nullptr || fault == memory::ZoneFault::no_memory) return;
+    const SessionNotes& notes = sessions_.notes(ref);
+    const std::uint64_t name_hash = sessions_.name_hash(ref);
+    if (notes.connection.is_none() || !fault_watch_.is_one_too_many(name_hash, now_)) return;
+    const std::string name = believed_name(ref);
+    if (name.empty()) {
+        fault_watch_.note_due(name_hash);
+    } else {
+        ban_for_faults(notes.tenant, name);
+    }
+}
+
+void Shard::ban_for_faults(TenantId tenant, std::string_view client_id) {
+    const auto& options = fault_watch_.options();
+    const bool is_set =
+        ports_.admission->bans.set({admission::BanTarget::client(tenant, client_id),
+                                    fmt::format("its session broke more than {} times in {} s",
+                                                options.faults_max, options.window.count_s()),
+                                    "fault detection", now_, now_ + options.ban});
+    if (is_set) counters_.fault_bans_total.add();
+    trace::log(trace::Level::warn, "client_breaks",
+               {{"client", client_id}, {"tenant", tenant.value}, {"is_banned", is_set}});
 }
 
 // --- places ---
@@ -206,6 +236,7 @@ void Shard::note_attempt(const Connection& connection, ReasonCode reason, std::s
     attempt.address = connection.peer.ip;
     attempt.reason = static_cast<std::uint8_t>(reason);
     attempt.text = text.substr(0, 128);
+    if (!at_hand_.ban_reason.empty()) attempt.text += ": " + at_hand_.ban_reason.substr(0, 128);
     if (bound != nullptr) {
         attempt.bound = *bound;
         attempt.has_bound = true;

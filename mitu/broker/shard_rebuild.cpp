@@ -71,8 +71,7 @@ void Shard::rebuild_later(Rebuild& rebuild) {
 /// What the session has published is on its way to the store, perhaps on other shards: its numbers
 /// are read when they have said that it is there.
 void Shard::ask_for_rebuild(Rebuild& rebuild) {
-    rebuild.ticket = next_ticket_++;
-    if (next_ticket_ == 0) next_ticket_ = 1;
+    rebuild.ticket = next_ticket();
     rebuild.again_at = Instant::never();
     rebuild.awaited = static_cast<std::uint32_t>(peers_.size());
     ++rebuild.attempts;

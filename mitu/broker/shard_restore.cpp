@@ -97,6 +97,7 @@ bool Shard::restore_will(const KeptSession& kept, Duration grace, Instant now) {
     const auto will = stored_will(until_due, self);
     if (!guarded(self, [&] { session->restore(until_due, will, now); })) {
         bury_broken();
+        if (journal_ != nullptr) journal_->put_session(kept);  // for the next start
         return false;
     }
     arm(*session);

@@ -208,7 +208,10 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
                           std::span<const std::uint32_t> identifiers, StoredSessionId kept) {
     const SessionRef ref{recipient.index, recipient.generation, id_};
     Session* const session = sessions_.get(ref);
-    if (session == nullptr) return deliver_to_nobody(message, view, recipient, kept);
+    if (session == nullptr) {
+        deliver_to_nobody(message, view, recipient, recipient.is_kept != 0 ? kept : 0);
+        return;
+    }
     Delivery delivery;
     delivery.message = message;
     delivery.expires_at = view.expires_at;
@@ -248,6 +251,7 @@ void Shard::deliver_local(MessageHandle message, const MessageView& view,
             messages_.release(message);
             // If nothing else is in its queue, nothing else makes it read.
             if (Connection* const connection = find(session->connection())) touch(*connection);
+            count_if_wanted(ref);
             break;
         case DeliveryOutcome::give_to_another:
             redispatch(message, recipient.share_serial, one_more(recipient.attempts),

@@ -79,6 +79,7 @@ void Shard::bury_broken() {
 void Shard::bury(const Broken& broken) {
     Session& session = sessions_.broken(broken.session);
     SessionNotes& notes = sessions_.notes(broken.session);
+    count_fault(broken.session, broken.fault);
     if (!notes.connection.is_none()) leave_connection(notes);
     if (notes.thing != 0) ports_.things->on_detached(notes.thing, false, now_);
     notes.thing = 0;

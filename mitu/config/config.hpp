@@ -117,6 +117,7 @@ struct Config {
     Limits limits;
     Memory memory;
     Flapping flapping;
+    SessionFaults session_faults;
     std::vector<Ban> bans;
     Api api;
     Metrics metrics;

@@ -89,6 +89,13 @@ struct Flapping {
     Duration ban_duration = Duration::seconds(300);
 };
 
+struct SessionFaults {
+    bool ban = true;
+    Duration window = Duration::seconds(600);
+    std::uint32_t faults_max = 3;
+    Duration ban_duration = Duration::seconds(600);
+};
+
 /// Exactly one of client_id, user and address is set.
 struct Ban {
     std::string client_id;

@@ -278,6 +278,8 @@ const Shape& shape_of<Config>() {
             key("limits", &Config::limits, "Bounds of one client, and of the server."),
             key("memory", &Config::memory, "What is given up first when memory runs short."),
             key("flapping", &Config::flapping, "Clients that come and go all the time."),
+            key("session_faults", &Config::session_faults,
+                "Clients whose sessions break: by a limit of memory, or by a fault of the server."),
             key("bans", &Config::bans,
                 "Who may not come in; one of `client_id`, `user` and `address` each.")
                 .managed()

@@ -92,6 +92,8 @@ const Shape& shape_of<Config>();
 template <>
 const Shape& shape_of<Flapping>();
 template <>
+const Shape& shape_of<SessionFaults>();
+template <>
 const Shape& shape_of<HttpBackend>();
 template <>
 const Shape& shape_of<Jwt>();

@@ -269,6 +269,24 @@ const Shape& shape_of<Flapping>() {
 }
 
 template <>
+const Shape& shape_of<SessionFaults>() {
+    static const SessionFaults defaults;
+    static const Shape shape{
+        {},
+        {
+            key("ban", &SessionFaults::ban, "Ban clients whose sessions break over and over."),
+            key("window", &SessionFaults::window, "The time in which faults are counted.")
+                .range(1'000, 86'400'000),
+            key("faults_max", &SessionFaults::faults_max, "Faults within it that are borne.")
+                .range(1, 1'000'000),
+            key("ban_duration", &SessionFaults::ban_duration, "How long the client id is banned.")
+                .range(1'000, std::uint64_t{30} * 86'400'000),
+        },
+        &defaults};
+    return shape;
+}
+
+template <>
 const Shape& shape_of<Ban>() {
     static const Ban defaults;
     static const Shape shape{

@@ -43,12 +43,14 @@ CrashRun::Counts run_seeds(CrashOptions options, int seeds) {
         sum.delivered += counts.delivered;
         sum.resumed += counts.resumed;
         sum.wills_owed += counts.wills_owed;
+        sum.broken += counts.broken;
+        sum.rebuilt += counts.rebuilt;
         if (::testing::Test::HasFailure() && seeds <= 1'000) break;
     }
     std::printf(
         "%d seeds: %llu starts, %llu of them after a loss of power, %llu in the middle of a "
         "commit; %llu published, %llu acknowledged, %llu deliveries owed, %llu made, %llu sessions "
-        "resumed, %llu wills\n",
+        "resumed, %llu wills, %llu sessions broke, %llu came back\n",
         seeds, static_cast<unsigned long long>(sum.starts),
         static_cast<unsigned long long>(sum.power_losses),
         static_cast<unsigned long long>(sum.inside_a_commit),
@@ -56,7 +58,8 @@ CrashRun::Counts run_seeds(CrashOptions options, int seeds) {
         static_cast<unsigned long long>(sum.confirmed), static_cast<unsigned long long>(sum.owed),
         static_cast<unsigned long long>(sum.delivered),
         static_cast<unsigned long long>(sum.resumed),
-        static_cast<unsigned long long>(sum.wills_owed));
+        static_cast<unsigned long long>(sum.wills_owed),
+        static_cast<unsigned long long>(sum.broken), static_cast<unsigned long long>(sum.rebuilt));
     return sum;
 }
 
@@ -71,6 +74,7 @@ TEST(crash, sync_loses_nothing_that_was_acknowledged) {
     EXPECT_GT(sum.owed, count * 20);
     EXPECT_GT(sum.resumed, count * 5);
     EXPECT_GT(sum.wills_owed, count / 10);
+    EXPECT_GT(sum.rebuilt, count);
 }
 
 TEST(crash, async_loses_nothing_but_with_the_machine) {

@@ -232,5 +232,38 @@ TEST_P(RebuildTest, tries_again_when_the_session_breaks_while_it_comes_back) {
     EXPECT_EQ(world.counted(&Counters::subscriptions), 1u);
 }
 
+TEST_P(RebuildTest, bans_for_a_while_who_breaks_again_and_again) {
+    adjust = [](broker::testing::WorldOptions& options) {
+        options.admission.emplace();
+        options.admission->faults = {
+            .faults_max = 2, .window = Duration::seconds(60), .ban = Duration::seconds(120)};
+    };
+    World& world = start();
+    Client& device = world.client("device");
+    for (int i = 0; i < 3; ++i) {
+        device.connect(lasting());
+        ASSERT_TRUE(device.is_connected());
+        break_now(world, device);
+    }
+    device.connect(lasting());
+    EXPECT_FALSE(device.is_connected());
+    ASSERT_NE(device.connack(), nullptr);
+    EXPECT_EQ(device.connack()->reason, ReasonCode::banned);
+    EXPECT_EQ(world.counted(&Counters::fault_bans_total), 1u);
+    bool is_told = false;
+    for (std::uint16_t i = 0; i < world.shard_count(); ++i) {
+        for (const auto& attempt : world.shard(i).refused_attempts().newest()) {
+            is_told |= attempt.text.find("broke more than 2 times in 60 s") != std::string::npos;
+        }
+    }
+    EXPECT_TRUE(is_told);
+    world.client("another").connect(lasting());
+    EXPECT_TRUE(world.client("neighbour").connect().is_connected());
+    world.advance(Duration::seconds(121));
+    device.connect(lasting());
+    EXPECT_TRUE(device.is_connected());
+    EXPECT_TRUE(device.session_present());
+}
+
 }  // namespace
 }  // namespace mitu::journal

@@ -522,6 +522,173 @@ TEST_P(RestartTest, what_is_on_its_way_is_sent_again_once_however_much_it_is) {
     EXPECT_EQ(rows(store::Family::flight), 0u);
 }
 
+// --- numbers, repeats, order ---
+
+TEST_P(RestartTest, says_that_a_qos_1_message_may_have_come_before) {
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+        device.acknowledges = false;
+        world.client("publisher").connect().publish("a/b", "x", {.qos = qos1});
+        const auto got = device.take_messages();
+        ASSERT_EQ(got.size(), 1u);
+        EXPECT_FALSE(got[0].dup);
+    }
+    World& world = start();
+    Client& device = world.client("device");
+    device.connect(lasting());
+    const auto got = device.take_messages();
+    ASSERT_EQ(got.size(), 1u);
+    EXPECT_TRUE(got[0].dup);
+    // What was published to a client that was away has never been sent.
+    device.cut();
+    world.client("publisher").connect().publish("a/b", "y", {.qos = qos1});
+    device.connect(lasting());
+    const auto later = device.take_messages();
+    ASSERT_EQ(later.size(), 1u);
+    EXPECT_FALSE(later[0].dup);
+}
+
+TEST_P(RestartTest, keeps_the_number_of_a_message_that_expired_on_its_way) {
+    World& world = start();
+    Client& device = world.client("device");
+    device.connect(lasting()).subscribe("a/b", {.qos = qos2});
+    device.acknowledges = false;
+    Client& publisher = world.client("publisher");
+    publisher.connect();
+    publisher.publish("a/b", "short-lived", {.qos = qos2, .message_expiry_s = 1});
+    auto got = device.take_messages();
+    ASSERT_EQ(got.size(), 1u);
+    const std::uint16_t number = got[0].packet_id;
+    device.cut();
+    world.advance(Duration::seconds(5));
+    device.connect(lasting());
+    publisher.publish("a/b", "next", {.qos = qos2});
+    for (const auto& message : device.take_messages()) {
+        EXPECT_EQ(message.packet_id == number, message.payload == "short-lived");
+    }
+    device.release_acks();
+    world.run();
+    EXPECT_EQ(rows(store::Family::queue), 0u);
+    EXPECT_EQ(rows(store::Family::flight), 0u);
+}
+
+TEST_P(RestartTest, gives_no_number_twice_whose_message_is_gone) {
+    std::uint16_t number = 0;
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/b", {.qos = qos2});
+        device.acknowledges = false;
+        world.client("publisher").connect().publish("a/b", "x", {.qos = qos2});
+        const auto got = device.take_messages();
+        ASSERT_EQ(got.size(), 1u);
+        number = got[0].packet_id;
+    }
+    store::Batch batch;
+    {
+        const auto queue = engine.scan(store::Family::queue, {}, {});
+        while (queue->next()) batch.erase(store::Family::queue, queue->key());
+    }
+    ASSERT_TRUE(engine.write(batch.bytes(), true));
+    World& world = start();
+    Client& device = world.client("device");
+    device.acknowledges = false;
+    device.connect(lasting());
+    EXPECT_EQ(device.count(mqtt::PacketType::pubrel), 1u);
+    world.client("publisher").connect().publish("a/b", "next", {.qos = qos2});
+    const auto got = device.take_messages();
+    ASSERT_EQ(got.size(), 1u);
+    EXPECT_NE(got[0].packet_id, number);
+    device.release_acks();
+    world.run();
+    EXPECT_EQ(rows(store::Family::flight), 0u);
+}
+
+TEST_P(RestartTest, sends_nothing_while_numbers_in_use_cannot_be_read) {
+    World& world = start();
+    Client& device = world.client("device");
+    device.connect(lasting()).subscribe("a/b", {.qos = qos2});
+    device.acknowledges = false;
+    Client& publisher = world.client("publisher");
+    publisher.connect();
+    publisher.publish("a/b", "first", {.qos = qos2});
+    auto got = device.take_messages();
+    ASSERT_EQ(got.size(), 1u);
+    const std::uint16_t number = got[0].packet_id;
+    device.cut();
+    world.run();
+    engine.fails_on = store::Family::flight;
+    device.connect(lasting());
+    publisher.publish("a/b", "second", {.qos = qos2});
+    const std::uint64_t turns = world.counted(&broker::Counters::turns_total);
+    world.advance(Duration::seconds(10));
+    EXPECT_LT(world.counted(&broker::Counters::turns_total) - turns, 300u) << "it asks and asks";
+    EXPECT_EQ(device.take_messages().size(), 0u);
+    engine.fails_on.reset();
+    world.advance(Duration::seconds(10));
+    got = device.take_messages();  // the client knows that "first" is a repeat
+    ASSERT_EQ(got.size(), 1u);
+    EXPECT_EQ(got[0].payload, "second");
+    EXPECT_NE(got[0].packet_id, number);
+    device.release_acks();
+    world.run();
+    EXPECT_EQ(rows(store::Family::queue), 0u);
+    EXPECT_EQ(rows(store::Family::flight), 0u);
+}
+
+TEST_P(RestartTest, holds_the_limit_of_a_queue_that_was_there_before) {
+    adjust = [](broker::testing::WorldOptions& options) { options.limits.queue_messages_max = 32; };
+    {
+        World& world = start();
+        Client& device = world.client("device");
+        device.connect(lasting()).subscribe("a/b", {.qos = qos1});
+        device.cut();
+        Client& publisher = world.client("publisher");
+        publisher.connect();
+        for (int i = 0; i < 30; ++i) publisher.publish("a/b", "x", {.qos = qos1});
+    }
+    World& world = start();
+    Client& publisher = world.client("publisher");
+    publisher.connect();
+    for (int i = 0; i < 30; ++i) publisher.publish("a/b", "y", {.qos = qos1});
+    EXPECT_GE(rows(store::Family::queue), 32u);
+    EXPECT_LE(rows(store::Family::queue), 34u);
+    Client& device = world.client("device");
+    device.connect(lasting());
+    EXPECT_GE(device.take_payloads().size(), 32u);
+    EXPECT_EQ(rows(store::Family::queue), 0u);
+}
+
+/// What is read of a queue may have been put down by another shard, with its delivery still on the
+/// way: it comes once.
+TEST_P(RestartTest, gives_a_message_once_that_is_read_and_delivered) {
+    World& world = start();
+    const std::uint16_t home = world.shard_count() - 1;
+    const std::string topic = world.topic_at(home, "t");
+    Client& device = world.client_at(0, "device");
+    device.connect(lasting()).subscribe(topic, {.qos = qos1});
+    device.cut();
+    Client& publisher = world.client_at(home, "publisher");
+    publisher.connect();
+    publisher.publish(topic, "before", {.qos = qos1});
+    process->stop_disk();
+    device.connect_later(lasting());
+    world.run();
+    static_cast<void>(publisher.publish_later(topic, "meanwhile", {.qos = qos1}));
+    world.run();
+    // The delivery is on its way, and the row can be read.
+    world.faults(0).probability[ports::Fault::mail_late] = 1.0;
+    process->start_disk();
+    for (std::uint16_t i = 0; i < world.shard_count(); ++i) world.network(i).wake();
+    world.run_some(20'000);
+    world.faults(0).probability.clear();
+    world.run();
+    EXPECT_EQ(device.take_payloads(), (Strings{"before", "meanwhile"}));
+    EXPECT_EQ(rows(store::Family::queue), 0u);
+}
+
 // --- nothing is left over ---
 
 class LeftoverTest : public testing::ProcessTest {

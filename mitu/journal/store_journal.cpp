@@ -264,7 +264,8 @@ void StoreJournal::read_queue(StoredSessionId session, StoredMessageId after,
 }
 
 bool StoreJournal::has_chunk() const noexcept {
-    return chunk_at_ < chunks_.size() || !recalled_.empty() || reader_.has_answer(shard_);
+    return chunk_at_ < chunks_.size() || !recalled_.empty() || !counted_.empty() ||
+           reader_.has_answer(shard_);
 }
 
 const broker::QueueChunk* StoreJournal::take_chunk() {
@@ -275,12 +276,17 @@ const broker::QueueChunk* StoreJournal::take_chunk() {
             if (chunks_.empty()) return nullptr;
         }
         chunk_ = std::move(chunks_[chunk_at_++]);
-        if (take_recall()) continue;
+        if (take_recall() || take_counted()) continue;
         const auto it = reading_.find(static_cast<std::uint32_t>(chunk_.token));
         MITU_CHECK(it != reading_.end());
         if (!it->second.has_flights) {
-            take_flights(it->first, it->second);
-            continue;
+            if (take_flights(it->first, it->second)) continue;
+            chunk_view_ = {};
+            chunk_view_.session = it->second.session;
+            chunk_view_.ticket = it->first;
+            chunk_view_.is_failed = true;
+            reading_.erase(it);
+            return &chunk_view_;
         }
         const Reading reading = std::move(it->second);
         reading_.erase(it);
@@ -289,7 +295,14 @@ const broker::QueueChunk* StoreJournal::take_chunk() {
     }
 }
 
-void StoreJournal::take_flights(std::uint32_t ticket, Reading& reading) {
+bool StoreJournal::take_flights(std::uint32_t ticket, Reading& reading) {
+    // Without them a number could be given that is in use.
+    if (chunk_.error || !chunk_.rest.empty()) {
+        trace::log(trace::Level::error, "numbers_not_read",
+                   {{"session", reading.session},
+                    {"reason", chunk_.error ? chunk_.error->detail : "there are too many"}});
+        return false;
+    }
     reading.has_flights = true;
     for (std::size_t i = 0; i < chunk_.size(); ++i) {
         const auto position = store::second_id_of(chunk_[i].key);
@@ -308,14 +321,17 @@ void StoreJournal::take_flights(std::uint32_t ticket, Reading& reading) {
     // All that is on its way comes at once, because its numbers are taken.
     if (reading.after == 0 && !reading.numbers.empty()) {
         for (const auto& [position, packet_id] : reading.numbers) {
-            request.ranges.push_back(
-                store::row_of(store::Family::queue, store::key_of(reading.session, position)));
+            store::Range row =
+                store::row_of(store::Family::queue, store::key_of(reading.session, position));
+            row.gives_expired = true;  // it was begun, and its number is in use
+            request.ranges.push_back(std::move(row));
         }
         request.rows_max += static_cast<std::uint32_t>(reading.numbers.size());
         request.bytes_max = on_its_way_bytes_max;
     }
     request.ranges.push_back(store::queue_from(SessionId{reading.session}, reading.after + 1));
     ask(std::move(request));
+    return true;
 }
 
 /// What the store gave, as the broker takes it.
@@ -332,6 +348,7 @@ void StoreJournal::make_chunk(std::uint32_t ticket, const Reading& reading) {
         }
     }
     std::vector<std::size_t> identifier_at;
+    std::vector<store::Position> met;  // of the numbers, in order
     bool is_behind_flights = reading.after != 0 || reading.numbers.empty();
     store::Position last = 0;
     // Not 0 again: what is on its way is read once.
@@ -348,6 +365,7 @@ void StoreJournal::make_chunk(std::uint32_t ticket, const Reading& reading) {
         last = *position;
         if (is_behind_flights) up_to = last;
         if (has_number && is_behind_flights) continue;
+        if (has_number) met.push_back(*position);
         const auto entry = store::decode_queue_entry(row.value);
         const auto record = store::decode_message(row.message);
         if (!entry || !record) {
@@ -369,16 +387,49 @@ void StoreJournal::make_chunk(std::uint32_t ticket, const Reading& reading) {
         messages_.push_back(queued);
     }
     take_out_what_is_not_there(reading);
+    if (reading.after == 0 && !chunk_.error) {
+        for (const auto& [position, packet_id] : reading.numbers) {
+            // In the order of the rows, up to where the chunk ends.
+            if (!is_behind_flights && !chunk_.rest.empty() &&
+                (met.empty() || position > met.back())) {
+                break;
+            }
+            if (!std::ranges::binary_search(met, position)) {
+                keep_lone_number(reading.session, position, packet_id);
+            }
+        }
+    }
     for (std::size_t i = 0; i < identifier_at.size(); ++i) {
         messages_[identifier_at[i]].row.identifiers = identifiers_[i];
     }
-    chunk_view_ = {reading.session, ticket, messages_, up_to, chunk_.rest.empty() && !chunk_.error};
+    const bool is_damaged = chunk_.error && chunk_.error->kind == store::ErrorKind::damaged;
+    chunk_view_ = {};
+    chunk_view_.session = reading.session;
+    chunk_view_.ticket = ticket;
+    chunk_view_.messages = messages_;
+    chunk_view_.up_to = up_to;
+    chunk_view_.is_end = chunk_.rest.empty() && !chunk_.error;
+    chunk_view_.is_failed = chunk_.error && !is_damaged && messages_.empty();
+}
+
+/// A number whose message is gone: its client may know of it, so it stays in use until both have
+/// said that they are done with it (PUBREL, PUBCOMP).
+void StoreJournal::keep_lone_number(StoredSessionId session, store::Position position,
+                                    std::uint16_t packet_id) {
+    release_row(session, position, packet_id);
+    broker::QueuedMessage queued;
+    queued.is_released = true;
+    queued.row.qos = mqtt::QoS::exactly_once;
+    queued.row.packet_id = packet_id;
+    messages_.push_back(queued);
 }
 
 /// Rows that have expired, whose message is gone, or that cannot be read: else each read would meet
 /// them again.
 void StoreJournal::take_out_what_is_not_there(const Reading& reading) {
-    store::take_out_skipped(chunk_, batch_);
+    std::vector<store::Position> on_their_way;
+    for (const auto& [position, packet_id] : reading.numbers) on_their_way.push_back(position);
+    store::take_out_skipped(chunk_, batch_, on_their_way);
     if (!chunk_.error) return;
     trace::log(trace::Level::error, "queue_not_read",
                {{"session", reading.session}, {"reason", chunk_.error->detail}});

@@ -127,6 +127,9 @@ public:
                     std::uint32_t ticket) override;
     [[nodiscard]] const broker::QueueChunk* take_chunk() override;
     [[nodiscard]] bool has_chunk() const noexcept override;
+    void count_queue(broker::StoredSessionId session, std::uint32_t messages_max,
+                     std::uint64_t bytes_max, std::uint32_t ticket) override;
+    [[nodiscard]] std::optional<broker::QueueCount> take_count() override;
     void recall(broker::StoredSessionId session, TenantId tenant, std::string_view client_id,
                 std::uint32_t ticket) override;
     [[nodiscard]] const broker::RecalledSession* take_recalled() override;
@@ -142,6 +145,16 @@ private:
         std::vector<std::pair<store::Position, std::uint16_t>> numbers{};  // by position
         std::vector<std::uint16_t> released{};
     };
+
+    // store_count.cpp
+    struct Counting {
+        broker::QueueCount count;
+        std::uint32_t messages_max = 0;
+        std::uint64_t bytes_max = 0;
+    };
+    void ask_to_count(std::uint32_t ticket, store::Range from);
+    /// False: the chunk answers no such question.
+    [[nodiscard]] bool take_counted();
 
     // store_recall.cpp
     struct Recall {
@@ -173,9 +186,12 @@ private:
     [[nodiscard]] store::MessageRecord record_of(const broker::MessageView& message,
                                                  std::string& key) const;
     void ask(store::ReadRequest&& request);
-    void take_flights(std::uint32_t ticket, Reading& reading);
+    /// False: they could not be read.
+    [[nodiscard]] bool take_flights(std::uint32_t ticket, Reading& reading);
     void make_chunk(std::uint32_t ticket, const Reading& reading);
     void take_out_what_is_not_there(const Reading& reading);
+    void keep_lone_number(broker::StoredSessionId session, store::Position position,
+                          std::uint16_t packet_id);
 
     ShardId shard_;
     const JournalTerms& terms_;
@@ -190,9 +206,11 @@ private:
     mutable store::Ticket done_ = 0;
     mutable std::vector<store::CommitReport> reports_;
 
-    std::deque<store::ReadRequest> unasked_;    // the reader had no room
-    std::map<std::uint32_t, Reading> reading_;  // by ticket
-    std::map<std::uint32_t, Recall> recalls_;   // by ticket
+    std::deque<store::ReadRequest> unasked_;      // the reader had no room
+    std::map<std::uint32_t, Reading> reading_;    // by ticket
+    std::map<std::uint32_t, Counting> counting_;  // by ticket
+    std::deque<broker::QueueCount> counted_;
+    std::map<std::uint32_t, Recall> recalls_;  // by ticket
     std::deque<std::unique_ptr<Recalled>> recalled_;
     std::unique_ptr<Recalled> recalled_now_;  // that was taken last
     std::vector<store::Chunk> chunks_;

@@ -60,6 +60,11 @@ std::unique_ptr<admission::Control> make_admission(const config::Config& config)
         options.flapping.window = config.flapping.window;
         options.flapping.ban = config.flapping.ban_duration;
     }
+    if (config.session_faults.ban) {
+        options.faults.faults_max = config.session_faults.faults_max;
+        options.faults.window = config.session_faults.window;
+        options.faults.ban = config.session_faults.ban_duration;
+    }
     if (const auto& memory = config.memory; memory.budget_bytes) {
         using admission::SheddingStep;
         options.memory.budget_bytes = *memory.budget_bytes;

@@ -12,7 +12,7 @@
 namespace mitu::store {
 
 /// Keeps nothing beyond its own life.
-class MemoryEngine final : public Engine {
+class MemoryEngine : public Engine {
 public:
     struct Options {
         std::uint64_t bytes_max = ~std::uint64_t{0};  // above it, whatever adds bytes is disk_full

@@ -8,34 +8,32 @@
 
 namespace mitu::store {
 
-Range whole(Family family) { return {family, {}, {}, false}; }
+Range whole(Family family) { return {family}; }
 
 Range row_of(Family family, ByteView key) {
     Bytes behind = to_bytes(key);
     behind.push_back(0);
-    return {family, to_bytes(key), std::move(behind), false};
+    return {family, to_bytes(key), std::move(behind)};
 }
 
 Range session_row(Name name) { return row_of(Family::sessions, key_of(name)); }
 
 Range of_session(Family family, SessionId session) {
     const Bytes key = key_of(session.value);
-    return {family, key, end_of_prefix(key), false};
+    return {family, key, end_of_prefix(key)};
 }
 
 Range queue_from(SessionId session, Position from) {
-    return {Family::queue, key_of(session.value, from), end_of_prefix(key_of(session.value)),
-            false};
+    return {Family::queue, key_of(session.value, from), end_of_prefix(key_of(session.value))};
 }
 
 Range stream_from(StreamId stream, Position from) {
-    return {Family::streams, key_of(stream.value, from), end_of_prefix(key_of(stream.value)),
-            false};
+    return {Family::streams, key_of(stream.value, from), end_of_prefix(key_of(stream.value))};
 }
 
 Range values_of(std::string_view space) {
     Bytes key = key_of(Name{space, {}});
-    return {Family::values, key, end_of_prefix(key), false};
+    return {Family::values, key, end_of_prefix(key)};
 }
 
 Range end_of_queue(SessionId session) {
@@ -138,7 +136,7 @@ private:
             behind.push_back(0);
             return stop_at(range, std::move(behind));
         }
-        if (entry->expires_at <= wall_) {
+        if (entry->expires_at <= wall_ && !range.gives_expired) {
             skip(range, key, entry->message, chunk_.expired);
             return true;
         }
@@ -185,7 +183,7 @@ private:
     }
 
     bool stop_at(const Range& range, Bytes from) {
-        chunk_.rest.push_back({range.family, std::move(from), range.to, false});
+        chunk_.rest.push_back({range.family, std::move(from), range.to, range.gives_expired});
         for (std::size_t i = range_at_ + 1; i < request_.ranges.size(); ++i) {
             chunk_.rest.push_back(request_.ranges[i]);
         }
@@ -203,12 +201,13 @@ Chunk read(Engine& engine, const ReadRequest& request, WallTime wall) {
     return ChunkWriter{engine, request, wall}.write();
 }
 
-void take_out_skipped(const Chunk& chunk, Batch& batch) {
+void take_out_skipped(const Chunk& chunk, Batch& batch, std::span<const Position> on_their_way) {
     for (const auto* skipped : {&chunk.expired, &chunk.missing}) {
         for (const Chunk::Skipped& each : *skipped) {
             const auto session = id_of(each.key);
             const auto position = second_id_of(each.key);
             if (!session || !position) continue;
+            if (std::ranges::binary_search(on_their_way, *position)) continue;
             batch.dequeue(SessionId{*session}, *position, each.message);
             batch.erase_flight(SessionId{*session}, *position);
         }

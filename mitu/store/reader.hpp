@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -22,7 +23,8 @@ struct Range {
     Family family = Family::meta;
     Bytes from{};
     Bytes to{};
-    bool last_only = false;  // just the last row of it, with its key: where counting goes on
+    bool gives_expired = false;  // queue rows whose message has expired are given like others
+    bool last_only = false;      // just the last row of it, with its key: where counting goes on
 };
 
 // What is asked for most.
@@ -93,8 +95,11 @@ private:
 /// Cost  the rows that are given, and a lookup for each shared message; nothing of other sessions.
 [[nodiscard]] Chunk read(Engine& engine, const ReadRequest& request, WallTime wall);
 
-/// Adds to `batch` what removes the entries that a reading of queues has skipped.
-void take_out_skipped(const Chunk& chunk, Batch& batch);
+/// Adds to `batch` what removes the entries that a reading of queues has skipped, but for those at
+/// `on_their_way`, whose numbers are in use.
+/// Shape  in order.
+void take_out_skipped(const Chunk& chunk, Batch& batch,
+                      std::span<const Position> on_their_way = {});
 
 /// Threading  ask, poll: the shard that is named; step: the reader's thread.
 /// Order      that of the questions, but those that wait for a batch come behind.

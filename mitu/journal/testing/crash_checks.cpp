@@ -148,6 +148,7 @@ void CrashRun::confirm(std::size_t message) {
 // --- at the end ---
 
 void CrashRun::drain() {
+    end_of_breaking();
     store_.make_well();
     static_cast<void>(store_.disk().take_frozen());
     if (random_.chance(0.5)) crash(options_.loses_power && random_.chance(0.5));
@@ -166,6 +167,7 @@ void CrashRun::drain() {
         run_all();
         advance(Duration::seconds(20));
     }
+    counts_.rebuilt += server_->counted(&broker::Counters::sessions_rebuilt_total);
     check_owed();
     check_retained();
     check_rows();
@@ -250,6 +252,11 @@ void CrashRun::check_rows() {
     }
     if (const std::uint64_t rows = store_.rows(Family::inbound); rows != 0 && !may_lose_) {
         fail(std::to_string(rows) + " rows of inbound are left over");
+    }
+    for (const Family family : {Family::subscriptions, Family::wills}) {
+        for (const std::string& row : store_.rows_without_session(family)) {
+            fail("a row of " + std::string{store::to_text(family)} + " without a session: " + row);
+        }
     }
     const auto checked = store_.check();
     if (!checked) return fail("the store cannot be checked: " + checked.error().detail);

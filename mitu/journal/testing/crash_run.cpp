@@ -54,6 +54,7 @@ void CrashRun::draw_options() {
         server_options_.limits.queue_messages_max =
             static_cast<std::uint32_t>(2 + random_.below(10));
     }
+    breaks_ = options_.breaks_sessions && random_.chance(0.6);
     server_options_.journal_of = [this](std::uint16_t shard) { return store_.journal(shard); };
 }
 
@@ -126,6 +127,10 @@ void CrashRun::start() {
             std::vector<broker::Shard*> shards;
             for (std::uint16_t i = 0; i < server_->shard_count(); ++i) {
                 shards.push_back(&server_->shard(i));
+                server_->faults(i).on_broke = [this](const auto& session) { on_broke(session); };
+                server_->faults(i).on_buried = [this](const auto& session, bool is_whole) {
+                    on_buried(session, is_whole);
+                };
             }
             const auto restored = store_.restore(shards);
             if (restored) break;
@@ -143,6 +148,7 @@ void CrashRun::start() {
 }
 
 void CrashRun::crash(bool power) {
+    counts_.rebuilt += server_->counted(&broker::Counters::sessions_rebuilt_total);
     for (auto& device : devices_) {
         if (device->is_open()) device->left_ms = clock_.wall().unix_ms;
         device->socket.reset();
@@ -218,6 +224,47 @@ void CrashRun::trouble_the_disk() {
     }
 }
 
+// --- sessions that break ---
+
+/// The next session that comes to its fault point number so-and-so breaks, on one of the shards.
+void CrashRun::break_somebody() {
+    const auto index = static_cast<std::uint16_t>(random_.below(server_->shard_count()));
+    auto& faults = server_->faults(index);
+    faults.probability[ports::Fault::session_breaks] = 1.0;
+    faults.spared[ports::Fault::session_breaks] = random_.below(random_.chance(0.5) ? 6 : 60);
+    const auto fault = static_cast<memory::ZoneFault>(random_.below(memory::zone_fault_count));
+    const bool goes_on = random_.chance(0.2);
+    faults.on_strike = [this, fault, goes_on](auto, auto) {
+        if (!goes_on || order_.chance(0.3)) end_of_breaking();
+        memory::raise_fault(fault, "drawn");
+    };
+}
+
+void CrashRun::end_of_breaking() {
+    for (std::uint16_t i = 0; i < server_->shard_count(); ++i) {
+        server_->faults(i).probability.erase(ports::Fault::session_breaks);
+    }
+}
+
+Device* CrashRun::find(const ports::BrokenSession& session) {
+    for (auto& device : devices_) {
+        if (hash_bytes(device->id, session.tenant) == session.name_hash) return device.get();
+    }
+    return nullptr;
+}
+
+void CrashRun::on_broke(const ports::BrokenSession& session) {
+    ++counts_.broken;
+    Device* const device = find(session);
+    if (device != nullptr && !session.connection.is_none()) device->left_ms = clock_.wall().unix_ms;
+}
+
+void CrashRun::on_buried(const ports::BrokenSession& session, bool is_whole) {
+    Device* const device = find(session);
+    // Nobody can say any more what its will was.
+    if (device != nullptr && !is_whole && device->expiry_s == 0) device->will_owed.clear();
+}
+
 // --- a history ---
 
 void CrashRun::run() {
@@ -241,6 +288,7 @@ void CrashRun::run() {
 }
 
 void CrashRun::act() {
+    if (breaks_ && random_.chance(0.1)) break_somebody();
     const auto any = [this] { return static_cast<std::size_t>(random_.below(devices_.size())); };
     const std::size_t index = any();
     Device& device = *devices_[index];

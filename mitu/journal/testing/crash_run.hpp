@@ -19,7 +19,8 @@ struct CrashOptions {
     std::uint64_t seed = 1;
     broker::Durability durability = broker::Durability::sync;
     bool loses_power = true;
-    bool fails_disk = true;  // it fills up, returns errors, and is cut off inside of a write
+    bool breaks_sessions = true;  // by faults in their handling
+    bool fails_disk = true;       // it fills up, returns errors, and is cut off inside of a write
     int steps = 120;
 };
 
@@ -43,7 +44,9 @@ public:
         std::uint64_t delivered = 0;
         std::uint64_t resumed = 0;
         std::uint64_t wills_owed = 0;
-        std::uint64_t digest = 0;  // of all that clients saw
+        std::uint64_t broken = 0;   // sessions
+        std::uint64_t rebuilt = 0;  // of those, from the store
+        std::uint64_t digest = 0;   // of all that clients saw
     };
     [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
@@ -89,6 +92,12 @@ private:
     void run_some(std::uint64_t steps);
     void advance(Duration time);
     void trouble_the_disk();
+    void break_somebody();
+    void end_of_breaking();
+    void on_broke(const ports::BrokenSession& session);
+    void on_buried(const ports::BrokenSession& session, bool is_whole);
+    /// Null: it is none of ours.
+    [[nodiscard]] Device* find(const ports::BrokenSession& session);
 
     // --- what the clients do ---
     void make_devices();
@@ -135,6 +144,7 @@ private:
     std::uint64_t numbers_ = 0;
     bool may_lose_ = false;      // what was acknowledged: async, and the power went
     bool may_drop_ = false;      // queues are so short that messages are dropped
+    bool breaks_ = false;        // sessions do
     bool was_troubled_ = false;  // the disk failed: what was refused is not owed
     std::vector<std::string> failures_;
     Counts counts_;

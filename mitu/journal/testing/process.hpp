@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,28 @@ public:
     }
     World* world = nullptr;
     std::int64_t base_ms = 1'700'000'000'000;
+};
+
+/// Its reads of one family fail as long as they are to.
+class FragileEngine final : public store::MemoryEngine {
+public:
+    [[nodiscard]] std::unique_ptr<store::Rows> scan(store::Family family, ByteView from,
+                                                    ByteView to) override {
+        if (fails_on == family) return std::make_unique<NoRows>();
+        return MemoryEngine::scan(family, from, to);
+    }
+    std::optional<store::Family> fails_on{};
+
+private:
+    class NoRows final : public store::Rows {
+    public:
+        [[nodiscard]] bool next() override { return false; }
+        [[nodiscard]] ByteView key() const override { return {}; }
+        [[nodiscard]] ByteView value() const override { return {}; }
+        [[nodiscard]] std::optional<store::Error> error() const override {
+            return store::Error{store::ErrorKind::io_failed, "the disk does not answer"};
+        }
+    };
 };
 
 /// One process: what it has in memory ends with it.
@@ -119,6 +143,7 @@ protected:
     [[nodiscard]] WorldOptions options() const {
         WorldOptions made{.seed = 7, .shards = GetParam()};
         made.limits.queue_ahead_messages = 8;
+        adjust(made);
         return made;
     }
     static broker::testing::ConnectOptions lasting(bool clean_start = false) {
@@ -134,7 +159,8 @@ protected:
         return count;
     }
 
-    store::MemoryEngine engine;
+    FragileEngine engine;
+    std::function<void(WorldOptions&)> adjust = [](WorldOptions&) {};  // of the next processes
     WorldClock clock;
     Durability durability = Durability::sync;
     std::uint64_t bytes_in_flight_max = 8U << 20;

@@ -1,7 +1,10 @@
 #include "mitu/journal/testing/virtual_store.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
+
+#include "mitu/store/key.hpp"
 
 namespace mitu::journal::testing {
 
@@ -166,6 +169,23 @@ std::uint64_t VirtualStore::rows(store::Family family) {
     const auto all = engine_->scan(family, {}, {});
     while (all->next()) ++count;
     return count;
+}
+
+std::vector<std::string> VirtualStore::rows_without_session(store::Family family) {
+    std::set<std::uint64_t> known;
+    const auto sessions = engine_->scan(store::Family::sessions, {}, {});
+    while (sessions->next()) {
+        if (const auto record = store::decode_session(sessions->value())) {
+            known.insert(record->id.value);
+        }
+    }
+    std::vector<std::string> found;
+    const auto all = engine_->scan(family, {}, {});
+    while (all->next()) {
+        const std::uint64_t id = store::id_of(all->key()).value_or(0);
+        if (!known.contains(id)) found.push_back(std::to_string(id));
+    }
+    return found;
 }
 
 Result<store::CheckReport, store::Error> VirtualStore::check() {

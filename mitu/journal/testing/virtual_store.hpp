@@ -76,6 +76,8 @@ public:
     void make_well();
     /// How many rows of a kind there are.
     [[nodiscard]] std::uint64_t rows(store::Family family);
+    /// Rows that begin with a session which is not there, in words.
+    [[nodiscard]] std::vector<std::string> rows_without_session(store::Family family);
     [[nodiscard]] Result<store::CheckReport, store::Error> check();
     [[nodiscard]] const store::OpenReport& open_report() const noexcept { return open_report_; }
 
