@@ -53,7 +53,7 @@ struct Backlog {
     StoredMessageId cut = no_cut;  // from here on newcomers were not remembered
     /// Behind the cursor and up to here a read may find what is in memory already.
     StoredMessageId in_memory_up_to = 0;
-    std::uint32_t ticket = 0;      // of the read under way; 0: none is
+    std::uint32_t ticket = 0;  // of the read under way; 0: none is
     /// Of the next QoS 1 messages so many may have been sent before: those in flight when the
     /// server ended, or the session broke. Their numbers are not known.
     std::uint16_t repeats_max = 0;

@@ -96,28 +96,29 @@ void Shard::take_deliver(ShardId from) {
 void Shard::deliver_without_memory(const DeliverMail& mail) {
     const MessageView& message = mail.content.message;
     std::uint64_t lost = 0;
-    mail.for_each([&](const MailRecipient& recipient, std::span<const std::uint32_t>,
-                      StoredSessionId kept) {
-        const SessionRef ref{recipient.index, recipient.generation, id_};
-        Session* const session = sessions_.get(ref);
-        if (session == nullptr && kept != 0 && recipient.share_serial == 0) {
-            // It has ended; or it broke, and is read from the store with what waits there for it.
-            if (!sessions_.has(ref)) journal_->erase_row(kept, message.stored_id, false);
-            return;
-        }
-        if (session == nullptr || recipient.is_kept == 0 || recipient.share_serial != 0) {
-            ++lost;
-            return;
-        }
-        Delivery delivery;
-        delivery.content_bytes = message.content_bytes();
-        delivery.qos = static_cast<mqtt::QoS>(recipient.qos);
-        delivery.stored_id = message.stored_id;
-        auto outcome = DeliveryOutcome::dropped;
-        if (!guarded(ref, [&] { outcome = session->deliver_later(delivery); })) return;
-        if (outcome == DeliveryOutcome::dropped) return drop_row(ref, delivery.stored_id);
-        if (Connection* const connection = find(session->connection())) touch(*connection);
-    });
+    mail.for_each(
+        [&](const MailRecipient& recipient, std::span<const std::uint32_t>, StoredSessionId kept) {
+            const SessionRef ref{recipient.index, recipient.generation, id_};
+            Session* const session = sessions_.get(ref);
+            if (session == nullptr && kept != 0 && recipient.share_serial == 0) {
+                // It has ended; or it broke, and is read from the store with what waits there for
+                // it.
+                if (!sessions_.has(ref)) journal_->erase_row(kept, message.stored_id, false);
+                return;
+            }
+            if (session == nullptr || recipient.is_kept == 0 || recipient.share_serial != 0) {
+                ++lost;
+                return;
+            }
+            Delivery delivery;
+            delivery.content_bytes = message.content_bytes();
+            delivery.qos = static_cast<mqtt::QoS>(recipient.qos);
+            delivery.stored_id = message.stored_id;
+            auto outcome = DeliveryOutcome::dropped;
+            if (!guarded(ref, [&] { outcome = session->deliver_later(delivery); })) return;
+            if (outcome == DeliveryOutcome::dropped) return drop_row(ref, delivery.stored_id);
+            if (Connection* const connection = find(session->connection())) touch(*connection);
+        });
     if (lost != 0) count_no_room(message, lost);
 }
 

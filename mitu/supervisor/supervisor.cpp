@@ -405,7 +405,8 @@ private:
                 }
                 return;
             case Word::forget:
-                // Of one that serves, too: a listener was turned off. It could shut them all anyway.
+                // Of one that serves, too: a listener was turned off. It could shut them all
+                // anyway.
                 held_.erase(message.text);
                 worker.channel.send(Word::forgotten, message.text);
                 return;

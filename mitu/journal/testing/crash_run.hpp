@@ -20,7 +20,7 @@ struct CrashOptions {
     broker::Durability durability = broker::Durability::sync;
     bool loses_power = true;
     bool breaks_sessions = false;  // by faults in their handling
-    bool fails_disk = true;       // it fills up, returns errors, and is cut off inside of a write
+    bool fails_disk = true;        // it fills up, returns errors, and is cut off inside of a write
     int steps = 120;
 };
 
