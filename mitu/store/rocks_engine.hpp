@@ -31,7 +31,7 @@ struct DiskOptions {
     std::uint64_t block_cache_bytes = 64ULL << 20;
     std::uint64_t write_buffer_bytes = 64ULL << 20;
     // Of the write-ahead log; above it buffers are flushed. A start reads it, some 10 ms a MiB.
-    std::uint64_t log_bytes_max = 32ULL << 20;
+    std::uint64_t log_bytes_max = 16ULL << 20;
     int open_files_max = 256;
     // A file beside the others that is given up for a start on a full disk; 0: none. Not on a
     // virtual disk.
