@@ -158,6 +158,7 @@ int main(int argc, char** argv) {
     auto worker = supervisor::WorkerLink::from_environment();
     if (!worker) return complain(worker.error());
     supervisor::WorkerLink* const link = *worker ? &**worker : nullptr;
+    if (daemon::lists_trial_points()) return 0;
     if (link == nullptr && !no_supervisor && !check_config) return supervise(argc, argv);
     runtime::map_large_blocks();
     if (link != nullptr) runtime::name_thread("mitud");  // it was started as /proc/self/exe
@@ -174,7 +175,7 @@ int main(int argc, char** argv) {
 
     const runtime::SystemClock clock;
     configure_log(config.log, clock);
-    if (const auto status = daemon::begin_trial()) return *status;
+    if (const auto problem = daemon::begin_trial()) return complain(*problem);
     std::optional<SupervisedUpgrades> upgrades;
     if (link != nullptr) {
         link->say_log(level_name(config.log),

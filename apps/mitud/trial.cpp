@@ -10,18 +10,18 @@
 
 namespace mitu::daemon {
 
-std::optional<int> begin_trial() {
+bool lists_trial_points() {
+    const char* const script = std::getenv("MITU_TRIAL");
+    if (script == nullptr || std::string_view{script} != "list") return false;
+    std::fputs(runtime::list_of_trial_points().c_str(), stdout);
+    return true;
+}
+
+std::optional<std::string> begin_trial() {
     const char* const script = std::getenv("MITU_TRIAL");
     if (script == nullptr) return std::nullopt;
-    if (std::string_view{script} == "list") {
-        std::fputs(runtime::list_of_trial_points().c_str(), stdout);
-        return 0;
-    }
     auto parsed = runtime::ScriptedTrial::parse(script, runtime::sleep_on_trial);
-    if (!parsed) {
-        std::fprintf(stderr, "mitud: %s\n", parsed.error().c_str());
-        return 2;
-    }
+    if (!parsed) return parsed.error();
     // As long as the process: threads of the engine pass points until its very end.
     static const std::unique_ptr<runtime::ScriptedTrial> trial = *std::move(parsed);
     ports::set_trial(trial.get());

@@ -2,12 +2,16 @@
 // MITU_TRIAL, for crash tests: docs/reliability.md.
 
 #include <optional>
+#include <string>
 
 namespace mitu::daemon {
 
-/// Puts this process on trial if its environment says so. An exit status: there is nothing more to
-/// do, because the points were to be listed, or the script is wrong.
+/// True: only the points were asked for, and they stand on stdout.
+[[nodiscard]] bool lists_trial_points();
+
+/// Puts this process, the one that serves, on trial if its environment says so.
+/// Errors  a sentence: the script is wrong.
 /// Threading  before there are threads that pass a point.
-[[nodiscard]] std::optional<int> begin_trial();
+[[nodiscard]] std::optional<std::string> begin_trial();
 
 }  // namespace mitu::daemon

@@ -10,8 +10,8 @@
 namespace mitu::store {
 namespace {
 
-constexpr std::array of_session{Family::queue,   Family::flight, Family::subscriptions,
-                                Family::inbound, Family::wills,  Family::cursors};
+constexpr std::array swept_families{Family::queue,   Family::flight, Family::subscriptions,
+                                    Family::inbound, Family::wills,  Family::cursors};
 
 constexpr Duration idle_delay = Duration::milliseconds(200);
 
@@ -35,13 +35,13 @@ void Housekeeping::sweep(SweepPlan plan) { sweep_ = std::move(plan); }
 /// ended, and cleared away like others.
 Result<void, Error> Housekeeping::sweep_leftovers(Batch& batch) {
     for (std::uint32_t looks = 0; looks < options_.rows_max; ++looks) {
-        const auto rows = engine_.scan(of_session[sweep_family_], sweep_from_, {});
+        const auto rows = engine_.scan(swept_families[sweep_family_], sweep_from_, {});
         const bool is_there = rows->next();
         if (auto error = rows->error()) return std::unexpected(*error);
         const auto session = is_there ? id_of(rows->key()) : std::nullopt;
         sweep_from_ = session ? end_of_prefix(key_of(*session)) : Bytes{};
         if (sweep_from_.empty()) {
-            if (++sweep_family_ < of_session.size()) continue;
+            if (++sweep_family_ < swept_families.size()) continue;
             sweep_.reset();
             return {};
         }
@@ -62,7 +62,7 @@ Result<std::uint32_t, Error> Housekeeping::clear_sessions(Batch& batch, std::uin
         const ByteView session = discards->key();
         const Bytes end = end_of_prefix(session);
         bool is_clear = true;
-        for (const Family family : of_session) {
+        for (const Family family : swept_families) {
             const auto rows = engine_.scan(family, session, end);
             while (rows->next()) {
                 if (rows_done == rows_max) {
