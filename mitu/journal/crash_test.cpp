@@ -26,13 +26,7 @@ std::uint64_t first_seed() {
     return wanted != nullptr ? static_cast<std::uint64_t>(std::atoll(wanted)) : 1;
 }
 
-/// Sessions break, too. Some seeds still fail then (decision 30, what is open).
-bool breaks_sessions() {
-    return std::getenv("MITU_CRASH_BREAKS") != nullptr;  // tidy-allow(environment): to look at them
-}
-
 CrashRun::Counts run_seeds(CrashOptions options, int seeds) {
-    options.breaks_sessions = breaks_sessions();
     CrashRun::Counts sum;
     for (int i = 0; i < seeds; ++i) {
         options.seed = first_seed() + static_cast<std::uint64_t>(i);
@@ -80,9 +74,7 @@ TEST(crash, sync_loses_nothing_that_was_acknowledged) {
     EXPECT_GT(sum.owed, count * 20);
     EXPECT_GT(sum.resumed, count * 5);
     EXPECT_GT(sum.wills_owed, count / 10);
-    if (breaks_sessions()) {
-        EXPECT_GT(sum.rebuilt, count);
-    }
+    EXPECT_GT(sum.rebuilt, count);
 }
 
 TEST(crash, async_loses_nothing_but_with_the_machine) {

@@ -19,8 +19,8 @@ struct CrashOptions {
     std::uint64_t seed = 1;
     broker::Durability durability = broker::Durability::sync;
     bool loses_power = true;
-    bool breaks_sessions = false;  // by faults in their handling
-    bool fails_disk = true;        // it fills up, returns errors, and is cut off inside of a write
+    bool breaks_sessions = true;  // by faults in their handling
+    bool fails_disk = true;       // it fills up, returns errors, and is cut off inside of a write
     int steps = 120;
 };
 
