@@ -50,6 +50,9 @@ struct RocksEngine::Database {
     rocksdb::Status open(bool to_read_only = false) {
         std::vector<rocksdb::ColumnFamilyHandle*> opened;
         rocksdb::DB* raw = nullptr;
+        if (!to_read_only && setup.options.avoid_flush_during_recovery) {
+            if (auto synced = sync_logs(); !synced.ok()) return synced;
+        }
         const auto status =
             to_read_only
                 ? rocksdb::DB::OpenForReadOnly(setup.options, disk.directory, setup.families,
@@ -58,6 +61,25 @@ struct RocksEngine::Database {
         if (!status.ok()) return status;
         db.reset(raw);
         handles = std::move(opened);
+        return status;
+    }
+
+    /// Logs that are kept as they are go on in a new one, and count only as far as they have no
+    /// hole: what a killed process had written and not synced must not be lost once rows behind it
+    /// are acknowledged. RocksDB syncs what it writes itself.
+    [[nodiscard]] rocksdb::Status sync_logs() {
+        rocksdb::Env* const env = setup.options.env;
+        std::vector<std::string> names;
+        auto status = env->GetChildren(disk.directory, &names);
+        if (!status.ok()) return status;
+        for (const std::string& name : names) {
+            if (!name.ends_with(".log")) continue;
+            std::unique_ptr<rocksdb::WritableFile> log;
+            status = env->ReopenWritableFile(disk.directory + "/" + name, &log, {});
+            if (status.ok()) status = log->Sync();
+            if (status.ok()) status = log->Close();
+            if (!status.ok()) return status;
+        }
         return status;
     }
 

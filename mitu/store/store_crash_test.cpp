@@ -209,6 +209,51 @@ TEST(store_crash, what_was_synced_is_there_and_what_is_there_is_a_prefix) {
                 crashes, refused, failed_opens);
 }
 
+TEST(store_crash, what_a_killed_process_had_not_synced_takes_nothing_with_it_that_came_later) {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        VirtualDisk disk{seed};
+        std::unique_ptr<VirtualEnv> env;
+        std::unique_ptr<RocksEngine> engine;
+        const auto die = [&](bool power) {
+            VirtualDisk after = disk.copy();
+            engine.reset();
+            disk = std::move(after);
+            if (power) disk.crash();
+        };
+        const auto open = [&] {
+            env = std::make_unique<VirtualEnv>(disk);
+            DiskOptions options;
+            options.directory = "/data/store";
+            env->install(options);
+            OpenReport report;
+            auto opened = RocksEngine::open(options, report);
+            ASSERT_TRUE(opened) << opened.error().detail;
+            EXPECT_TRUE(report.losses.empty()) << report.losses[0];
+            engine = std::move(*opened);
+        };
+        const auto put = [&](std::uint64_t number, bool sync) {
+            Batch batch;
+            batch.put(Family::queue, key_of(number), Bytes(300));
+            ASSERT_TRUE(engine->write(batch.bytes(), sync));
+        };
+        disk.set_capacity(4U << 20);  // so little that a start keeps its log
+        ASSERT_NO_FATAL_FAILURE(open());
+        put(1, true);
+        put(2, false);
+        die(false);
+        ASSERT_NO_FATAL_FAILURE(open());
+        put(3, true);
+        die(true);
+        ASSERT_NO_FATAL_FAILURE(open());
+        for (const std::uint64_t number : {1U, 2U, 3U}) {
+            const auto row = engine->get(Family::queue, key_of(number));
+            ASSERT_TRUE(row);
+            EXPECT_TRUE(*row) << number;
+        }
+    }
+}
+
 TEST(store_crash, a_seed_repeats_itself) {
     for (const std::uint64_t seed : {1U, 2U, 3U}) {
         CrashRun first{seed};

@@ -68,8 +68,6 @@ void CrashRun::on_connack(Device& device, const mqtt::Connack& connack) {
         }
         if (connack.session_present) {
             ++counts_.resumed;
-            // Of the clean start, or of before it.
-            if (device.is_uncertain) end_session(device);
         } else {
             device.publishing.clear();
             end_session(device);

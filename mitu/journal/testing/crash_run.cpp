@@ -341,7 +341,10 @@ void CrashRun::end_session(Device& device) {
 void CrashRun::connect(Device& device, bool clean) {
     if (device.is_open()) device.left_ms = clock_.wall().unix_ms;
     if (device.socket && random_.chance(0.7)) device.socket->closed_by_client = true;
-    const bool is_new = device.peer == nullptr || device.expiry_s == 0 || clean;
+    // Who has forgotten its session does not go on with it, and asks until it is told that it is
+    // gone [MQTT-3.2.2-4].
+    const bool is_new =
+        device.peer == nullptr || device.expiry_s == 0 || clean || device.is_uncertain;
     if (is_new) {
         device.peer = std::make_unique<Peer>(device.id);
         device.peer->write = [&device](ByteView bytes) {
