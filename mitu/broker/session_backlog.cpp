@@ -419,6 +419,7 @@ void Session::restore(const KeptSession& kept, Instant now) {
 
 void Session::restore_will(const StoredWill& will) {
     SessionMemory own = memory();
+    leave_will();
     will_ = ::new (memory::allocate_or_fault(own, sizeof(StoredWill))) StoredWill{will};
 }
 
