@@ -134,7 +134,10 @@ mqtt::Connack Acceptance::connack(bool session_present) const {
 }
 
 std::optional<StoredWill> Acceptance::take_will(const SessionRef& session) noexcept {
-    if (will_) messages_->set_publisher(will_->message, session);
+    if (will_) {
+        messages_->set_publisher(will_->message, session);
+        will_->session = session;
+    }
     return std::exchange(will_, std::nullopt);
 }
 

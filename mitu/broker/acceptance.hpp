@@ -23,7 +23,9 @@ struct ConnectTerms {
 struct StoredWill {
     MessageHandle message;
     std::uint32_t delay_s = 0;
-    std::optional<std::uint32_t> expiry_s;
+    std::optional<std::uint32_t> expiry_s{};
+    StoredWillId id{};
+    SessionRef session{};  // whose it is
 };
 
 /// Who asks to be let in.

@@ -55,11 +55,12 @@ struct Connection {
         /// Nothing is written before this batch of the journal is on the disk; 0: nothing is held.
         std::uint64_t held_until = 0;
         std::uint32_t admission_serial = 0;
+        bool holds_input = false;            // held, and nothing is read: its last will comes first
         std::uint32_t packet_bytes_max = 0;  // the client's, once CONNECT was read; 0: none
         void begin_again() noexcept { *this = Work{}; }
         [[nodiscard]] bool is_done() const noexcept {
             return connect.empty() && input.empty() && output.empty() && deadline.is_never() &&
-                   resume_at.is_never() && held_until == 0;
+                   resume_at.is_never() && held_until == 0 && !holds_input;
         }
     };
 

@@ -33,6 +33,8 @@ struct Origin {
     /// Of a message that another member of a group is to have: the number beside the row.
     StoredSessionId kept = 0;
     std::uint16_t packet_id = 0;
+    /// In the store, until this message is.
+    StoredWillId will{};
 };
 
 /// Route one application message. One effect per PUBLISH, never one per subscriber.
@@ -42,6 +44,7 @@ struct RouteEffect {
     MessageView message;
     MessageHandle hold;           // not none: the shard releases it once the message is routed
     std::uint16_t packet_id = 0;  // QoS 2 of a session in the store: under which it came
+    StoredWillId will{};          // in the store
 };
 
 /// Lifetime  the texts borrow the packet.
@@ -84,6 +87,11 @@ struct QueueEffect {
     StoredMessageId message = 0;
 };
 
+/// A will in the store that nobody is to have.
+struct ForgetWillEffect {
+    StoredWillId will;
+};
+
 /// AUTH came: the shard, which knows the exchange, goes on with it.
 /// Lifetime  `method` and `data` borrow the packet.
 struct AuthenticateEffect {
@@ -93,7 +101,7 @@ struct AuthenticateEffect {
 };
 
 using Effect = std::variant<RouteEffect, SubscribeEffect, UnsubscribeEffect, RedispatchEffect,
-                            QueueEffect, AuthenticateEffect>;
+                            QueueEffect, ForgetWillEffect, AuthenticateEffect>;
 static_assert(std::is_trivially_destructible_v<Effect>);
 
 /// A packet has one effect nearly always: the first two go to no allocator.

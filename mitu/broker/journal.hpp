@@ -34,9 +34,16 @@ struct KeptSession {
     mqtt::ProtocolVersion version = mqtt::ProtocolVersion::v5;
     /// Never: it has a connection.
     Instant detached_at = Instant::never();
-    const MessageView* will = nullptr;
-    std::uint32_t will_delay_s = 0;
-    std::optional<std::uint32_t> will_expiry_s{};
+};
+
+/// A will as it was written down, until its message is or nobody is to have it any more.
+struct KeptWill {
+    StoredWillId id{};
+    TenantId tenant;
+    std::string_view client_id;
+    MessageView message{};
+    std::uint32_t delay_s = 0;
+    std::optional<std::uint32_t> expiry_s{};
 };
 
 struct KeptSubscription {
@@ -92,6 +99,7 @@ struct RecalledSession {
     std::uint32_t ticket = 0;  // of the question
     Outcome outcome = Outcome::gone;
     KeptSession as_kept;
+    std::optional<KeptWill> will{};               // that is not due
     std::span<const std::string_view> filters{};  // with `$share/NAME/` where a client said so
     std::span<const std::uint16_t> incoming{};    // QoS 2 messages whose PUBREL is due
 };
@@ -118,20 +126,25 @@ public:
 
     /// Never given twice, by no shard, and greater than all that this shard has given before.
     [[nodiscard]] virtual StoredSessionId next_session() = 0;
+    [[nodiscard]] virtual StoredWillId next_will(StoredSessionId session) = 0;
     /// `is_shared`: more than one session will have it.
     [[nodiscard]] virtual StoredMessageId next_message(bool is_shared) = 0;
 
     // --- what is put down ---
 
     virtual void put_session(const KeptSession& session) = 0;
-    /// With all that it has.
+    /// With all that it has but wills.
     virtual void erase_session(StoredSessionId session, TenantId tenant,
                                std::string_view client_id) = 0;
     virtual void put_subscription(StoredSessionId session, const KeptSubscription& entry) = 0;
     virtual void erase_subscription(StoredSessionId session, std::string_view filter,
                                     std::string_view group) = 0;
-    /// Of a client whose session is not kept (put_session with id 0).
-    virtual void erase_will(TenantId tenant, std::string_view client_id) = 0;
+    /// Behind the session, in the same batch.
+    virtual void put_will(const KeptWill& will) = 0;
+    /// From now on it is to be published whoever comes back. Once that is written, the topic's home
+    /// is told, and erases it in the batch of its message.
+    virtual void put_will_due(const StoredWillId& will) = 0;
+    virtual void erase_will(const StoredWillId& will) = 0;
 
     /// The message itself, once, in front of its rows in the same batch; it goes with the last row.
     virtual void put_message(const MessageView& message, std::uint32_t rows) = 0;

@@ -21,6 +21,12 @@ namespace mitu::broker {
 using StoredSessionId = std::uint64_t;
 /// A message in the store; those of one topic grow with time. 0: it is not kept there.
 using StoredMessageId = std::uint64_t;
+/// A will in the store: whose it is, and a number that no other has or had.
+struct StoredWillId {
+    StoredSessionId session = 0;  // 0: its client's is not kept
+    std::uint64_t number = 0;     // 0: it is not kept there
+    [[nodiscard]] bool is_none() const noexcept { return number == 0; }
+};
 
 /// A session, named from any shard. A stale one misses politely.
 struct SessionRef {

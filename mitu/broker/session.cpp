@@ -117,7 +117,7 @@ void Session::attach(const mqtt::Connect& connect, const Acceptance& acceptance,
         begin_backlog(0);
         if (was_cut) backlog()->repeats_max = context_.limits.inflight_max;
     }
-    drop_will();  // a resumed session: the old will is not due any more [MQTT-3.1.3-9]
+    drop_will(effects);  // a resumed session: the old one is not due any more [MQTT-3.1.3-9]
     will_ = new_will;
 }
 
@@ -224,7 +224,8 @@ void Session::detach(Parting parting, Instant now, Effects& effects) {
     if (!is_attached()) return;
     last_parting_ = parting;
     forget_connection();
-    if (parting == Parting::goodbye || parting == Parting::shutdown) drop_will();
+    if (parting == Parting::goodbye) drop_will(effects);
+    if (parting == Parting::shutdown) leave_will();
     if (outbox_ != nullptr && !outbox_->waiting_qos0.empty()) {
         auto& unsent = outbox_->waiting_qos0;
         count_drop(DropReason::offline_qos0, unsent.size());
@@ -356,7 +357,13 @@ void Session::redispatch_shared(Effects& effects) {
 
 // --- the will ---
 
-void Session::drop_will() noexcept {
+void Session::drop_will(Effects& effects) {
+    if (will_ == nullptr) return;
+    if (!will_->id.is_none()) effects.add(ForgetWillEffect{will_->id});
+    leave_will();
+}
+
+void Session::leave_will() noexcept {
     if (will_ == nullptr) return;
     {
         const memory::ZonePause pause;
@@ -369,6 +376,7 @@ void Session::drop_will() noexcept {
 void Session::publish_will(Instant now, Effects& effects) {
     RouteEffect route;
     route.hold = will_->message;  // our reference goes with the effect
+    route.will = will_->id;
     {
         const memory::ZonePause pause;
         route.message = context_.messages.view(will_->message);

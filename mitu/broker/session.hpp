@@ -230,12 +230,15 @@ public:
     }
     void set_away(const Away& away) noexcept;
     /// As it stands in the store: of a server that begins, or of a session that broke.
-    void restore(const KeptSession& kept, const std::optional<StoredWill>& will, Instant now);
+    void restore(const KeptSession& kept, Instant now);
+    void restore_will(const StoredWill& will);
     void restore_filter(std::string_view filter);
     void restore_incoming(std::uint16_t packet_id);
+    /// It was connected when the server's last process ended.
+    [[nodiscard]] bool was_cut_by_us() const noexcept { return was_cut_by_us_; }
     /// The client is back in time: that it was gone was the server's doing.
-    void forgive_will() noexcept {
-        if (was_cut_by_us_) drop_will();
+    void forgive_will(Effects& effects) {
+        if (was_cut_by_us_) drop_will(effects);
     }
 
     // --- to look at ---
@@ -255,8 +258,6 @@ public:
     [[nodiscard]] std::uint32_t queued_count() const noexcept {
         return (outbox_ ? outbox_->queued_count() : 0) + away_count_;
     }
-    [[nodiscard]] bool has_kept_will() const noexcept { return has_kept_will_; }
-    void note_kept_will(bool is_kept) noexcept { has_kept_will_ = is_kept; }
     [[nodiscard]] const StoredWill* will() const noexcept { return will_; }
     [[nodiscard]] std::uint32_t expiry_s() const noexcept { return expiry_s_; }
     [[nodiscard]] Instant detached_at() const noexcept { return detached_at_; }
@@ -309,7 +310,10 @@ private:
             maybe_break();
     }
     void maybe_break() const;
-    void drop_will() noexcept;
+    /// Nobody is to have it.
+    void drop_will(Effects& effects);
+    /// In memory: in the store it stays.
+    void leave_will() noexcept;
     void publish_will(Instant now, Effects& effects);
     /// Never: the session does not expire, or has a connection, or is over.
     [[nodiscard]] Instant expires_at() const noexcept;
@@ -452,7 +456,6 @@ private:
     // The session, with or without connection.
     bool ended_ = false;
     bool has_name_ = false;
-    bool has_kept_will_ = false;  // in the store, of a session that itself is not kept there
     bool knows_away_ = true;      // away_count_ is all that waits there
     bool was_cut_by_us_ = false;  // it was connected when the server's last process ended
     std::uint16_t next_packet_id_ = 1;

@@ -406,12 +406,8 @@ void Session::number_waiting(Instant now, Effects& effects) {
 
 // --- as it was when the server began ---
 
-void Session::restore(const KeptSession& kept, const std::optional<StoredWill>& will, Instant now) {
+void Session::restore(const KeptSession& kept, Instant now) {
     fault_point();
-    SessionMemory own = memory();
-    if (will) {
-        will_ = ::new (memory::allocate_or_fault(own, sizeof(StoredWill))) StoredWill{*will};
-    }
     profile_ = notes_.profile.get();
     version_ = kept.version;
     expiry_s_ = kept.expiry_s;
@@ -419,6 +415,12 @@ void Session::restore(const KeptSession& kept, const std::optional<StoredWill>& 
     knows_away_ = false;
     // Time that passed while the server was away does not count for who was connected.
     detached_at_ = kept.detached_at.is_never() ? now : kept.detached_at;
+}
+
+void Session::restore_will(const StoredWill& will) {
+    SessionMemory own = memory();
+    leave_will();
+    will_ = ::new (memory::allocate_or_fault(own, sizeof(StoredWill))) StoredWill{will};
 }
 
 void Session::restore_filter(std::string_view filter) {

@@ -280,6 +280,10 @@ void Shard::carry_out(const SessionRef& self, TenantId tenant, Effects& effects)
                 origin.kept = sessions_.notes(self).kept;
                 origin.packet_id = e->packet_id;
             }
+            if (!e->will.is_none()) {
+                publish_kept_will(*e, self);
+                continue;
+            }
             route(e->message, origin);
             if (!e->hold.is_none()) messages_.release(e->hold);
         } else if (const auto* s = std::get_if<SubscribeEffect>(&effect)) {
@@ -294,6 +298,8 @@ void Shard::carry_out(const SessionRef& self, TenantId tenant, Effects& effects)
             apply_to_queue(self, tenant, *q);
         } else if (const auto* a = std::get_if<AuthenticateEffect>(&effect)) {
             authenticate(self, *a);
+        } else if (const auto* w = std::get_if<ForgetWillEffect>(&effect)) {
+            journal_->erase_will(w->will);
         }
     }
     effects.list.clear();

@@ -134,9 +134,14 @@ public:
                               const SessionRef& session, StoredSessionId kept);
     /// False: there is no place for it.
     bool restore_retained(const MessageView& message);
-    /// The will of a client whose session is not kept: it is due when the client has not come back
-    /// in `grace`.
-    bool restore_will(const KeptSession& kept, Duration grace, Instant now);
+    /// The will of a session that is here. If its client was connected when the last process ended,
+    /// it has `grace` to come back. False: there is no place for it.
+    bool restore_will(const SessionRef& session, const KeptWill& will, Duration grace);
+    /// Of a client whose session is not kept: it is due when the client has not come back in
+    /// `grace`.
+    bool restore_will(const KeptWill& will, Duration grace, Instant now);
+    /// One that was due; when all else is restored, on the shard that is its topic's home.
+    void publish_will(const KeptWill& will, Instant now);
 
     [[nodiscard]] ShardId id() const noexcept { return id_; }
     [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
@@ -257,6 +262,7 @@ private:
         std::vector<Visitor> visitors{};
     };
     [[nodiscard]] std::string believed_name(const SessionRef& session);
+    [[nodiscard]] StoredWillId believed_will(const SessionRef& session);
     void begin_rebuild(const SessionRef& session);
     void rebuild_later(Rebuild& rebuild);
     void ask_for_rebuild(Rebuild& rebuild);
@@ -265,7 +271,7 @@ private:
     void on_recalled(const RecalledSession& recalled);
     [[nodiscard]] bool bring_back(Rebuild& rebuild, const RecalledSession& recalled);
     /// Nullopt: it has none, or there is no memory for it.
-    [[nodiscard]] std::optional<StoredWill> stored_will(const KeptSession& kept,
+    [[nodiscard]] std::optional<StoredWill> stored_will(const KeptWill& kept,
                                                         const SessionRef& session);
     void give_up_rebuild(std::uint32_t session_index);
     void let_in_visitors(std::vector<Rebuild::Visitor> visitors);
@@ -505,6 +511,14 @@ private:
         SessionRef session;
         Session::Away before;
     };
+    /// A will whose message leaves once it is written down that it is due.
+    struct DueWill {
+        Journal::Batch batch = 0;
+        MessageHandle message;  // one reference
+        Instant expires_at = Instant::never();
+        SessionRef session;
+        StoredWillId id;
+    };
     struct Held {
         Journal::Batch batch = 0;
         ports::ConnectionId connection;
@@ -534,6 +548,11 @@ private:
     void forget_session(const SessionRef& session, SessionNotes& notes);
     void apply_to_queue(const SessionRef& session, TenantId tenant, const QueueEffect& effect);
     void hold(Connection& connection, TenantId tenant);
+    void keep_will(const StoredWill& will, TenantId tenant, std::string_view client_id);
+    void publish_kept_will(const RouteEffect& route, const SessionRef& session);
+    void release_wills(Journal::Batch written);
+    void forget_will_of(const Origin& origin);
+    void wait_for_wills(Connection& connection);
     void run_journal();
     void settle_awaiting(Awaiting& awaiting);
     void read_backlog(const SessionRef& session);
@@ -603,6 +622,7 @@ private:
     Matches members_;  // of a shared subscription, one after the other
     std::deque<Awaiting> awaiting_;
     std::deque<Held> held_;
+    std::deque<DueWill> wills_;
     std::map<std::uint32_t, Reading> reading_;      // by ticket
     std::map<std::uint32_t, SlowRead> slow_reads_;  // by the session's index
     std::map<std::uint32_t, Counting> counting_;    // by ticket

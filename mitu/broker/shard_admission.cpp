@@ -284,16 +284,18 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, ByteView
         session = sessions_.find(tenant, client_id);
     }
     // A will that outlived its client's session is all that such a one has.
-    const bool is_will_only = session != nullptr && !session->is_attached() &&
-                              sessions_.notes(session->self()).kept == 0 &&
-                              session->has_kept_will();
+    const bool is_will_only = session != nullptr && !session->is_attached() && keeps(tenant) &&
+                              sessions_.notes(session->self()).kept == 0;
     bool has_ended_kept = false;
     if (session != nullptr && (connect.clean_start || is_will_only)) {
         const SessionRef old = session->self();
-        has_ended_kept = sessions_.notes(old).kept != 0;
-        session->forgive_will();
+        has_ended_kept = is_will_only || sessions_.notes(old).kept != 0;
         Effects effects{turn_memory_};
-        if (guarded(old, [&] { session->end(now_, effects); })) apply(*session, nullptr, effects);
+        const bool is_sound = guarded(old, [&] {
+            session->forgive_will(effects);
+            session->end(now_, effects);
+        });
+        if (is_sound) apply(*session, nullptr, effects);
         if (waits()) return give_back_connection(tenant, connection.listener_index);
         session = nullptr;
     }
@@ -325,7 +327,8 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, ByteView
     counters_.clients.add();
     if (ports_.admission != nullptr) ++pace_of(tenant).traffic.connects;
     Effects effects{turn_memory_};
-    const auto will = acceptance->take_will(self);
+    auto will = acceptance->take_will(self);
+    if (will && keeps(tenant)) will->id = journal_->next_will(notes.kept);
     if (!guarded(self, [&] {
             session->attach(connect, *acceptance, will, connection.id, *profile, session_present,
                             now_, effects);
@@ -356,7 +359,9 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, ByteView
     }
     if (keeps(tenant)) {
         const bool was_put = keep_session(*session, notes);
-        if (was_put || has_ended_kept) hold(connection, tenant);
+        if (will) keep_will(*will, tenant, client_id);
+        if (was_put || will || has_ended_kept) hold(connection, tenant);
+        wait_for_wills(connection);
     }
     apply(*session, &connection, effects);
     if (Session* const still = sessions_.get(self)) arm(*still);

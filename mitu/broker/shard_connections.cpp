@@ -140,6 +140,10 @@ void Shard::receive(Connection& connection, ByteView bytes) {
 }
 
 bool Shard::may_read_on(Connection& connection, ByteView next) {
+    if (connection.work && connection.work->holds_input) [[unlikely]] {
+        pause(connection);
+        return false;
+    }
     const bool is_stopped =
         connection.is_blocked || (connection.work && connection.work->held_until != 0);
     if (is_stopped && connection.output_bytes() > limits_.output_backlog_bytes_max) {

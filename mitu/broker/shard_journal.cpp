@@ -50,7 +50,8 @@ bool Shard::keep_and_deliver(MessageHandle handle, std::uint32_t rows, const Ori
     }
     // Exactly once: nobody has it before the number under which it came is written down.
     const bool has_number = origin.kept != 0 && (rows != 0 || journal_->accepts());
-    const bool all_wait = message.qos == QoS::exactly_once && (rows != 0 || has_number);
+    const bool all_wait =
+        message.qos == QoS::exactly_once && (rows != 0 || has_number || !origin.will.is_none());
     Awaiting later;
     std::vector<Recipient> at_once;
     if (rows != 0) journal_->put_message(message, rows);
@@ -172,13 +173,7 @@ void Shard::forget_subscription(TenantId tenant, const SessionRef& ref,
 
 bool Shard::keep_session(Session& session, SessionNotes& notes) {
     if (!keeps(notes.tenant)) return false;
-    const StoredWill* const will = session.will();
-    if (notes.kept == 0 && will == nullptr) {
-        if (!session.has_kept_will()) return false;
-        session.note_kept_will(false);
-        journal_->erase_will(notes.tenant, session.client_id());
-        return true;
-    }
+    if (notes.kept == 0) return false;
     KeptSession kept;
     kept.id = notes.kept;
     kept.tenant = notes.tenant;
@@ -186,14 +181,6 @@ bool Shard::keep_session(Session& session, SessionNotes& notes) {
     kept.expiry_s = session.expiry_s();
     kept.version = session.version();
     kept.detached_at = session.is_attached() ? Instant::never() : session.detached_at();
-    MessageView message;
-    if (will != nullptr) {
-        message = messages_.view(will->message);
-        kept.will = &message;
-        kept.will_delay_s = will->delay_s;
-        kept.will_expiry_s = will->expiry_s;
-    }
-    if (notes.kept == 0) session.note_kept_will(true);
     journal_->put_session(kept);
     return true;
 }
@@ -204,8 +191,6 @@ void Shard::forget_session(const SessionRef& ref, SessionNotes& notes) {
     if (session == nullptr) return;
     if (notes.kept != 0) {
         journal_->erase_session(notes.kept, notes.tenant, session->client_id());
-    } else if (session->has_kept_will() && session->last_parting() != Parting::shutdown) {
-        journal_->erase_will(notes.tenant, session->client_id());
     }
 }
 
@@ -242,11 +227,63 @@ void Shard::hold(Connection& connection, TenantId tenant) {
     held_.push_back({journal_->current(), connection.id});
 }
 
+// --- wills ---
+
+void Shard::keep_will(const StoredWill& will, TenantId tenant, std::string_view client_id) {
+    KeptWill kept;
+    kept.id = will.id;
+    kept.tenant = tenant;
+    kept.client_id = client_id;
+    kept.message = messages_.view(will.message);
+    kept.delay_s = will.delay_s;
+    kept.expiry_s = will.expiry_s;
+    journal_->put_will(kept);
+}
+
+/// First that it is due, then its message: so whatever is lost with the process, the will or its
+/// message is there, and never both.
+void Shard::publish_kept_will(const RouteEffect& route, const SessionRef& session) {
+    journal_->put_will_due(route.will);
+    wills_.push_back(
+        {journal_->current(), route.hold, route.message.expires_at, session, route.will});
+}
+
+void Shard::release_wills(Journal::Batch written) {
+    while (!wills_.empty() && wills_.front().batch <= written) {
+        const DueWill will = wills_.front();
+        wills_.pop_front();
+        MessageView message = messages_.view(will.message);
+        message.expires_at = will.expires_at;
+        Origin origin;
+        origin.session = will.session;
+        origin.will = will.id;
+        route(message, origin);
+        messages_.release(will.message);
+    }
+}
+
+/// Its message is put down, or nobody will have it.
+void Shard::forget_will_of(const Origin& origin) {
+    if (!origin.will.is_none()) journal_->erase_will(origin.will);
+}
+
+/// What a client publishes comes behind the will of its last connection, also if it does not wait
+/// for CONNACK. Wills wait for one batch: nobody looks whose they are.
+void Shard::wait_for_wills(Connection& connection) {
+    if (wills_.empty()) return;
+    Connection::Work& work = work_of(connection);
+    work.holds_input = true;
+    if (work.held_until != 0) return;
+    work.held_until = wills_.back().batch;
+    held_.push_back({work.held_until, connection.id});
+}
+
 // --- how far it has come ---
 
 bool Shard::has_journal_news() const noexcept {
     if (journal_->has_chunk() || journal_->has_put()) return true;
     const Journal::Progress progress = journal_->progress();
+    if (!wills_.empty() && wills_.front().batch <= progress.written) return true;
     if (!held_.empty() && held_.front().batch <= progress.synced) return true;
     if (awaiting_.empty() || !peers_are_clear()) return false;
     const Awaiting& next = awaiting_.front();
@@ -262,11 +299,14 @@ void Shard::run_journal() {
         awaiting_.pop_front();
         settle_awaiting(next);
     }
+    release_wills(progress.written);
     while (!held_.empty() && held_.front().batch <= progress.synced) {
         Connection* const connection = find(held_.front().connection);
         held_.pop_front();
-        if (connection == nullptr || !connection->work ||
-            connection->work->held_until > progress.synced) {
+        if (connection == nullptr || !connection->work) continue;
+        connection->work->holds_input = false;
+        if (connection->work->held_until > progress.synced) {
+            if (connection->is_paused) resume_later(*connection);
             continue;
         }
         connection->work->held_until = 0;

@@ -36,6 +36,20 @@ std::string Shard::believed_name(const SessionRef& ref) {
     return std::string{name};
 }
 
+/// None: it has none, or what it says is not its own.
+StoredWillId Shard::believed_will(const SessionRef& ref) {
+    const Session& session = sessions_.broken(ref);
+    SessionRef owner;
+    StoredWillId id;
+    const auto fault = memory::in_fault_zone([&] {
+        const StoredWill* const will = session.will();
+        if (will == nullptr) return;
+        owner = will->session;
+        id = will->id;
+    });
+    return fault || owner != ref ? StoredWillId{} : id;
+}
+
 void Shard::begin_rebuild(const SessionRef& ref) {
     if (is_shutting_down_) {  // what is in the store is for the next process
         if (const auto it = rebuilds_.find(ref.index); it != rebuilds_.end()) {
@@ -132,9 +146,10 @@ bool Shard::bring_back(Rebuild& rebuild, const RecalledSession& recalled) {
     const SessionRef self = rebuild.session;
     Session* const session = sessions_.renew(self, rebuild.client_id);
     if (session == nullptr) return false;
-    const auto will = stored_will(recalled.as_kept, self);
+    const auto will = recalled.will ? stored_will(*recalled.will, self) : std::nullopt;
     const bool is_sound = guarded(self, [&] {
-        session->restore(recalled.as_kept, will, now_);
+        session->restore(recalled.as_kept, now_);
+        if (will) session->restore_will(*will);
         for (const std::string_view filter : recalled.filters) session->restore_filter(filter);
         for (const std::uint16_t packet_id : recalled.incoming) {
             session->restore_incoming(packet_id);

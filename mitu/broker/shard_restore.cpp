@@ -1,17 +1,18 @@
 // What the store has becomes sessions, subscriptions and retained messages again, before the first
 // turn. Queues stay where they are until somebody asks for them.
 
+#include <algorithm>
+
 #include "mitu/broker/placement.hpp"
 #include "mitu/broker/shard.hpp"
 
 namespace mitu::broker {
 
-std::optional<StoredWill> Shard::stored_will(const KeptSession& kept, const SessionRef& session) {
-    if (kept.will == nullptr) return std::nullopt;
-    const auto handle = messages_.add(*kept.will);
+std::optional<StoredWill> Shard::stored_will(const KeptWill& kept, const SessionRef& session) {
+    const auto handle = messages_.add(kept.message);
     if (!handle) return std::nullopt;
     messages_.set_publisher(*handle, session);
-    return StoredWill{*handle, kept.will_delay_s, kept.will_expiry_s};
+    return StoredWill{*handle, kept.delay_s, kept.expiry_s, kept.id, session};
 }
 
 std::optional<SessionRef> Shard::restore(const KeptSession& kept, Instant now) {
@@ -25,8 +26,7 @@ std::optional<SessionRef> Shard::restore(const KeptSession& kept, Instant now) {
     Session* const session = sessions_.create(kept.tenant, kept.client_id);
     if (session == nullptr) return std::nullopt;
     const SessionRef self = session->self();
-    const auto will = stored_will(kept, self);
-    if (!guarded(self, [&] { session->restore(kept, will, now); })) {
+    if (!guarded(self, [&] { session->restore(kept, now); })) {
         bury_broken();  // it stays in the store as it is
         return std::nullopt;
     }
@@ -79,7 +79,18 @@ bool Shard::restore_retained(const MessageView& message) {
     return is_put;
 }
 
-bool Shard::restore_will(const KeptSession& kept, Duration grace, Instant now) {
+bool Shard::restore_will(const SessionRef& ref, const KeptWill& kept, Duration grace) {
+    Session* const session = sessions_.get(ref);
+    if (session == nullptr) return false;
+    KeptWill will = kept;
+    if (session->was_cut_by_us()) {
+        will.delay_s = std::max(will.delay_s, static_cast<std::uint32_t>(grace.count_s()));
+    }
+    const auto stored = stored_will(will, ref);
+    return stored && guarded(ref, [&] { session->restore_will(*stored); });
+}
+
+bool Shard::restore_will(const KeptWill& kept, Duration grace, Instant now) {
     now_ = now;
     if (sessions_.size() >= limits_.sessions_max ||
         sessions_.find(kept.tenant, kept.client_id) != nullptr) {
@@ -89,19 +100,26 @@ bool Shard::restore_will(const KeptSession& kept, Duration grace, Instant now) {
     Session* const session = sessions_.create(kept.tenant, kept.client_id);
     if (session == nullptr) return false;
     const SessionRef self = session->self();
-    session->note_kept_will(true);
-    KeptSession until_due = kept;
+    KeptSession until_due;
+    until_due.tenant = kept.tenant;
+    until_due.client_id = kept.client_id;
     until_due.expiry_s = static_cast<std::uint32_t>(grace.count_s());
-    until_due.will_delay_s = until_due.expiry_s;
-    until_due.detached_at = Instant::never();
-    const auto will = stored_will(until_due, self);
-    if (!guarded(self, [&] { session->restore(until_due, will, now); })) {
+    if (!guarded(self, [&] { session->restore(until_due, now); }) ||
+        !restore_will(self, kept, grace)) {
         bury_broken();
-        if (journal_ != nullptr) journal_->put_session(kept);  // for the next start
+        if (sessions_.get(self) != nullptr) sessions_.erase(self);
         return false;
     }
     arm(*session);
     return true;
+}
+
+void Shard::publish_will(const KeptWill& kept, Instant now) {
+    now_ = now;
+    counters_.wills_published_total.add();
+    Origin origin;
+    origin.will = kept.id;
+    route(kept.message, origin);
 }
 
 }  // namespace mitu::broker

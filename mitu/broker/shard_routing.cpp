@@ -37,6 +37,7 @@ void Shard::route(const MessageView& message, const Origin& origin) {
         mail.content.large = LargeBlock::create(message);
         if (mail.content.large == nullptr) {
             count_lost(message, DropReason::no_memory);
+            forget_will_of(origin);
             complete(origin.session, origin.token, ReasonCode::quota_exceeded);
             return;
         }
@@ -54,6 +55,7 @@ void Shard::route(const MessageView& message, const Origin& origin) {
     if (!handle) {
         if (is_large) mail.content.large->release();
         count_no_room(message);
+        forget_will_of(origin);
         complete(origin.session, origin.token, ReasonCode::quota_exceeded);
         return;
     }
@@ -98,6 +100,7 @@ std::optional<MessageHandle> Shard::store(const MailedMessage& content) {
 }
 
 void Shard::route_here(const MailedMessage& content, const Origin& origin) {
+    forget_will_of(origin);  // in one batch with what becomes of its message
     if (const auto reason = route_at_home(content, origin)) {
         complete(origin.session, origin.token, *reason);
     }
@@ -125,10 +128,12 @@ std::optional<ReasonCode> Shard::route_at_home(const MailedMessage& content, con
         const std::uint32_t rows = is_durable ? count_rows(message.qos) : 0;
         // A publisher that is kept may repeat it, whoever it was for.
         const bool has_number = is_durable && origin.kept != 0 && journal_->accepts();
-        const bool is_put_down = is_durable && (rows != 0 || message.retain || has_number);
+        const bool is_put_down =
+            is_durable && (rows != 0 || message.retain || has_number || !origin.will.is_none());
         if (is_durable && (rows != 0 || message.retain)) [[unlikely]] {
             const bool is_new = rows != 0 || !message.payload.empty();
-            if (is_new && !journal_->accepts()) {
+            // A will was taken when there was room, and goes when its message is there.
+            if (is_new && origin.will.is_none() && !journal_->accepts()) {
                 count_lost(message, DropReason::store_full);
                 return ReasonCode::quota_exceeded;
             }

@@ -109,9 +109,9 @@ void Shard::bury(const Broken& broken) {
     carry_out(broken.session, notes.tenant, last);
     // Fewer than the shard knows of: the others are looked for.
     if (found < subscriptions) lose_subscriptions(broken.session);
-    if (keeps(notes.tenant) && !is_shutting_down_) {
-        const std::string name = believed_name(broken.session);
-        if (!name.empty()) journal_->erase_will(notes.tenant, name);
+    if (keeps(notes.tenant) && !is_sound && !is_shutting_down_) {
+        const StoredWillId will = believed_will(broken.session);
+        if (!will.is_none()) journal_->erase_will(will);
     }
     sessions_.erase(broken.session);
 }
@@ -153,6 +153,7 @@ void Shard::mend_references() {
     for (const Awaiting& item : awaiting_) {
         if (!item.message.is_none()) count.add(item.message);
     }
+    for (const DueWill& will : wills_) count.add(will.message);
     for (const auto& [ticket, reading] : reading_) {
         for (const LoadedMessage& loaded : reading.messages) {
             if (!loaded.message.is_none()) count.add(loaded.message);

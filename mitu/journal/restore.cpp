@@ -80,17 +80,21 @@ public:
         };
         for (const auto& [family, take] :
              {std::pair{Family::retained, &Restorer::take_retained},
-              std::pair{Family::wills, &Restorer::note_will},
               std::pair{Family::sessions, &Restorer::take_session},
               std::pair{Family::subscriptions, &Restorer::take_subscription},
               std::pair{Family::inbound, &Restorer::take_incoming},
-              std::pair{Family::values, &Restorer::take_will}}) {
+              std::pair{Family::wills, &Restorer::take_will}}) {
             if (const auto done = step(family, take); !done) return std::unexpected(done.error());
             ports::pass_trial(ports::TrialPoint::start_family_restored);
-            if (family == Family::sessions) std::ranges::sort(sessions_, {}, &Taken::id);
+            if (family == Family::sessions) {
+                std::ranges::sort(sessions_, {}, &Taken::id);
+                std::ranges::sort(absent_, {}, &Absent::id);
+            }
         }
+        settle_will(std::nullopt);
         for (const Taken& taken : sessions_) shard(taken.session).restored(taken.session);
         if (report_.sweep) std::ranges::sort(report_.sweep->sessions);
+        publish_due();
         if (!expired_.is_empty()) {
             if (const auto done = engine_.write(expired_.bytes(), false); !done) {
                 return std::unexpected(done.error());
@@ -107,11 +111,20 @@ private:
         TenantId tenant;
     };
 
+    enum class Absence : std::uint8_t { over, left };
+    struct Absent {
+        broker::StoredSessionId id;
+        Absence why;
+    };
+
+    template <class T>
+    [[nodiscard]] static const T* find(const std::vector<T>& all, broker::StoredSessionId id) {
+        const auto it = std::ranges::lower_bound(all, id, {}, &T::id);
+        return it != all.end() && it->id == id ? &*it : nullptr;
+    }
     /// Null: it is not in any shard.
     [[nodiscard]] const Taken* find(std::optional<broker::StoredSessionId> id) const {
-        if (!id) return nullptr;
-        const auto it = std::ranges::lower_bound(sessions_, *id, {}, &Taken::id);
-        return it != sessions_.end() && it->id == *id ? &*it : nullptr;
+        return id ? find(sessions_, *id) : nullptr;
     }
     [[nodiscard]] std::uint16_t shard_count() const noexcept {
         return static_cast<std::uint16_t>(shards_.size());
@@ -164,30 +177,19 @@ private:
         kept.tenant = *tenant;
         kept.client_id = name->name;
         const bool was_connected = kept.detached_at.is_never();
-        broker::MessageView will;
-        if (const auto found = wills_.find(kept.id); found != wills_.end()) {
-            add_will(kept, will, found->second);
-            if (was_connected) {  // that it was cut is the server's doing
-                kept.will_delay_s = std::max(
-                    kept.will_delay_s, static_cast<std::uint32_t>(options_.will_grace.count_s()));
-            }
-        }
-        const bool is_over = ends && !was_connected && ends_ms <= wall_.unix_ms;
-        if (is_over && kept.will == nullptr) {
+        if (ends && !was_connected && ends_ms <= wall_.unix_ms) {
             ++report_.expired;
+            absent_.push_back({kept.id, Absence::over});
             return expired_.end_session(*name, record->id);
         }
         const ShardId home = broker::session_home(*tenant, kept.client_id, shard_count());
         const auto ref = shards_[home.value]->restore(kept, now_);
-        if (!ref) return leave();
+        if (!ref) {
+            absent_.push_back({kept.id, Absence::left});
+            return leave();
+        }
         sessions_.push_back({kept.id, *ref, *tenant});
         ++report_.sessions;
-    }
-
-    /// Few have one: they are looked at once instead of asked for by each session.
-    void note_will(ByteView key, ByteView value) {
-        if (const auto id = store::id_of(key))
-            wills_.emplace(*id, Bytes{value.begin(), value.end()});
     }
 
     void take_subscription(ByteView key, ByteView value) {
@@ -220,23 +222,80 @@ private:
         shard(taken->session).restore_incoming(taken->session, packet_id);
     }
 
+    // --- wills ---
+
+    struct WillRow {
+        Bytes key;
+        Bytes value;
+        WallTime due_at = store::wall_never;
+    };
+
+    /// That a will is due stands right behind it.
     void take_will(ByteView key, ByteView value) {
-        constexpr std::string_view prefix = "wills/";
-        const auto name = store::name_of(key);
-        if (!name || !name->tenant.starts_with(prefix)) return;
-        const auto tenant = tenant_of(name->tenant.substr(prefix.size()));
-        if (!tenant) return leave();
-        KeptSession kept;
-        kept.tenant = *tenant;
-        kept.client_id = name->name;
-        broker::MessageView will;
-        add_will(kept, will, value);
-        const ShardId home = broker::session_home(*tenant, kept.client_id, shard_count());
-        if (kept.will == nullptr ||
-            !shards_[home.value]->restore_will(kept, options_.will_grace, now_)) {
-            return leave();
+        if (key.size() == store::due_key_bytes)
+            return settle_will(WillRow{to_bytes(key), to_bytes(value)});
+        settle_will(std::nullopt);
+        last_will_ = WillRow{to_bytes(key), to_bytes(value)};
+    }
+
+    void settle_will(const std::optional<WillRow>& due) {
+        if (!last_will_) return;
+        WillRow row = std::move(*last_will_);
+        last_will_.reset();
+        if (due && store::second_id_of(due->key) == store::second_id_of(row.key)) {
+            row.due_at = WallTime{store::decode_count(due->value).value_or(wall_.unix_ms)};
+            due_.push_back(std::move(row));
+            return;
         }
+        const auto will = read(row);
+        if (!will) return leave();
+        if (const Absent* const absent = find(absent_, will->id.session)) {
+            if (absent->why == Absence::left) return leave();
+            row.due_at = wall_;  // at the latest
+            expired_.put_will_due(store::SessionId{will->id.session},
+                                  store::WillId{will->id.number}, wall_);
+            due_.push_back(std::move(row));
+            return;
+        }
+        if (const Taken* const taken = find(will->id.session)) {
+            const SessionRef& ref = taken->session;
+            if (!shard(ref).restore_will(ref, *will, options_.will_grace)) leave();
+            return;
+        }
+        const ShardId home = broker::session_home(will->tenant, will->client_id, shard_count());
+        if (!shards_[home.value]->restore_will(*will, options_.will_grace, now_)) return leave();
         ++report_.wills;
+    }
+
+    /// Nullopt: it is damaged, or of a tenant that is not there or keeps nothing.
+    [[nodiscard]] std::optional<broker::KeptWill> read(const WillRow& row) const {
+        const auto record = store::decode_will(row.value);
+        const auto tenant = record ? tenant_of(record->tenant) : std::nullopt;
+        return tenant ? kept_will(row.key, *record, *tenant) : std::nullopt;
+    }
+
+    void publish_due() {
+        for (const WillRow& row : due_) {
+            auto will = read(row);
+            if (!will) {
+                leave();
+                continue;
+            }
+            if (will->expiry_s) {
+                will->message.expires_at =
+                    instant_of(row.due_at) + Duration::seconds(*will->expiry_s);
+            }
+            if (will->message.expires_at <= now_) {
+                ++report_.expired;
+                expired_.erase_will(store::SessionId{will->id.session},
+                                    store::WillId{will->id.number});
+                continue;
+            }
+            const ShardId home =
+                broker::topic_home(will->tenant, will->message.topic, shard_count());
+            shards_[home.value]->publish_will(*will, now_);
+            ++report_.due;
+        }
     }
 
     void leave() noexcept { ++report_.left; }
@@ -247,8 +306,10 @@ private:
     Instant now_;
     WallTime wall_;
     std::unordered_map<std::string, TenantId> tenants_;
-    std::vector<Taken> sessions_;                               // by id, once all are there
-    std::unordered_map<broker::StoredSessionId, Bytes> wills_;  // as they are stored
+    std::vector<Taken> sessions_;  // by id, once all are there
+    std::vector<Absent> absent_;   // so too: of whom there is a row
+    std::optional<WillRow> last_will_;
+    std::vector<WillRow> due_;
     store::Batch expired_;
     RestoreReport report_;
 };

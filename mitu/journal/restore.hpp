@@ -30,8 +30,9 @@ struct RestoreReport {
     std::uint64_t sessions = 0;
     std::uint64_t subscriptions = 0;
     std::uint64_t retained = 0;
-    std::uint64_t wills = 0;    // of clients without a kept session
-    std::uint64_t expired = 0;  // sessions whose time had passed: erased
+    std::uint64_t wills = 0;    // of clients without a kept session, which wait for them
+    std::uint64_t due = 0;      // wills that were on their way: published
+    std::uint64_t expired = 0;  // sessions and messages whose time had passed: erased
     /// Rows that stay in the store and are not served: of tenants that are not there or keep
     /// nothing, damaged, or without room.
     std::uint64_t left = 0;

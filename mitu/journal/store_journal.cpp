@@ -18,7 +18,9 @@ using broker::KeptSession;
 using broker::MessageView;
 using broker::StoredMessageId;
 using broker::StoredSessionId;
+using broker::StoredWillId;
 using store::SessionId;
+using store::WillId;
 
 namespace {
 
@@ -49,12 +51,6 @@ store::MessageId shared_message(StoredMessageId message) noexcept {
 
 }  // namespace
 
-WallTime will_expiry(std::optional<std::uint32_t> expiry_s) noexcept {
-    return expiry_s ? WallTime{std::int64_t{*expiry_s} * 1'000} : store::wall_never;
-}
-
-std::string will_space(std::string_view tenant) { return "wills/" + std::string{tenant}; }
-
 StoreJournal::StoreJournal(ShardId shard, const JournalTerms& terms, store::Committer& committer,
                            store::Reader& reader, const ports::Clock& clock)
     : shard_{shard},
@@ -62,7 +58,7 @@ StoreJournal::StoreJournal(ShardId shard, const JournalTerms& terms, store::Comm
       committer_{committer},
       reader_{reader},
       clock_{clock},
-      sessions_{terms.generation, shard},
+      ids_{terms.generation, shard},
       last_message_us_{terms.first_microsecond},
       marked_us_{terms.first_microsecond} {}
 
@@ -76,7 +72,11 @@ Instant StoreJournal::instant_of(WallTime at) const noexcept {
     return clock_.now() + Duration::milliseconds(at.unix_ms - clock_.wall().unix_ms);
 }
 
-StoredSessionId StoreJournal::next_session() { return sessions_.next<SessionId>().value; }
+StoredSessionId StoreJournal::next_session() { return ids_.next<SessionId>().value; }
+
+StoredWillId StoreJournal::next_will(StoredSessionId session) {
+    return {session, ids_.next<WillId>().value};
+}
 
 StoredMessageId StoreJournal::next_message(bool is_shared) {
     const auto wall_us = static_cast<std::uint64_t>(clock_.wall().unix_ms) * 1'000;
@@ -107,20 +107,6 @@ store::MessageRecord StoreJournal::record_of(const MessageView& message, std::st
 // --- sessions ---
 
 void StoreJournal::put_session(const KeptSession& session) {
-    store::WillRecord will;
-    std::string key;
-    if (session.will != nullptr) {
-        will.delay_s = session.will_delay_s;
-        will.message = record_of(*session.will, key);
-        will.message.expires_at = will_expiry(session.will_expiry_s);
-    }
-    const std::string& tenant = terms_.of(session.tenant).name;
-    if (session.id == 0) {
-        Bytes value;
-        store::encode(will, value);
-        batch_.put_value(will_space(tenant), session.client_id, value);
-        return;
-    }
     store::SessionRecord record;
     record.id = SessionId{session.id};
     record.protocol_version = static_cast<std::uint8_t>(session.version);
@@ -128,12 +114,7 @@ void StoreJournal::put_session(const KeptSession& session) {
     const bool is_connected = session.detached_at.is_never();
     record.last_seen_at = is_connected ? clock_.wall() : wall_of(session.detached_at);
     record.extra = is_connected ? connected_mark : ByteView{};
-    batch_.put_session({tenant, session.client_id}, record);
-    if (session.will != nullptr) {
-        batch_.put_will(SessionId{session.id}, will);
-    } else {
-        batch_.erase_will(SessionId{session.id});
-    }
+    batch_.put_session({terms_.of(session.tenant).name, session.client_id}, record);
 }
 
 void StoreJournal::erase_session(StoredSessionId session, TenantId tenant,
@@ -155,8 +136,25 @@ void StoreJournal::erase_subscription(StoredSessionId session, std::string_view 
     batch_.erase_subscription(SessionId{session}, filter_with_group(filter, group));
 }
 
-void StoreJournal::erase_will(TenantId tenant, std::string_view client_id) {
-    batch_.erase_value(will_space(terms_.of(tenant).name), client_id);
+void StoreJournal::put_will(const broker::KeptWill& will) {
+    std::string key;
+    store::WillRecord record;
+    record.tenant = terms_.of(will.tenant).name;
+    record.client_id = will.client_id;
+    record.delay_s = will.delay_s;
+    record.message = record_of(will.message, key);
+    // It counts from when it is due.
+    record.message.expires_at =
+        will.expiry_s ? WallTime{std::int64_t{*will.expiry_s} * 1'000} : store::wall_never;
+    batch_.put_will(SessionId{will.id.session}, WillId{will.id.number}, record);
+}
+
+void StoreJournal::put_will_due(const StoredWillId& will) {
+    batch_.put_will_due(SessionId{will.session}, WillId{will.number}, clock_.wall());
+}
+
+void StoreJournal::erase_will(const StoredWillId& will) {
+    batch_.erase_will(SessionId{will.session}, WillId{will.number});
 }
 
 // --- messages ---
@@ -451,16 +449,22 @@ KeptSession kept_session(const store::SessionRecord& record, Instant last_seen) 
     return kept;
 }
 
-void add_will(KeptSession& kept, MessageView& will, ByteView value) noexcept {
-    const auto record = store::decode_will(value);
-    if (!record) return;
-    will = view_of(record->message);
-    will.tenant = kept.tenant;
-    kept.will = &will;
-    kept.will_delay_s = record->delay_s;
-    if (record->message.expires_at != store::wall_never) {
-        kept.will_expiry_s = static_cast<std::uint32_t>(record->message.expires_at.unix_ms / 1'000);
+std::optional<broker::KeptWill> kept_will(ByteView key, const store::WillRecord& record,
+                                          TenantId tenant) noexcept {
+    const auto session = store::id_of(key);
+    const auto number = store::second_id_of(key);
+    if (!session || !number) return std::nullopt;
+    broker::KeptWill will;
+    will.id = {*session, *number};
+    will.tenant = tenant;
+    will.client_id = record.client_id;
+    will.message = view_of(record.message);
+    will.message.tenant = tenant;
+    will.delay_s = record.delay_s;
+    if (record.message.expires_at != store::wall_never) {
+        will.expiry_s = static_cast<std::uint32_t>(record.message.expires_at.unix_ms / 1'000);
     }
+    return will;
 }
 
 MessageView view_of(const store::MessageRecord& record) noexcept {

@@ -55,25 +55,21 @@ struct MessageNumber {
     return packet_id;
 }
 
-/// The key of `wills`-space rows: of clients whose session is not kept.
-[[nodiscard]] std::string will_space(std::string_view tenant);
-
 /// A connected session's record has this for `extra`.
 inline constexpr std::array<std::uint8_t, 1> connected_mark{1};
-
-/// How long a will may wait once it is published: its record counts from there.
-[[nodiscard]] WallTime will_expiry(std::optional<std::uint32_t> expiry_s) noexcept;
 
 /// Lifetime  borrows the record. Tenant, number and expiry are the caller's to add.
 [[nodiscard]] broker::MessageView view_of(const store::MessageRecord& record) noexcept;
 
-/// All but tenant, name and will. `last_seen`: of who is not connected.
+/// All but tenant and name. `last_seen`: of who is not connected.
 [[nodiscard]] broker::KeptSession kept_session(const store::SessionRecord& record,
                                                Instant last_seen) noexcept;
 
-/// Fills `will`, which `kept` refers to from now on. A damaged one is none.
-/// Lifetime  both borrow `value`.
-void add_will(broker::KeptSession& kept, broker::MessageView& will, ByteView value) noexcept;
+/// A row of wills that is not a mark. Nullopt: it is damaged.
+/// Lifetime  borrows both.
+[[nodiscard]] std::optional<broker::KeptWill> kept_will(ByteView key,
+                                                        const store::WillRecord& record,
+                                                        TenantId tenant) noexcept;
 
 /// Threading  its shard's.
 /// Lifetime   everything that it is given outlives it.
@@ -90,6 +86,7 @@ public:
         return batch_.size_bytes() < terms_.batch_bytes_max && committer_.may_submit(shard_);
     }
     [[nodiscard]] broker::StoredSessionId next_session() override;
+    [[nodiscard]] broker::StoredWillId next_will(broker::StoredSessionId session) override;
     [[nodiscard]] broker::StoredMessageId next_message(bool is_shared) override;
 
     void put_session(const broker::KeptSession& session) override;
@@ -99,7 +96,9 @@ public:
                           const broker::KeptSubscription& entry) override;
     void erase_subscription(broker::StoredSessionId session, std::string_view filter,
                             std::string_view group) override;
-    void erase_will(TenantId tenant, std::string_view client_id) override;
+    void put_will(const broker::KeptWill& will) override;
+    void put_will_due(const broker::StoredWillId& will) override;
+    void erase_will(const broker::StoredWillId& will) override;
     void put_message(const broker::MessageView& message, std::uint32_t rows) override;
     void put_row(broker::StoredSessionId session, const broker::MessageView& message,
                  const broker::QueueRow& row) override;
@@ -166,7 +165,6 @@ private:
     struct Recalled {
         store::Chunk rows;
         std::string client_id;
-        broker::MessageView will;
         std::vector<std::string_view> filters;
         std::vector<std::uint16_t> incoming;
         broker::RecalledSession view;
@@ -198,7 +196,7 @@ private:
     store::Committer& committer_;
     store::Reader& reader_;
     const ports::Clock& clock_;
-    store::IdMint sessions_;
+    store::IdMint ids_;
     std::uint64_t last_message_us_ = 0;
     std::uint64_t marked_us_ = 0;  // the mark in the store is not below it
     store::Batch batch_;

@@ -96,6 +96,21 @@ void StoreJournal::find_name(std::uint32_t ticket, Recall& recall) {
     look_for_name(ticket, std::move(chunk_.rest.front()));
 }
 
+namespace {
+
+/// Of wills that are not due a session has one at most.
+void take_will(const store::Chunk::Row& row, RecalledSession& view) {
+    if (row.key.size() == store::due_key_bytes) {
+        const auto number = store::second_id_of(row.key);
+        if (view.will && view.will->id.number == number) view.will.reset();
+        return;
+    }
+    const auto record = store::decode_will(row.value);
+    if (record) view.will = kept_will(row.key, *record, view.as_kept.tenant);
+}
+
+}  // namespace
+
 void StoreJournal::take_rows(Recalled& recalled) {
     RecalledSession& view = recalled.view;
     broker::KeptSession& kept = view.as_kept;
@@ -113,7 +128,7 @@ void StoreJournal::take_rows(Recalled& recalled) {
                 break;
             }
             case Family::wills:
-                add_will(kept, recalled.will, row.value);
+                take_will(row, view);
                 break;
             case Family::subscriptions:
                 recalled.filters.push_back(as_text(row.key.subspan(8)));

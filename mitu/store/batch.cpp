@@ -88,11 +88,18 @@ void Batch::erase_subscription(SessionId session, std::string_view filter) {
     erase(Family::subscriptions, key_of(session, filter));
 }
 
-void Batch::put_will(SessionId session, const WillRecord& record) {
-    put_record(Family::wills, key_of(session.value), record);
+void Batch::put_will(SessionId session, WillId will, const WillRecord& record) {
+    put_record(Family::wills, key_of(session, will), record);
 }
 
-void Batch::erase_will(SessionId session) { erase(Family::wills, key_of(session.value)); }
+void Batch::put_will_due(SessionId session, WillId will, WallTime since) {
+    put(Family::wills, key_of_due(session, will), encode_count(since.unix_ms));
+}
+
+void Batch::erase_will(SessionId session, WillId will) {
+    erase(Family::wills, key_of(session, will));
+    erase(Family::wills, key_of_due(session, will));
+}
 
 void Batch::put_inbound(SessionId session, std::uint16_t packet_id) {
     put(Family::inbound, key_of(session, packet_id), {});

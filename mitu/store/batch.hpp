@@ -50,8 +50,10 @@ public:
     void put_subscription(SessionId session, std::string_view filter,
                           const SubscriptionRecord& record);
     void erase_subscription(SessionId session, std::string_view filter);
-    void put_will(SessionId session, const WillRecord& record);
-    void erase_will(SessionId session);
+    /// Wills outlast their sessions: one that is due goes when its message is stored.
+    void put_will(SessionId session, WillId will, const WillRecord& record);
+    void put_will_due(SessionId session, WillId will, WallTime since);
+    void erase_will(SessionId session, WillId will);
     void put_inbound(SessionId session, std::uint16_t packet_id);
     void erase_inbound(SessionId session, std::uint16_t packet_id);
 

@@ -79,9 +79,7 @@ private:
                 }
                 return belongs_to_session(family, key);
             case Family::wills:
-                if (key.size() != 8 || !decode_will(value))
-                    return find(family, key, "cannot be read");
-                return belongs_to_session(family, key);
+                return look_at_will(key, value);
             case Family::inbound:
                 if (key.size() != 10) return find(family, key, "cannot be read");
                 return belongs_to_session(family, key);
@@ -148,6 +146,22 @@ private:
         } else if (!decode_message(entry->body)) {
             find(family, key, "its message cannot be read");
         }
+    }
+
+    /// One that is due outlasts its session, until its message is stored.
+    void look_at_will(ByteView key, ByteView value) {
+        const bool is_due = key.size() == due_key_bytes;
+        if (is_due ? !decode_count(value) : key.size() != will_key_bytes || !decode_will(value)) {
+            return find(Family::wills, key, "cannot be read");
+        }
+        const SessionId session{id_of(key).value_or(0)};
+        const WillId will{second_id_of(key).value_or(0)};
+        const auto beside =
+            engine_.get(Family::wills, is_due ? key_of(session, will) : key_of_due(session, will));
+        const bool is_there = beside && *beside;
+        if (is_due && !is_there) find(Family::wills, key, "there is no such will", true);
+        if (is_due || is_there || session.value == 0) return;
+        belongs_to_session(Family::wills, key);
     }
 
     /// A session that has ended leaves rows for a while. Ids are never used again, so they are

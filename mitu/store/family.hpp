@@ -13,7 +13,7 @@ enum class Family : std::uint8_t {
     meta,           // name -> number
     sessions,       // tenant 0 client id -> SessionRecord
     subscriptions,  // session, filter -> SubscriptionRecord
-    wills,          // session -> WillRecord
+    wills,          // session, will -> WillRecord; with one byte more -> time: it is due since then
     inbound,        // session, packet id -> nothing: a QoS 2 PUBLISH that was taken, no PUBREL yet
     queue,          // session, position -> QueueEntry
     flight,         // session, position -> FlightRecord: what of the queue is on its way

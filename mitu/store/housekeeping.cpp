@@ -10,8 +10,9 @@
 namespace mitu::store {
 namespace {
 
-constexpr std::array swept_families{Family::queue,   Family::flight, Family::subscriptions,
-                                    Family::inbound, Family::wills,  Family::cursors};
+// Not their wills: those that are due outlast them.
+constexpr std::array swept_families{Family::queue, Family::flight, Family::subscriptions,
+                                    Family::inbound, Family::cursors};
 
 constexpr Duration idle_delay = Duration::milliseconds(200);
 

@@ -14,6 +14,8 @@ using SessionId = StrongId<struct StoredSessionTag, std::uint64_t>;
 using MessageId = StrongId<struct StoredMessageTag, std::uint64_t>;
 /// The stream of one filter: messages that many sessions read, each at its own place.
 using StreamId = StrongId<struct StreamTag, std::uint64_t>;
+/// A will: one connection's.
+using WillId = StrongId<struct StoredWillTag, std::uint64_t>;
 /// A place in a queue or a stream; the lower one goes first. Counted by whoever writes.
 using Position = std::uint64_t;
 

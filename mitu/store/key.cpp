@@ -37,6 +37,14 @@ Bytes key_of(SessionId session, std::string_view filter) {
     return key;
 }
 
+Bytes key_of(SessionId session, WillId will) { return key_of(session.value, will.value); }
+
+Bytes key_of_due(SessionId session, WillId will) {
+    Bytes key = key_of(session, will);
+    key.push_back(1);
+    return key;
+}
+
 Bytes key_of(SessionId session, std::uint16_t packet_id) {
     Bytes key = key_of(session.value);
     append_big_endian(key, packet_id);

@@ -1,6 +1,7 @@
 #pragma once
 // Keys of rows, and the ranges that share a prefix.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -24,6 +25,12 @@ struct Name {
 [[nodiscard]] Bytes key_of(std::uint64_t id, std::uint64_t second, std::uint64_t third);
 [[nodiscard]] Bytes key_of(SessionId session, std::string_view filter);
 [[nodiscard]] Bytes key_of(SessionId session, std::uint16_t packet_id);
+/// `session` 0: the client's is not kept.
+[[nodiscard]] Bytes key_of(SessionId session, WillId will);
+/// Right behind the will's own row: it is due.
+[[nodiscard]] Bytes key_of_due(SessionId session, WillId will);
+inline constexpr std::size_t will_key_bytes = 16;
+inline constexpr std::size_t due_key_bytes = will_key_bytes + 1;
 
 /// What keys say; nullopt: no such key.
 [[nodiscard]] std::optional<Name> name_of(ByteView key) noexcept;

@@ -68,7 +68,9 @@ TEST_F(Migration, a_stored_directory_of_schema_1_becomes_one_of_today) {
 
     EXPECT_EQ(keys(Family::references),
               (std::vector<Bytes>{key_of(21, 7), key_of(21, 8), key_of(22, 31)}));
-    const Bytes will = row(Family::wills, key_of(8));
+    EXPECT_EQ(keys(Family::wills), (std::vector<Bytes>{key_of(8, 8)}));
+    const Bytes will = row(Family::wills, key_of(8, 8));
+    EXPECT_EQ(decode_will(will)->client_id, "with-will");
     EXPECT_EQ(decode_will(will)->delay_s, 30u);
     EXPECT_EQ(decode_will(will)->message.topic, "off");
     const Bytes session = row(Family::sessions, key_of(Name{"acme", "plain"}));

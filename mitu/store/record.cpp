@@ -114,16 +114,18 @@ std::optional<SubscriptionRecord> decode_subscription(ByteView bytes) noexcept {
 
 void encode(const WillRecord& record, Bytes& to) {
     Encoder encoder{to};
+    encoder.text(record.tenant);
+    encoder.text(record.client_id);
     encoder.number(record.delay_s);
-    encode_deadline(encoder, record.due_at);
     encode(record.message, to);
 }
 
 std::optional<WillRecord> decode_will(ByteView bytes) noexcept {
     Decoder decoder{bytes};
     WillRecord record;
+    record.tenant = decoder.text();
+    record.client_id = decoder.text();
     record.delay_s = static_cast<std::uint32_t>(decoder.number_up_to(0xFFFF'FFFF));
-    record.due_at = decode_deadline(decoder);
     if (!decoder.is_sound()) return std::nullopt;
     const auto message = decode_message(decoder.rest());
     if (!message) return std::nullopt;

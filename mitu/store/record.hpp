@@ -48,8 +48,9 @@ struct SubscriptionRecord {
 };
 
 struct WillRecord {
+    std::string_view tenant{};
+    std::string_view client_id{};
     std::uint32_t delay_s = 0;
-    WallTime due_at = wall_never;  // never: the client is connected
     MessageRecord message{};
 };
 

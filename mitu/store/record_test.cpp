@@ -81,12 +81,14 @@ TEST(record, sessions_subscriptions_wills_and_flights_come_back) {
     EXPECT_EQ(subscription->options, 0x2E);
     EXPECT_EQ(subscription->stream.value, 1u);
 
-    WillRecord will{.delay_s = 30, .due_at = {1}};
+    WillRecord will{.tenant = "acme", .client_id = "c", .delay_s = 30};
     will.message.topic = "gone";
     const Bytes will_bytes = encoded(will);
     const auto will_back = decode_will(will_bytes);
     ASSERT_TRUE(will_back);
-    EXPECT_EQ(will_back->due_at.unix_ms, 1);
+    EXPECT_EQ(will_back->tenant, "acme");
+    EXPECT_EQ(will_back->client_id, "c");
+    EXPECT_EQ(will_back->delay_s, 30u);
     EXPECT_EQ(will_back->message.topic, "gone");
 
     const auto flight = decode_flight(encoded(FlightRecord{65'535, FlightState::received}));

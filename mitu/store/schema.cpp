@@ -1,8 +1,11 @@
 #include "mitu/store/schema.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "mitu/store/codec.hpp"
 #include "mitu/store/ids.hpp"
@@ -104,14 +107,104 @@ Result<void, Error> migrate_1_to_2(Engine& engine) {
     return migrate_wills(engine);
 }
 
+/// The will's number is that of its session, or counts from 1: neither is ever drawn for another.
+class WillMover {
+public:
+    explicit WillMover(Engine& engine) : engine_{engine} {}
+
+    Result<void, Error> move() {
+        if (const auto counted = count_moved(); !counted) return counted;
+        // Those whose session is there; then what is left is nobody's.
+        for (const auto& [family, step] : {std::pair{Family::sessions, &WillMover::move_of_session},
+                                           std::pair{Family::values, &WillMover::move_by_name},
+                                           std::pair{Family::wills, &WillMover::drop}}) {
+            const auto rows = engine_.scan(family, {}, {});
+            while (rows->next()) {
+                if (const auto done = (this->*step)(rows->key(), rows->value()); !done) return done;
+                if (batch_.size_bytes() < step_bytes_max) continue;
+                if (const auto done = write(engine_, batch_, false); !done) return done;
+            }
+            if (auto error = rows->error()) return std::unexpected(*error);
+            if (batch_.is_empty()) continue;
+            if (const auto done = write(engine_, batch_, false); !done) return done;
+        }
+        return {};
+    }
+
+private:
+    static constexpr std::string_view prefix = "wills/";  // of the space: then the tenant
+
+    /// What an attempt before this one has moved by name.
+    Result<void, Error> count_moved() {
+        const auto rows = engine_.scan(Family::wills, key_of(0), key_of(1));
+        while (rows->next()) {
+            if (rows->key().size() == will_key_bytes) {
+                last_number_ = second_id_of(rows->key()).value_or(0);
+            }
+        }
+        if (auto error = rows->error()) return std::unexpected(*error);
+        return {};
+    }
+
+    /// False: it cannot be read, and stays for `check` to name.
+    bool put(SessionId session, WillId number, Name owner, ByteView row_of_v2) {
+        Decoder decoder{row_of_v2};
+        WillRecord will;
+        will.tenant = owner.tenant;
+        will.client_id = owner.name;
+        will.delay_s = static_cast<std::uint32_t>(decoder.number_up_to(0xFFFF'FFFF));
+        (void)decoder.number();  // due at; it never was
+        const auto message = decode_message(decoder.rest());
+        if (!decoder.is_sound() || !message) return false;
+        will.message = *message;
+        batch_.put_will(session, number, will);
+        return true;
+    }
+
+    Result<void, Error> move_of_session(ByteView key, ByteView value) {
+        const auto name = name_of(key);
+        const auto session = decode_session(value);
+        if (!name || !session) return {};
+        const Bytes old_key = key_of(session->id.value);
+        const auto will = engine_.get(Family::wills, old_key);
+        if (!will) return std::unexpected(will.error());
+        if (*will && put(session->id, WillId{session->id.value}, *name, **will)) {
+            batch_.erase(Family::wills, old_key);
+        }
+        return {};
+    }
+
+    Result<void, Error> move_by_name(ByteView key, ByteView value) {
+        const auto name = name_of(key);
+        if (!name || !name->tenant.starts_with(prefix)) return {};
+        const Name owner{name->tenant.substr(prefix.size()), name->name};
+        if (put(SessionId{0}, WillId{last_number_ + 1}, owner, value)) {
+            ++last_number_;
+            batch_.erase(Family::values, key);
+        }
+        return {};
+    }
+
+    Result<void, Error> drop(ByteView key, ByteView /*value*/) {
+        if (key.size() == sizeof(std::uint64_t)) batch_.erase(Family::wills, key);
+        return {};
+    }
+
+    Engine& engine_;
+    Batch batch_;
+    std::uint64_t last_number_ = 0;
+};
+
+Result<void, Error> migrate_2_to_3(Engine& engine) { return WillMover{engine}.move(); }
+
 bool has_rows(Engine& engine) {
     return engine.scan(Family::sessions, {}, {})->next() ||
            engine.scan(Family::retained, {}, {})->next();
 }
 
 /// The last generation of which anything is found. A damaged table may have taken the count of
-/// starts along; counted anew, a session would get a number that another has had, and with it what
-/// is that one's.
+/// starts along; counted anew, a session or a will would get a number that another has had, and
+/// with it what is that one's.
 Result<std::uint32_t, Error> last_generation_found(Engine& engine, bool looks_at_sessions) {
     std::uint32_t found = 0;
     const auto note = [&found](std::uint64_t id) {
@@ -130,6 +223,10 @@ Result<std::uint32_t, Error> last_generation_found(Engine& engine, bool looks_at
         if (const auto session = decode_session(rows->value())) note(session->id.value);
     }
     if (auto error = rows->error()) return std::unexpected(*error);
+    // A will may be younger than its session, or belong to none.
+    const auto wills = engine.scan(Family::wills, {}, {});
+    while (wills->next()) note(second_id_of(wills->key()).value_or(0));
+    if (auto error = wills->error()) return std::unexpected(*error);
     return found;
 }
 
@@ -159,10 +256,18 @@ Result<Identity, Error> begin_generation(Engine& engine, std::uint64_t node, boo
     if (!identity) return identity;
     if (identity->schema < schema_version) {
         identity->migrated_from = identity->schema;
-        if (const auto migrated = migrate_1_to_2(engine); !migrated) {
-            return std::unexpected(migrated.error());
+        constexpr std::array steps{migrate_1_to_2, migrate_2_to_3};
+        static_assert(steps.size() == schema_version - 1);
+        for (; identity->schema < schema_version; ++identity->schema) {
+            if (const auto migrated = steps[identity->schema - 1](engine); !migrated) {
+                return std::unexpected(migrated.error());
+            }
+            Batch batch;
+            put_number(batch, "schema", identity->schema + 1);
+            if (const auto written = write(engine, batch, true); !written) {
+                return std::unexpected(written.error());
+            }
         }
-        identity->schema = schema_version;
     }
     const auto found = last_generation_found(engine, has_lost || identity->generation == 0);
     if (!found) return std::unexpected(found.error());

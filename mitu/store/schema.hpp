@@ -11,9 +11,11 @@ namespace mitu::store {
 
 /// 1  the will of a session lay in its row, behind the other fields; a message that several entries
 ///    name had one row in `references`, their count
-/// 2  wills have rows of their own, by session: they are found at start without reading all
-///    sessions; each holder of such a message has a row in `references`
-inline constexpr std::uint32_t schema_version = 2;
+/// 2  wills have rows of their own, by session, those of clients whose session is not kept were
+///    values, by name; each holder of such a message has a row in `references`
+/// 3  every will has a number, and says whose it is: it outlasts its session until its message is
+///    stored
+inline constexpr std::uint32_t schema_version = 3;
 
 /// What a store knows of itself.
 struct Identity {

@@ -266,7 +266,7 @@ TEST_P(StoreContract, a_session_that_ends_leaves_nothing_and_takes_nothing_of_ot
     for (const SessionId each : {SessionId{1}, SessionId{2}}) {
         batch.put_session({"t", each.value == 1 ? "one" : "two"}, {.id = each});
         batch.put_subscription(each, "f", {});
-        batch.put_will(each, {});
+        batch.put_will(each, WillId{1}, {});
         batch.put_inbound(each, 1);
         batch.put_flight(each, 1, {.packet_id = 1});
         batch.join_stream(each, StreamId{3}, 1);
@@ -280,11 +280,11 @@ TEST_P(StoreContract, a_session_that_ends_leaves_nothing_and_takes_nothing_of_ot
     EXPECT_EQ(rows_in(Family::sessions), 1u);
     keep_house();
     EXPECT_EQ(rows_in(Family::queue), 41u);
-    for (const Family family :
-         {Family::subscriptions, Family::wills, Family::inbound, Family::flight, Family::cursors,
-          Family::stream_order, Family::messages}) {
+    for (const Family family : {Family::subscriptions, Family::inbound, Family::flight,
+                                Family::cursors, Family::stream_order, Family::messages}) {
         EXPECT_EQ(rows_in(family), 1u) << to_text(family);
     }
+    EXPECT_EQ(rows_in(Family::wills), 2u) << "they outlast their sessions";
     EXPECT_EQ(rows_in(Family::discards), 0u);
 }
 

@@ -83,7 +83,8 @@ bool is_readable(Family family, ByteView key, ByteView value) {
         case Family::subscriptions:
             return key.size() > 8 && decode_subscription(value);
         case Family::wills:
-            return key.size() == 8 && decode_will(value);
+            if (key.size() == due_key_bytes) return decode_count(value).has_value();
+            return key.size() == will_key_bytes && decode_will(value);
         case Family::inbound:
             return key.size() == 10;
         case Family::queue:
@@ -127,7 +128,7 @@ Result<void, ImportProblem> read_head(const std::optional<std::string>& line) {
     const auto version = head.is_object() ? head.find("mitu_store") : head.end();
     if (!head.is_object() || version == head.end() || !version->is_number_unsigned()) {
         return std::unexpected(
-            ImportProblem{1, "this is no export of a store: it begins with {\"mitu_store\": 2}"});
+            ImportProblem{1, "this is no export of a store: it begins with {\"mitu_store\": 3}"});
     }
     const auto number = version->get<std::uint64_t>();
     if (number == schema_version) return {};

@@ -1,7 +1,7 @@
 #pragma once
 // A store as lines of JSON: to move it, to look into it, to mend it by hand.
 //
-//     {"mitu_store": 2}
+//     {"mitu_store": 3}
 //     {"family": "sessions", "key": "61636d65006431", "value": "07...", "about": "acme/d1"}
 //
 // Keys and values are hexadecimal, so that nothing is lost; `about` is for people, and is not read

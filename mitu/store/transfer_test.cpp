@@ -61,7 +61,7 @@ TEST(transfer, lines_say_what_they_are_about) {
 }
 
 TEST(transfer, a_wrong_line_is_named_with_what_is_wrong) {
-    const std::string head = R"({"mitu_store": 2})";
+    const std::string head = R"({"mitu_store": 3})";
     struct Case {
         std::vector<std::string> lines;
         std::uint64_t line;

@@ -63,14 +63,10 @@ class Ledger:
 class Struck(world.World):
     """A world whose server is struck instead of killed at random moments."""
 
-    def __init__(self, seed, server, ledger, has_wills=True, **arguments):
+    def __init__(self, seed, server, ledger, **arguments):
         super().__init__(seed, server, **arguments)
-        self.ledger, self._has_wills = ledger, has_wills
+        self.ledger = ledger
         self._passes_max = {}  # of points that were not reached so often
-
-    def _spawn_mortal(self):
-        if self._has_wills:
-            super()._spawn_mortal()
 
     def rule(self, strike, count):
         """The `count`-th strike of its kind, from 0: (which pass, the script). The first comes at the

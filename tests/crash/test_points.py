@@ -66,10 +66,7 @@ class Points(unittest.TestCase):
     def play(self, seed, course, durability, may_refuse=False, damages=False):
         under_test = server.Server(durability, shards=1 + seed % 3, write_buffer="1MiB")
         self.addCleanup(under_test.remove)
-        # A will that is due while the disk refuses what is new is refused like it, and nobody hears of it.
-        one = points.Struck(
-            *(seed, under_test, self.ledger), has_wills=not may_refuse, may_lose=damages
-        )
+        one = points.Struck(seed, under_test, self.ledger, may_lose=damages)
 
         def damage():
             self.total.counts["tables damaged"] += under_test.damage_table()

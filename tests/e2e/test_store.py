@@ -106,7 +106,7 @@ class OfAStoppedServer(StoreCase):
 
     def test_moves_as_lines_of_json_and_a_server_goes_on_with_it(self):
         lines = self.mitu("export", self.data)
-        self.assertEqual(json.loads(lines.splitlines()[0])["mitu_store"], 2)
+        self.assertEqual(json.loads(lines.splitlines()[0])["mitu_store"], 3)
         self.assertIn("load/1 2 bytes", lines)
         fresh = self.broker.directory / "fresh"
         answer = json.loads(self.mitu("import", fresh, "-", "--json", stdin=lines.encode()))

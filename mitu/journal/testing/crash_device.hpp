@@ -32,6 +32,7 @@ struct Device {
     std::uint32_t expiry_s = 3'600;  // 0: its session ends with its connection
     bool may_start_clean = true;
     bool has_will = false;
+    std::uint32_t will_delay_s = 0;
 
     // --- its side of the protocol ---
     std::unique_ptr<Peer> peer{};
@@ -54,7 +55,10 @@ struct Device {
     std::map<std::pair<std::string, int>, std::uint64_t> last{};  // by topic and QoS: order
     std::uint64_t wills = 0;                                      // connections that had one
     std::uint64_t will_since = 0;                                 // of its CONNACK
-    std::string will_owed{};  // its payload; empty: none that must come
+    std::string will_owed{};       // its payload; empty: none that must come
+    std::uint64_t will_start = 0;  // of its CONNACK: which process
+    std::string will_before{};     // of the connection before this one, if both are one process's
+    std::uint64_t will_before_since = 0;
 
     [[nodiscard]] bool is_open() const noexcept {
         return socket && !socket->closed_by_client && !socket->closed_by_broker;

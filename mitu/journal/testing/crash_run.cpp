@@ -90,10 +90,11 @@ void CrashRun::make_devices() {
     Device& watcher = add("watcher");
     watcher.filters = {"will/#"};
     watcher.may_start_clean = false;
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < 4; ++i) {
         Device& mortal = add("mortal" + std::to_string(i));
         mortal.has_will = true;
-        mortal.expiry_s = i == 0 ? 0 : 3'600;
+        mortal.expiry_s = i % 2 == 0 ? 0 : 3'600;
+        if (i == 3) mortal.will_delay_s = 3;
     }
     for (auto& device : devices_) {
         for (const std::string& filter : device->filters) {
@@ -153,6 +154,7 @@ void CrashRun::crash(bool power) {
         if (device->is_open()) device->left_ms = clock_.wall().unix_ms;
         device->socket.reset();
         device->is_in = false;
+        device->will_before.clear();  // it may have been the server that it was cut by
     }
     server_.reset();
     if (store_.disk().has_frozen()) ++counts_.inside_a_commit;
@@ -165,6 +167,7 @@ void CrashRun::crash(bool power) {
             owed_.clear();
             group_owed_.clear();
             for (auto& device : devices_) device->will_owed.clear();
+            wills_owed_.clear();
         }
     }
     start();
@@ -371,11 +374,18 @@ void CrashRun::connect(Device& device, bool clean) {
     options.session_expiry_s = device.expiry_s;
     options.receive_maximum = static_cast<std::uint16_t>(1 + random_.below(20));
     if (device.has_will) {
+        const bool is_due = device.will_start == counts_.starts && device.will_delay_s == 0;
+        if (is_due && !device.will_owed.empty()) {
+            device.will_before = device.will_owed;
+            device.will_before_since = device.will_since;
+        }
         device.will_owed.clear();
+        const std::string number = std::to_string(++device.wills);
         options.will = broker::testing::WillOptions{
-            .topic = "will/" + device.id,
-            .payload = device.id + "#" + std::to_string(++device.wills),
-            .qos = QoS::at_least_once};
+            .topic = "will/" + device.id + "/" + number,
+            .payload = device.id + "#" + number,
+            .qos = random_.chance(0.5) ? QoS::exactly_once : QoS::at_least_once,
+            .delay_s = device.will_delay_s};
     }
     device.peer->begin_connection(options);
     device.socket = std::make_shared<VirtualSocket>();

@@ -139,7 +139,8 @@ private:
     std::vector<Owed> owed_;
     std::map<std::string, std::set<std::string>> group_received_;  // by group: payloads
     std::set<std::string> will_received_;
-    std::set<std::string> group_owed_;  // GROUP payload
+    std::map<std::string, std::uint64_t> wills_owed_;  // by payload: since when
+    std::set<std::string> group_owed_;                 // GROUP payload
     std::uint64_t serial_ = 0;
     std::uint64_t numbers_ = 0;
     bool may_lose_ = false;      // what was acknowledged: async, and the power went

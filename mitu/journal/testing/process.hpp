@@ -62,7 +62,8 @@ private:
 class Process {
 public:
     Process(store::Engine& engine, WorldClock& clock, WorldOptions options, Durability durability,
-            std::uint64_t bytes_in_flight_max)
+            std::uint64_t bytes_in_flight_max,
+            std::uint64_t group_bytes_max = store::CommitterOptions{}.group_bytes_max)
         : clock_{clock} {
         clock_.world = nullptr;
         terms_.tenants = {{"default", durability}, {"other", durability}};
@@ -70,7 +71,9 @@ public:
         const std::uint16_t shards = options.shards;
         committer_ = std::make_unique<store::Committer>(
             engine,
-            store::CommitterOptions{.shards = shards, .bytes_in_flight_max = bytes_in_flight_max},
+            store::CommitterOptions{.shards = shards,
+                                    .bytes_in_flight_max = bytes_in_flight_max,
+                                    .group_bytes_max = group_bytes_max},
             [this](ShardId shard) { world_->network(shard.value).wake(); });
         reader_ = std::make_unique<store::Reader>(
             engine, committer_.get(), store::Reader::Options{.shards = shards},
@@ -102,6 +105,11 @@ public:
     /// Nothing is written from now on.
     void stop_disk() { is_disk_stopped_ = true; }
     void start_disk() { is_disk_stopped_ = false; }
+    /// So many groups more are written, and then nothing.
+    void stop_disk_after(std::uint64_t groups) {
+        groups_max_ = committer_->counters().groups.read() + groups;
+    }
+    [[nodiscard]] bool has_stopped() const noexcept { return is_disk_stopped_; }
     /// What nobody needs any more is cleared away.
     void keep_house() {
         for (bool has_more = true; has_more;) {
@@ -115,6 +123,10 @@ public:
 private:
     bool step() {
         if (is_disk_stopped_) return false;
+        if (committer_->counters().groups.read() >= groups_max_) {
+            is_disk_stopped_ = true;
+            return false;
+        }
         const std::uint64_t batches = committer_->counters().batches.read();
         committer_->step(clock_.now(), clock_.wall());
         const bool has_read = reader_->step(clock_.wall());
@@ -129,6 +141,7 @@ private:
     std::vector<std::unique_ptr<StoreJournal>> journals_;
     std::unique_ptr<World> world_;
     bool is_disk_stopped_ = false;
+    std::uint64_t groups_max_ = ~std::uint64_t{0};
 };
 
 class ProcessTest : public ::testing::TestWithParam<std::uint16_t> {
@@ -136,12 +149,12 @@ protected:
     /// Ends the process, if there is one, and begins another.
     World& start() {
         process.reset();
-        process =
-            std::make_unique<Process>(engine, clock, options(), durability, bytes_in_flight_max);
+        process = std::make_unique<Process>(engine, clock, options(), durability,
+                                            bytes_in_flight_max, group_bytes_max);
         return process->world();
     }
     [[nodiscard]] WorldOptions options() const {
-        WorldOptions made{.seed = 7, .shards = GetParam()};
+        WorldOptions made{.seed = seed, .shards = GetParam(), .draws_order = seed != 7};
         made.limits.queue_ahead_messages = 8;
         adjust(made);
         return made;
@@ -159,6 +172,8 @@ protected:
         return count;
     }
 
+    std::uint64_t seed = 7;  // another: the order is drawn
+    std::uint64_t group_bytes_max = store::CommitterOptions{}.group_bytes_max;
     FragileEngine engine;
     std::function<void(WorldOptions&)> adjust = [](WorldOptions&) {};  // of the next processes
     WorldClock clock;
