@@ -548,6 +548,7 @@ private:
     void forget_session(const SessionRef& session, SessionNotes& notes);
     void apply_to_queue(const SessionRef& session, TenantId tenant, const QueueEffect& effect);
     void hold(Connection& connection, TenantId tenant);
+    bool restore_next_will(Session& session, const KeptWill& kept, Duration grace);
     void keep_will(const StoredWill& will, TenantId tenant, std::string_view client_id);
     void publish_kept_will(const RouteEffect& route, const SessionRef& session);
     void release_wills(Journal::Batch written);

@@ -290,12 +290,18 @@ void Shard::admit(Connection& connection, const mqtt::Connect& connect, ByteView
     if (session != nullptr && (connect.clean_start || is_will_only)) {
         const SessionRef old = session->self();
         has_ended_kept = is_will_only || sessions_.notes(old).kept != 0;
+        const StoredWillId forgiven =
+            is_will_only && session->will() != nullptr ? session->will()->id : StoredWillId{};
         Effects effects{turn_memory_};
         const bool is_sound = guarded(old, [&] {
             session->forgive_will(effects);
             session->end(now_, effects);
         });
-        if (is_sound) apply(*session, nullptr, effects);
+        if (is_sound) {
+            apply(*session, nullptr, effects);
+        } else if (!forgiven.is_none()) {
+            journal_->erase_will(forgiven);  // what it said of it is lost
+        }
         if (waits()) return give_back_connection(tenant, connection.listener_index);
         session = nullptr;
     }

@@ -92,10 +92,10 @@ bool Shard::restore_will(const SessionRef& ref, const KeptWill& kept, Duration g
 
 bool Shard::restore_will(const KeptWill& kept, Duration grace, Instant now) {
     now_ = now;
-    if (sessions_.size() >= limits_.sessions_max ||
-        sessions_.find(kept.tenant, kept.client_id) != nullptr) {
-        return false;
+    if (Session* const there = sessions_.find(kept.tenant, kept.client_id)) {
+        return restore_next_will(*there, kept, grace);
     }
+    if (sessions_.size() >= limits_.sessions_max) return false;
     take_session_again(kept.tenant);
     Session* const session = sessions_.create(kept.tenant, kept.client_id);
     if (session == nullptr) return false;
@@ -111,6 +111,21 @@ bool Shard::restore_will(const KeptWill& kept, Duration grace, Instant now) {
         return false;
     }
     arm(*session);
+    return true;
+}
+
+/// Wills come in the order of their connections: the one before was forgiven when its client came
+/// back, and so was this one if the session is kept now. That it was had not been written down,
+/// because the session broke.
+bool Shard::restore_next_will(Session& session, const KeptWill& kept, Duration grace) {
+    const SessionRef self = session.self();
+    if (sessions_.notes(self).kept != 0) {
+        journal_->erase_will(kept.id);
+        return false;
+    }
+    const StoredWillId before = session.will() != nullptr ? session.will()->id : StoredWillId{};
+    if (!restore_will(self, kept, grace)) return false;
+    if (!before.is_none()) journal_->erase_will(before);
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mitu/journal/testing/process.hpp"
+#include "mitu/store/key.hpp"
 
 namespace mitu::journal {
 namespace {
@@ -211,6 +212,46 @@ TEST_P(RebuildTest, erases_what_is_kept_of_a_session_that_is_not_durable) {
     World& next = start();
     EXPECT_EQ(process->report.wills, 0u);
     EXPECT_EQ(next.counted(&Counters::sessions), 0u);
+}
+
+TEST_P(RebuildTest, forgets_the_will_of_who_came_back_though_the_session_that_had_it_breaks) {
+    const auto with_will = [](const std::string& payload) {
+        broker::testing::ConnectOptions mortal;
+        mortal.will = broker::testing::WillOptions{.topic = "wills/device", .payload = payload};
+        return mortal;
+    };
+    start().client("device").connect(with_will("first"));
+    World& world = start();
+    break_next(world, "device");
+    world.client("device").connect(with_will("second"));
+    EXPECT_EQ(rows(Family::wills), 1u);
+    World& next = start();
+    EXPECT_EQ(process->report.wills, 1u);
+    Client& watcher = next.client("watcher");
+    watcher.connect().subscribe("wills/#", {.qos = qos1});
+    next.advance(Duration::seconds(61));
+    EXPECT_EQ(watcher.take_payloads(), Strings{"second"});
+    EXPECT_EQ(rows(Family::wills), 0u);
+}
+
+TEST_P(RebuildTest, gives_the_last_will_if_one_of_before_is_left) {
+    broker::testing::ConnectOptions mortal;
+    mortal.will = broker::testing::WillOptions{.topic = "wills/device", .payload = "gone"};
+    start().client("device").connect(mortal);
+    process.reset();
+    store::Batch batch;
+    const auto all = engine.scan(Family::wills, {}, {});
+    ASSERT_TRUE(all->next());
+    const std::uint64_t number = store::second_id_of(all->key()).value_or(0);
+    batch.put(Family::wills, store::key_of(store::SessionId{0}, store::WillId{number - 1}),
+              all->value());
+    ASSERT_TRUE(engine.write(batch.bytes(), true));
+    World& world = start();
+    Client& watcher = world.client("watcher");
+    watcher.connect().subscribe("wills/#", {.qos = qos1});
+    world.advance(Duration::seconds(61));
+    EXPECT_EQ(watcher.take_payloads(), Strings{"gone"});
+    EXPECT_EQ(rows(Family::wills), 0u);
 }
 
 TEST_P(RebuildTest, tries_again_when_the_session_breaks_while_it_comes_back) {
