@@ -227,6 +227,12 @@ Result<std::unique_ptr<RocksEngine>, Error> RocksEngine::open(const DiskOptions&
         return std::unexpected(
             Error{ErrorKind::in_use, options.directory + ": another process has it open"});
     }
+    // The same for a log that was kept for want of room and is torn; as soon as there is room.
+    if (status.ok() && !report.losses.empty()) {
+        const JobsWait wait{options.jobs};
+        const auto flushed = database->db->Flush({}, database->handles);
+        if (!flushed.ok() && !flushed.IsNoSpace()) status = flushed;
+    }
     if (!status.ok()) return std::unexpected(to_error(status, "opening " + options.directory));
     return std::unique_ptr<RocksEngine>{new RocksEngine{std::move(database)}};
 }
@@ -364,7 +370,10 @@ Result<void, Error> RocksEngine::recover() {
     const std::unique_lock lock{database_->in_use};
     ports::pass_trial(ports::TrialPoint::engine_before_reopen);
     database_->close();
-    (void)prepare_for_space(*database_);
+    // The log that a write failed in may be torn, and is not kept: once rows of one family were
+    // flushed behind the hole, RocksDB would not open any more. Where there is too little room for
+    // that, this fails, and is tried again.
+    database_->setup.options.avoid_flush_during_recovery = false;
     if (has_found_damage()) {
         OpenReport report;
         repair(database_->disk.directory, database_->setup, report);
