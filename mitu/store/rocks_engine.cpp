@@ -48,6 +48,20 @@ struct RocksEngine::Database {
     Database& operator=(const Database&) = delete;
 
     rocksdb::Status open(bool to_read_only = false) {
+        const auto status = open_once(to_read_only);
+        // A process ended while it turned a log with a torn end into tables, of which only some
+        // were there: RocksDB takes the rest of the log for lost, and refuses. It is not.
+        const bool is_half_flushed =
+            status.IsCorruption() && status.ToString().find("ahead of WALs") != std::string::npos;
+        if (!is_half_flushed || !disk.mends) return status;
+        const auto usual = setup.options.wal_recovery_mode;
+        setup.options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+        const auto again = open_once(to_read_only);
+        setup.options.wal_recovery_mode = usual;
+        return again;
+    }
+
+    rocksdb::Status open_once(bool to_read_only) {
         std::vector<rocksdb::ColumnFamilyHandle*> opened;
         rocksdb::DB* raw = nullptr;
         if (!to_read_only && setup.options.avoid_flush_during_recovery) {
