@@ -18,7 +18,8 @@ namespace mitu::supervisor {
 inline constexpr const char* channel_variable = "MITUD_CHANNEL";
 
 /// Nothing of a peer goes through here: words of our own, in this order. begin, sockets that are
-/// kept or forgotten, [standing by], ready; then only that something happens.
+/// kept or forgotten, [standing by], ready; then only that something happens, and sockets that are
+/// forgotten without waiting for it.
 /// Threading  the owner, but where it says any thread.
 class WorkerLink {
 public:

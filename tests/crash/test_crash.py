@@ -4,11 +4,11 @@ MITU_CRASH_KILLS: how many (20; `./dev soak`: 1,000), in rounds of 50. MITU_CRAS
 round's seed, which a failure names. MITU_CRASH_REPORT: a file for the report as JSON.
 """
 
-import asyncio
 import os
 import unittest
 
 import report
+import rounds
 import server
 import world
 
@@ -24,36 +24,13 @@ class Crash(unittest.TestCase):
         while left > 0:
             kills = min(left, KILLS_PER_ROUND)
             with self.subTest(seed=seed):
-                self.play(seed, kills, total)
+                one = world.World(seed, server.Server(shards=1 + seed % 3))
+                rounds.play(self, one, kills, total)
             left, seed = left - kills, seed + 1
             if KILLS > KILLS_PER_ROUND:
                 print(total.line(), flush=True)
         print("\n" + total.table(), flush=True)
         total.save(os.environ.get("MITU_CRASH_REPORT"), "kills")
-
-    def play(self, seed, kills, total):
-        under_test = server.Server(shards=1 + seed % 3)
-        self.addCleanup(under_test.remove)
-        one = world.World(seed, under_test)
-        try:
-            checker = asyncio.run(world.play(one, kills))
-        except AssertionError as error:
-            kept = report.keep(one)
-            raise AssertionError(
-                f"seed {seed}: {error}\n{report.tail(under_test)}\nall of it: {kept}"
-            ) from error
-        checker.check()
-        total.add(one, checker)
-        # Nobody was turned away, and no answer was an error: the load is what was intended.
-        self.assertEqual(dict(one.reasons), {})
-        self.assertEqual(dict(one.refusals), {})
-        if checker.violations:
-            kept = report.keep(one, checker)
-            self.fail(f"seed {seed}: {report.violations(checker)}\nall of it: {kept}")
-        # A round that has exercised nothing proves nothing.
-        for what in ("deliveries", "wills that came", "retained values compared"):
-            self.assertGreater(checker.counts[what], 0, what)
-        under_test.remove()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 import unittest
 
 import report
+import rounds
 import server
 import world
 
@@ -91,32 +92,13 @@ class SupervisedWorld(world.World):
 class Supervised(unittest.TestCase):
     def test_upgrades_and_deaths_lose_nothing_that_was_acknowledged(self):
         total = report.Report("upgrades, kill -9 of the worker, SIGSTOP, cut connections")
-        rounds = max(1, UPGRADES // UPGRADES_PER_ROUND)
-        for seed in range(SEED, SEED + rounds):
+        count = max(1, UPGRADES // UPGRADES_PER_ROUND)
+        for seed in range(SEED, SEED + count):
             with self.subTest(seed=seed):
-                self.play(seed, total)
+                one = SupervisedWorld(seed, SupervisedServer(shards=1 + seed % 3))
+                rounds.play(self, one, KILLS_PER_ROUND, total)
         print("\n" + total.table(), flush=True)
         total.save(os.environ.get("MITU_CRASH_REPORT"), "supervised")
-
-    def play(self, seed, total):
-        under_test = SupervisedServer(shards=1 + seed % 3)
-        self.addCleanup(under_test.remove)
-        one = SupervisedWorld(seed, under_test)
-        try:
-            checker = asyncio.run(world.play(one, KILLS_PER_ROUND))
-        except AssertionError as error:
-            kept = report.keep(one)
-            raise AssertionError(
-                f"seed {seed}: {error}\n{report.tail(under_test)}\nall of it: {kept}"
-            ) from error
-        checker.check()
-        total.add(one, checker)
-        if checker.violations:
-            kept = report.keep(one, checker)
-            self.fail(f"seed {seed}: {report.violations(checker)}\nall of it: {kept}")
-        for what in ("deliveries", "wills that came", "retained values compared"):
-            self.assertGreater(checker.counts[what], 0, what)
-        under_test.remove()
 
 
 if __name__ == "__main__":
