@@ -49,11 +49,11 @@ struct RocksEngine::Database {
 
     rocksdb::Status open(bool to_read_only = false) {
         const auto status = open_once(to_read_only);
-        // A process ended while it turned a log with a torn end into tables, of which only some
-        // were there: RocksDB takes the rest of the log for lost, and refuses. It is not.
-        const bool is_half_flushed =
+        // Rows of one family lie in tables behind a torn entry of a log that others still need:
+        // RocksDB takes what follows the entry for lost, and refuses. Nobody was told of the entry.
+        const bool is_ahead_of_log =
             status.IsCorruption() && status.ToString().find("ahead of WALs") != std::string::npos;
-        if (!is_half_flushed || !disk.mends) return status;
+        if (!is_ahead_of_log || !disk.mends) return status;
         const auto usual = setup.options.wal_recovery_mode;
         setup.options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
         const auto again = open_once(to_read_only);
